@@ -1,0 +1,1 @@
+//! Orders and inventory of a small online store.
