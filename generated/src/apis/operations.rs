@@ -1,0 +1,169 @@
+//! Operations: Is the service alive, is it ready, and what do its errors mean.
+
+#![allow(unused_imports, reason = "one list of imports serves every tag")]
+
+use std::sync::LazyLock;
+
+use axum::http::request;
+use axum::response::Response;
+use regex::Regex;
+use validator::{Validate, ValidationError};
+
+use super::Api;
+use crate::models;
+use crate::read::{self, Failures, Parameters, Rejection};
+use crate::respond;
+use crate::types::{Decimal, Timestamp};
+
+/// Is the service alive, is it ready, and what do its errors mean.
+pub trait Operations: Api {
+    /// Is the process alive?.
+    ///
+    /// Answers as long as the process serves requests; touches no storage.
+    fn get_health(&self) -> impl Future<Output = Result<GetHealthResponse, Self::Error>> + Send;
+
+    /// One error type, for people.
+    ///
+    /// A few lines on one error type; a problem's `type` member is the path of its page.
+    fn get_problem(
+        &self,
+        params: GetProblemParams,
+    ) -> impl Future<Output = Result<GetProblemResponse, Self::Error>> + Send;
+
+    /// Is the service ready for work?.
+    ///
+    /// The database answers a query and the writer takes work; 503 where either does not.
+    fn get_readiness(&self) -> impl Future<Output = Result<GetReadinessResponse, Self::Error>> + Send;
+
+    /// All error types, for people.
+    ///
+    /// A page that lists every error type with its status and what to do about it.
+    fn list_problems(&self) -> impl Future<Output = Result<ListProblemsResponse, Self::Error>> + Send;
+}
+
+/// What `get_health` answers where it succeeds.
+#[derive(Clone, Debug)]
+pub enum GetHealthResponse {
+    /// The process is alive.
+    Status200 {
+        /// The body.
+        body: models::Health,
+    },
+}
+
+impl GetHealthResponse {
+    /// The response to send.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    pub fn into_response(self) -> Result<Response, Rejection> {
+        match self {
+            Self::Status200 { body } => {
+                let response = respond::json(200, &body)?;
+                Ok(response)
+            }
+        }
+    }
+}
+
+/// What `get_problem` answers where it succeeds.
+#[derive(Clone, Debug)]
+pub enum GetProblemResponse {
+    /// The page.
+    Status200 {
+        /// The body.
+        body: String,
+    },
+}
+
+impl GetProblemResponse {
+    /// The response to send.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    pub fn into_response(self) -> Result<Response, Rejection> {
+        match self {
+            Self::Status200 { body } => {
+                let response = respond::html(200, body)?;
+                Ok(response)
+            }
+        }
+    }
+}
+
+/// The parameters of `get_problem`.
+#[derive(Clone, Debug)]
+pub struct GetProblemParams {
+    /// The last part of a problem's `type`.
+    pub name: String,
+}
+
+#[derive(Validate)]
+struct GetProblemDraft {
+    name: Option<String>,
+}
+
+impl GetProblemParams {
+    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of(parts, failures).await;
+        let draft = GetProblemDraft {
+            name: parameters.path("name"),
+        };
+        parameters.check(&draft, &[]);
+        Some(Self { name: draft.name? })
+    }
+}
+
+/// What `get_readiness` answers where it succeeds.
+#[derive(Clone, Debug)]
+pub enum GetReadinessResponse {
+    /// The service is ready.
+    Status200 {
+        /// The body.
+        body: models::Health,
+    },
+}
+
+impl GetReadinessResponse {
+    /// The response to send.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    pub fn into_response(self) -> Result<Response, Rejection> {
+        match self {
+            Self::Status200 { body } => {
+                let response = respond::json(200, &body)?;
+                Ok(response)
+            }
+        }
+    }
+}
+
+/// What `list_problems` answers where it succeeds.
+#[derive(Clone, Debug)]
+pub enum ListProblemsResponse {
+    /// The page.
+    Status200 {
+        /// The body.
+        body: String,
+    },
+}
+
+impl ListProblemsResponse {
+    /// The response to send.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    pub fn into_response(self) -> Result<Response, Rejection> {
+        match self {
+            Self::Status200 { body } => {
+                let response = respond::html(200, body)?;
+                Ok(response)
+            }
+        }
+    }
+}

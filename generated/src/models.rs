@@ -1,0 +1,676 @@
+//! The schemas of the contract. What is read from requests implements [`Read`]: it exists only in its valid form.
+
+#![allow(unused_imports, reason = "one list of imports serves every contract")]
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use validator::{Validate, ValidationError};
+
+use crate::models;
+use crate::read::{self, Failures, Object, Pointer, Read, Text};
+use crate::types::{Decimal, Timestamp};
+
+/// One thing that is wrong with a request; it names either `pointer` or `parameter`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// JSON Pointer (RFC 6901) to the value in the body; empty for the body as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Name of the path, query or header parameter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+/// What the service says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Always `ok`; a service that is not well answers with another status code.
+    pub status: models::HealthStatus,
+}
+
+/// Always `ok`; a service that is not well answers with another status code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum HealthStatus {
+    /// `ok`
+    #[serde(rename = "ok")]
+    Ok,
+}
+
+impl HealthStatus {
+    /// Every value, in the contract's order.
+    pub const ALL: &[Self] = &[Self::Ok];
+
+    /// The value as the contract spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+        }
+    }
+}
+
+impl Text for HealthStatus {
+    fn from_text(text: &str) -> Result<Self, String> {
+        read::one_of(Self::ALL, Self::as_str, text)
+    }
+}
+
+impl Read for HealthStatus {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        read::string(json, at, failures)
+    }
+}
+
+/// Why stock changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MovementReason {
+    /// `initial`
+    #[serde(rename = "initial")]
+    Initial,
+    /// `adjustment`
+    #[serde(rename = "adjustment")]
+    Adjustment,
+    /// `order_placed`
+    #[serde(rename = "order_placed")]
+    OrderPlaced,
+    /// `order_changed`
+    #[serde(rename = "order_changed")]
+    OrderChanged,
+    /// `order_canceled`
+    #[serde(rename = "order_canceled")]
+    OrderCanceled,
+    /// `order_deleted`
+    #[serde(rename = "order_deleted")]
+    OrderDeleted,
+}
+
+impl MovementReason {
+    /// Every value, in the contract's order.
+    pub const ALL: &[Self] = &[
+        Self::Initial,
+        Self::Adjustment,
+        Self::OrderPlaced,
+        Self::OrderChanged,
+        Self::OrderCanceled,
+        Self::OrderDeleted,
+    ];
+
+    /// The value as the contract spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initial => "initial",
+            Self::Adjustment => "adjustment",
+            Self::OrderPlaced => "order_placed",
+            Self::OrderChanged => "order_changed",
+            Self::OrderCanceled => "order_canceled",
+            Self::OrderDeleted => "order_deleted",
+        }
+    }
+}
+
+impl Text for MovementReason {
+    fn from_text(text: &str) -> Result<Self, String> {
+        read::one_of(Self::ALL, Self::as_str, text)
+    }
+}
+
+impl Read for MovementReason {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        read::string(json, at, failures)
+    }
+}
+
+/// An order to place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewOrder {
+    /// A positive 64-bit integer, never used again.
+    pub product_id: i64,
+    /// Units ordered.
+    pub quantity: i64,
+}
+
+/// A [`NewOrder`] on arrival: each member on its own, so that one that is wrong does not hide another.
+#[derive(Validate)]
+struct NewOrderDraft {
+    #[validate(range(min = 1i64))]
+    product_id: Option<i64>,
+    #[validate(range(min = 1i64, max = 10000i64))]
+    quantity: Option<i64>,
+}
+
+impl Read for NewOrder {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        let mut object = Object::open(json, at, failures)?;
+        let draft = NewOrderDraft {
+            product_id: object.required("product_id"),
+            quantity: object.required("quantity"),
+        };
+        object.refuse_unknown();
+        object.check(&draft);
+        Some(Self {
+            product_id: draft.product_id?,
+            quantity: draft.quantity?,
+        })
+    }
+}
+
+/// A product to create.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewProduct {
+    /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
+    pub sku: String,
+    /// What customers read; not only blanks.
+    pub name: String,
+    /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    pub price: Decimal,
+    /// Units in stock, as callers may set them.
+    pub stock: i64,
+}
+
+/// A [`NewProduct`] on arrival: each member on its own, so that one that is wrong does not hide another.
+#[derive(Validate)]
+struct NewProductDraft {
+    #[validate(length(min = 1, max = 64))]
+    #[validate(custom(function = "Self::sku_pattern"))]
+    sku: Option<String>,
+    #[validate(length(min = 1, max = 200))]
+    #[validate(custom(function = "Self::name_pattern"))]
+    name: Option<String>,
+    #[validate(range(exclusive_min = const { Decimal::literal("0") }, max = const { Decimal::literal("1000000") }))]
+    #[validate(custom(function = "Self::price_step"))]
+    price: Option<Decimal>,
+    #[validate(range(min = 0i64, max = 1000000000i64))]
+    stock: Option<i64>,
+}
+
+impl Read for NewProduct {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        let mut object = Object::open(json, at, failures)?;
+        let draft = NewProductDraft {
+            sku: object.required("sku"),
+            name: object.required("name"),
+            price: object.required("price"),
+            stock: object.required("stock"),
+        };
+        object.refuse_unknown();
+        object.check(&draft);
+        Some(Self {
+            sku: draft.sku?,
+            name: draft.name?,
+            price: draft.price?,
+            stock: draft.stock?,
+        })
+    }
+}
+
+impl NewProductDraft {
+    fn sku_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[A-Za-z0-9][A-Za-z0-9._-]*$"));
+        read::matches(
+            text,
+            &PATTERN,
+            Some("must consist of letters, digits, '.', '_' and '-', a letter or digit first"),
+        )
+    }
+
+    fn name_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"\S"));
+        read::matches(text, &PATTERN, Some("must not consist of blanks only"))
+    }
+
+    fn price_step(value: &Decimal) -> Result<(), ValidationError> {
+        read::multiple_of(*value, const { Decimal::literal("0.01") })
+    }
+}
+
+/// A change of stock by a difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewStockMovement {
+    /// Units to add, or to remove where negative.
+    pub delta: i64,
+    /// A remark for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A [`NewStockMovement`] on arrival: each member on its own, so that one that is wrong does not hide another.
+#[derive(Validate)]
+struct NewStockMovementDraft {
+    #[validate(range(min = -1000000000i64, max = 1000000000i64))]
+    #[validate(custom(function = "Self::delta_not"))]
+    delta: Option<i64>,
+    #[validate(length(max = 200))]
+    note: Option<String>,
+}
+
+impl Read for NewStockMovement {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        let mut object = Object::open(json, at, failures)?;
+        let draft = NewStockMovementDraft {
+            delta: object.required("delta"),
+            note: object.optional("note"),
+        };
+        object.refuse_unknown();
+        object.check(&draft);
+        Some(Self {
+            delta: draft.delta?,
+            note: draft.note,
+        })
+    }
+}
+
+impl NewStockMovementDraft {
+    fn delta_not(value: i64) -> Result<(), ValidationError> {
+        read::none_of(value, &[0])
+    }
+}
+
+/// Units of one product, reserved for a customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// A positive 64-bit integer, never used again.
+    pub id: i64,
+    /// A positive 64-bit integer, never used again.
+    pub product_id: i64,
+    /// Units ordered.
+    pub quantity: i64,
+    /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    pub unit_price: Decimal,
+    /// `quantity` × `unit_price`, exactly.
+    pub total: Decimal,
+    /// Where an order stands. `SHIPPED` and `CANCELED` are final.
+    pub status: models::OrderStatus,
+    /// RFC 3339 in UTC with milliseconds.
+    pub created_at: Timestamp,
+    /// RFC 3339 in UTC with milliseconds.
+    pub updated_at: Timestamp,
+    /// When the order was paid, null until then.
+    pub paid_at: Option<Timestamp>,
+    /// When the order was shipped, null until then.
+    pub shipped_at: Option<Timestamp>,
+    /// When the order was canceled, null until then.
+    pub canceled_at: Option<Timestamp>,
+}
+
+/// A page of orders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPage {
+    /// The orders, newest first.
+    pub items: Vec<models::Order>,
+    /// Pass it as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// Where an order stands. `SHIPPED` and `CANCELED` are final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum OrderStatus {
+    /// `PENDING`
+    #[serde(rename = "PENDING")]
+    Pending,
+    /// `PAID`
+    #[serde(rename = "PAID")]
+    Paid,
+    /// `SHIPPED`
+    #[serde(rename = "SHIPPED")]
+    Shipped,
+    /// `CANCELED`
+    #[serde(rename = "CANCELED")]
+    Canceled,
+}
+
+impl OrderStatus {
+    /// Every value, in the contract's order.
+    pub const ALL: &[Self] = &[Self::Pending, Self::Paid, Self::Shipped, Self::Canceled];
+
+    /// The value as the contract spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Paid => "PAID",
+            Self::Shipped => "SHIPPED",
+            Self::Canceled => "CANCELED",
+        }
+    }
+}
+
+impl Text for OrderStatus {
+    fn from_text(text: &str) -> Result<Self, String> {
+        read::one_of(Self::ALL, Self::as_str, text)
+    }
+}
+
+impl Read for OrderStatus {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        read::string(json, at, failures)
+    }
+}
+
+/// What changes about an order; members that are absent stay as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderUpdate {
+    /// Where an order stands. `SHIPPED` and `CANCELED` are final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<models::OrderStatus>,
+    /// Units ordered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<i64>,
+}
+
+/// A [`OrderUpdate`] on arrival: each member on its own, so that one that is wrong does not hide another.
+#[derive(Validate)]
+struct OrderUpdateDraft {
+    status: Option<models::OrderStatus>,
+    #[validate(range(min = 1i64, max = 10000i64))]
+    quantity: Option<i64>,
+}
+
+impl Read for OrderUpdate {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        let mut object = Object::open(json, at, failures)?;
+        let draft = OrderUpdateDraft {
+            status: object.optional("status"),
+            quantity: object.optional("quantity"),
+        };
+        object.at_least(1);
+        object.refuse_unknown();
+        object.check(&draft);
+        Some(Self {
+            status: draft.status,
+            quantity: draft.quantity,
+        })
+    }
+}
+
+/// Every error of every kind (RFC 9457). The first four members are always there; the others come with the error
+/// types that their descriptions name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What went wrong, as the path of the page that explains it.
+    pub r_type: models::ProblemType,
+    /// The error type in a few words, the same each time.
+    pub title: String,
+    /// The HTTP status code.
+    pub status: i32,
+    /// What went wrong this time, for a person; the same request in the same state gets the same text.
+    pub detail: String,
+    /// With `validation-failed`, every failure of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors: Option<Vec<models::Failure>>,
+    /// With `duplicate-sku`, the SKU that is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
+    /// With `insufficient-stock`, the units that were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<i64>,
+    /// With `insufficient-stock`, the units that there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available: Option<i64>,
+    /// With `invalid-transition`, the statuses that this operation can move the order to from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<Vec<models::OrderStatus>>,
+}
+
+/// What went wrong, as the path of the page that explains it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ProblemType {
+    /// `/problems/malformed-json`
+    #[serde(rename = "/problems/malformed-json")]
+    MalformedJson,
+    /// `/problems/not-found`
+    #[serde(rename = "/problems/not-found")]
+    NotFound,
+    /// `/problems/product-not-found`
+    #[serde(rename = "/problems/product-not-found")]
+    ProductNotFound,
+    /// `/problems/order-not-found`
+    #[serde(rename = "/problems/order-not-found")]
+    OrderNotFound,
+    /// `/problems/method-not-allowed`
+    #[serde(rename = "/problems/method-not-allowed")]
+    MethodNotAllowed,
+    /// `/problems/request-timeout`
+    #[serde(rename = "/problems/request-timeout")]
+    RequestTimeout,
+    /// `/problems/duplicate-sku`
+    #[serde(rename = "/problems/duplicate-sku")]
+    DuplicateSku,
+    /// `/problems/insufficient-stock`
+    #[serde(rename = "/problems/insufficient-stock")]
+    InsufficientStock,
+    /// `/problems/stock-limit`
+    #[serde(rename = "/problems/stock-limit")]
+    StockLimit,
+    /// `/problems/product-in-use`
+    #[serde(rename = "/problems/product-in-use")]
+    ProductInUse,
+    /// `/problems/invalid-transition`
+    #[serde(rename = "/problems/invalid-transition")]
+    InvalidTransition,
+    /// `/problems/order-not-editable`
+    #[serde(rename = "/problems/order-not-editable")]
+    OrderNotEditable,
+    /// `/problems/order-not-deletable`
+    #[serde(rename = "/problems/order-not-deletable")]
+    OrderNotDeletable,
+    /// `/problems/payload-too-large`
+    #[serde(rename = "/problems/payload-too-large")]
+    PayloadTooLarge,
+    /// `/problems/unsupported-media-type`
+    #[serde(rename = "/problems/unsupported-media-type")]
+    UnsupportedMediaType,
+    /// `/problems/validation-failed`
+    #[serde(rename = "/problems/validation-failed")]
+    ValidationFailed,
+    /// `/problems/internal-error`
+    #[serde(rename = "/problems/internal-error")]
+    InternalError,
+    /// `/problems/overloaded`
+    #[serde(rename = "/problems/overloaded")]
+    Overloaded,
+    /// `/problems/storage-unavailable`
+    #[serde(rename = "/problems/storage-unavailable")]
+    StorageUnavailable,
+}
+
+impl ProblemType {
+    /// Every value, in the contract's order.
+    pub const ALL: &[Self] = &[
+        Self::MalformedJson,
+        Self::NotFound,
+        Self::ProductNotFound,
+        Self::OrderNotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::DuplicateSku,
+        Self::InsufficientStock,
+        Self::StockLimit,
+        Self::ProductInUse,
+        Self::InvalidTransition,
+        Self::OrderNotEditable,
+        Self::OrderNotDeletable,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::ValidationFailed,
+        Self::InternalError,
+        Self::Overloaded,
+        Self::StorageUnavailable,
+    ];
+
+    /// The value as the contract spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "/problems/malformed-json",
+            Self::NotFound => "/problems/not-found",
+            Self::ProductNotFound => "/problems/product-not-found",
+            Self::OrderNotFound => "/problems/order-not-found",
+            Self::MethodNotAllowed => "/problems/method-not-allowed",
+            Self::RequestTimeout => "/problems/request-timeout",
+            Self::DuplicateSku => "/problems/duplicate-sku",
+            Self::InsufficientStock => "/problems/insufficient-stock",
+            Self::StockLimit => "/problems/stock-limit",
+            Self::ProductInUse => "/problems/product-in-use",
+            Self::InvalidTransition => "/problems/invalid-transition",
+            Self::OrderNotEditable => "/problems/order-not-editable",
+            Self::OrderNotDeletable => "/problems/order-not-deletable",
+            Self::PayloadTooLarge => "/problems/payload-too-large",
+            Self::UnsupportedMediaType => "/problems/unsupported-media-type",
+            Self::ValidationFailed => "/problems/validation-failed",
+            Self::InternalError => "/problems/internal-error",
+            Self::Overloaded => "/problems/overloaded",
+            Self::StorageUnavailable => "/problems/storage-unavailable",
+        }
+    }
+}
+
+impl Text for ProblemType {
+    fn from_text(text: &str) -> Result<Self, String> {
+        read::one_of(Self::ALL, Self::as_str, text)
+    }
+}
+
+impl Read for ProblemType {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        read::string(json, at, failures)
+    }
+}
+
+/// Something the store sells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Product {
+    /// A positive 64-bit integer, never used again.
+    pub id: i64,
+    /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
+    pub sku: String,
+    /// What customers read; not only blanks.
+    pub name: String,
+    /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    pub price: Decimal,
+    /// Units that can still be ordered. Stock that comes back from orders always fits, so there is no maximum.
+    pub stock: i64,
+    /// RFC 3339 in UTC with milliseconds.
+    pub created_at: Timestamp,
+    /// RFC 3339 in UTC with milliseconds.
+    pub updated_at: Timestamp,
+}
+
+/// A page of products.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductPage {
+    /// The products, in the order of their ids.
+    pub items: Vec<models::Product>,
+    /// Pass it as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// What changes about a product; members that are absent stay as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProductUpdate {
+    /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
+    /// What customers read; not only blanks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Decimal>,
+    /// Units in stock, as callers may set them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<i64>,
+}
+
+/// A [`ProductUpdate`] on arrival: each member on its own, so that one that is wrong does not hide another.
+#[derive(Validate)]
+struct ProductUpdateDraft {
+    #[validate(length(min = 1, max = 64))]
+    #[validate(custom(function = "Self::sku_pattern"))]
+    sku: Option<String>,
+    #[validate(length(min = 1, max = 200))]
+    #[validate(custom(function = "Self::name_pattern"))]
+    name: Option<String>,
+    #[validate(range(exclusive_min = const { Decimal::literal("0") }, max = const { Decimal::literal("1000000") }))]
+    #[validate(custom(function = "Self::price_step"))]
+    price: Option<Decimal>,
+    #[validate(range(min = 0i64, max = 1000000000i64))]
+    stock: Option<i64>,
+}
+
+impl Read for ProductUpdate {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        let mut object = Object::open(json, at, failures)?;
+        let draft = ProductUpdateDraft {
+            sku: object.optional("sku"),
+            name: object.optional("name"),
+            price: object.optional("price"),
+            stock: object.optional("stock"),
+        };
+        object.at_least(1);
+        object.refuse_unknown();
+        object.check(&draft);
+        Some(Self {
+            sku: draft.sku,
+            name: draft.name,
+            price: draft.price,
+            stock: draft.stock,
+        })
+    }
+}
+
+impl ProductUpdateDraft {
+    fn sku_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[A-Za-z0-9][A-Za-z0-9._-]*$"));
+        read::matches(
+            text,
+            &PATTERN,
+            Some("must consist of letters, digits, '.', '_' and '-', a letter or digit first"),
+        )
+    }
+
+    fn name_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"\S"));
+        read::matches(text, &PATTERN, Some("must not consist of blanks only"))
+    }
+
+    fn price_step(value: &Decimal) -> Result<(), ValidationError> {
+        read::multiple_of(*value, const { Decimal::literal("0.01") })
+    }
+}
+
+/// One entry of a product's ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockMovement {
+    /// A positive 64-bit integer, never used again.
+    pub id: i64,
+    /// A positive 64-bit integer, never used again.
+    pub product_id: i64,
+    /// Units that came (positive) or went (negative).
+    pub delta: i64,
+    /// The product's stock right after this movement.
+    pub stock_after: i64,
+    /// Why stock changed.
+    pub reason: models::MovementReason,
+    /// The order that caused it, null for `initial` and `adjustment`.
+    pub order_id: Option<i64>,
+    /// A remark for people.
+    pub note: Option<String>,
+    /// RFC 3339 in UTC with milliseconds.
+    pub created_at: Timestamp,
+}
+
+/// A page of stock movements.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockMovementPage {
+    /// The movements, newest first.
+    pub items: Vec<models::StockMovement>,
+    /// Pass it as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,55 @@
+//! How an operation's answer becomes a response. An answer that cannot be written is a fault, never half an answer.
+
+#![allow(dead_code, reason = "not every contract has every kind of answer")]
+
+use std::fmt::Display;
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::read::Rejection;
+
+fn unwritable(error: impl Into<axum::BoxError>) -> Rejection {
+    Rejection::Unwritable(axum::Error::new(error))
+}
+
+fn response(status: u16, body: impl Into<Body>) -> Result<Response, Rejection> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::from_u16(status).map_err(unwritable)?;
+    Ok(response)
+}
+
+fn typed(mut response: Response, media_type: &'static str) -> Response {
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+pub(crate) fn json(status: u16, body: &impl Serialize) -> Result<Response, Rejection> {
+    let body = serde_json::to_vec(body).map_err(unwritable)?;
+    Ok(typed(response(status, body)?, "application/json"))
+}
+
+pub(crate) fn html(status: u16, body: String) -> Result<Response, Rejection> {
+    Ok(typed(response(status, body)?, "text/html; charset=utf-8"))
+}
+
+pub(crate) fn empty(status: u16) -> Result<Response, Rejection> {
+    response(status, Body::empty())
+}
+
+/// The response with the header, where it has a value.
+pub(crate) fn header(
+    mut response: Response,
+    name: &'static str,
+    value: Option<impl Display>,
+) -> Result<Response, Rejection> {
+    if let Some(value) = value {
+        let value = HeaderValue::try_from(value.to_string()).map_err(unwritable)?;
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    Ok(response)
+}

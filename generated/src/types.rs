@@ -1,0 +1,241 @@
+//! Numbers and times as JSON writes them. No float ever holds one: a number is what was written, or it is refused.
+
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// An exact decimal number: `digits` × 10^-`scale`, always in its shortest form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Decimal {
+    digits: i128,
+    scale: u32,
+}
+
+/// More digits than any rule of a contract can ask for, and few enough that comparing two numbers cannot overflow.
+const DIGITS_MAX: u32 = 18;
+
+impl Decimal {
+    /// The number `digits` × 10^-`scale`; `None` where it needs more than 18 digits before or after the point.
+    pub const fn new(mut digits: i128, mut scale: u32) -> Option<Self> {
+        while scale > 0 && digits % 10 == 0 {
+            digits /= 10;
+            scale -= 1;
+        }
+        if scale > DIGITS_MAX || digits.unsigned_abs() / 10u128.pow(scale) >= 10u128.pow(DIGITS_MAX) {
+            return None;
+        }
+        Some(Self { digits, scale })
+    }
+
+    /// A number that the contract itself names, such as a bound.
+    ///
+    /// # Panics
+    ///
+    /// At compile time, where `text` is no plain decimal number.
+    #[allow(clippy::panic, reason = "evaluated by the compiler")]
+    pub const fn literal(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let (mut digits, mut scale, mut at, mut after_point) = (0i128, 0, 0, false);
+        while at < bytes.len() {
+            match bytes[at] {
+                b'-' if at == 0 => {}
+                b'.' if !after_point => after_point = true,
+                digit @ b'0'..=b'9' => {
+                    digits = digits * 10 + (digit - b'0') as i128;
+                    scale += after_point as u32;
+                }
+                _ => panic!("not a plain decimal number"),
+            }
+            at += 1;
+        }
+        match Self::new(if bytes[0] == b'-' { -digits } else { digits }, scale) {
+            Some(number) => number,
+            None => panic!("too many digits"),
+        }
+    }
+
+    /// The number that a JSON text (RFC 8259, section 6) writes, exponents included; `None` where it has more than 18
+    /// significant digits before or after the point. Exact: nothing is rounded.
+    pub fn from_json_text(text: &str) -> Option<Self> {
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let fraction = fraction.trim_end_matches('0');
+        let mut digits = 0i128;
+        for digit in whole.trim_start_matches('-').bytes().chain(fraction.bytes()) {
+            let digit = char::from(digit).to_digit(10)?;
+            digits = digits.checked_mul(10)?.checked_add(digit.into())?;
+        }
+        if whole.starts_with('-') {
+            digits = -digits;
+        }
+        let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
+        match u32::try_from(scale) {
+            _ if digits == 0 => Self::new(0, 0),
+            Ok(scale) if scale <= 2 * DIGITS_MAX => Self::new(digits, scale),
+            Ok(_) => None,
+            Err(_) => Self::new(10i128.checked_pow(scale.unsigned_abs())?.checked_mul(digits)?, 0),
+        }
+    }
+
+    /// This number in units of 10^-`places`, where it is a whole number of them: 12.5 is 1250 in hundredths.
+    pub fn in_units(self, places: u32) -> Option<i64> {
+        let up = places.checked_sub(self.scale)?;
+        self.digits.checked_mul(10i128.checked_pow(up)?)?.try_into().ok()
+    }
+
+    /// The number that is `units` × 10^-`places`; places are at most 18.
+    pub fn from_units(units: i64, places: u32) -> Option<Self> {
+        Self::new(units.into(), places)
+    }
+
+    /// Whether this number is a whole multiple of `step`, which is above 0.
+    pub fn is_multiple_of(self, step: Self) -> bool {
+        let scale = self.scale.max(step.scale);
+        self.at(scale) % step.at(scale) == 0
+    }
+
+    fn at(self, scale: u32) -> i128 {
+        self.digits * 10i128.pow(scale - self.scale)
+    }
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let scale = self.scale.max(other.scale);
+        self.at(scale).cmp(&other.at(scale))
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl validator::ValidateRange<Self> for Decimal {
+    fn greater_than(&self, max: Self) -> Option<bool> {
+        Some(*self > max)
+    }
+
+    fn less_than(&self, min: Self) -> Option<bool> {
+        Some(*self < min)
+    }
+}
+
+/// Plain notation, without trailing zeros: `12.5`, `-3`, `0.01`.
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.scale == 0 {
+            return write!(f, "{}", self.digits);
+        }
+        let sign = if self.digits < 0 { "-" } else { "" };
+        let unit = 10u128.pow(self.scale);
+        let digits = self.digits.unsigned_abs();
+        write!(
+            f,
+            "{sign}{}.{:0width$}",
+            digits / unit,
+            digits % unit,
+            width = self.scale as usize
+        )
+    }
+}
+
+/// A JSON number, as written by `Display`.
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Borrowed from the stack: a page of prices costs no allocation.
+        let mut text = Stack {
+            bytes: [0; 38],
+            used: 0,
+        };
+        fmt::Write::write_fmt(&mut text, format_args!("{self}")).map_err(S::Error::custom)?;
+        let raw: &RawValue = serde_json::from_slice(text.as_bytes()).map_err(S::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Self::from_json_text(raw.get()).ok_or_else(|| D::Error::custom("not a number of at most 18 digits"))
+    }
+}
+
+/// Room for the longest [`Decimal`] as text: sign, 18 digits, point, 18 digits.
+struct Stack {
+    bytes: [u8; 38],
+    used: usize,
+}
+
+impl Stack {
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+}
+
+impl fmt::Write for Stack {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.used + text.len();
+        self.bytes
+            .get_mut(self.used..end)
+            .ok_or(fmt::Error)?
+            .copy_from_slice(text.as_bytes());
+        self.used = end;
+        Ok(())
+    }
+}
+
+/// An instant with millisecond precision, written as RFC 3339 in UTC: `2026-03-01T09:30:00.000Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(jiff::Timestamp);
+
+impl Timestamp {
+    /// The instant `milliseconds` after 1970-01-01T00:00:00Z; one beyond the years -9999 to 9999 becomes the last
+    /// instant inside them.
+    pub fn from_unix_ms(milliseconds: i64) -> Self {
+        let last = if milliseconds < 0 {
+            jiff::Timestamp::MIN
+        } else {
+            jiff::Timestamp::MAX
+        };
+        Self(jiff::Timestamp::from_millisecond(milliseconds).unwrap_or(last))
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z; what is finer is cut off.
+    pub fn unix_ms(self) -> i64 {
+        self.0.as_millisecond()
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.0)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
