@@ -23,9 +23,8 @@ if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     export DEBIAN_FRONTEND=noninteractive
     # stdout is for the path alone. The lists may be too old to name what the mirror has, hence the update.
     {
-        apt-get update --quiet=2
-        apt-get install --yes --quiet=2 --no-install-recommends chromium
-    } </dev/null >&2
+        apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium
+    } </dev/null >&2 || echo "That failed." >&2
     find_chromium && exit
 fi
 
