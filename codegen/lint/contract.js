@@ -74,26 +74,24 @@ const namedRequestExamples = ({ 'at-least': atLeast }) => {
   };
 };
 
-// A problem shown as an example of a response has that response's status.
-const problemStatus = () => {
-  let status;
-  return {
-    Response: {
-      enter: (_, { key }) => void (status = String(key)),
-      MediaType({ examples = {}, example }, { report, location, resolve }) {
-        const shown = Object.entries(examples).map(([name, it]) => [`examples/${name}`, (it.$ref ? resolve(it).node : it)?.value]);
-        for (const [where, value] of [...shown, ['example', example]]) {
-          if (!/^\d/.test(status) || value?.type === undefined || value.status === undefined) continue;
-          if (String(value.status) === status) continue;
+// A problem shown as an example of a response has that response's status. Starts from the operation's responses, since a
+// shared one is visited once only, under one of its statuses.
+const problemStatus = () => ({
+  Responses(responses, { report, location, resolve }) {
+    const follow = (node) => (node?.$ref ? resolve(node).node : node);
+    for (const [status, response] of Object.entries(responses)) {
+      for (const { example, examples = {} } of Object.values(follow(response)?.content ?? {})) {
+        for (const value of [example, ...Object.values(examples).map((it) => follow(it)?.value)]) {
+          if (value?.type === undefined || value.status === undefined || String(value.status) === status) continue;
           report({
-            message: `The example has status ${value.status}, but stands under ${status}.`,
-            location: location.child(where.split('/')).key(),
+            message: `${status} shows \`${value.type}\` with status ${value.status}.`,
+            location: location.child(status).key(),
           });
         }
-      },
-    },
-  };
-};
+      }
+    }
+  },
+});
 
 // Every value of ProblemType but those in `except` has an example under components, whose title is the type's name in
 // words; all examples of one type agree on title and status. An exception that is not needed is an error too.

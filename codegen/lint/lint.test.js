@@ -85,6 +85,8 @@ const redoclyCases = [
   ['contract/named-request-examples', 'PUT /orders/{id} has two request examples', (c) => delete json(c.paths['/orders/{id}'].put.requestBody).examples.ship],
   ['contract/named-request-examples', 'an endpoint that needs request examples is gone', (c) => delete c.paths['/orders'].post],
   ['contract/problem-status', 'an example stands under another status', (c) => (c.components.examples.NotFound.value.status = 410)],
+  ['contract/problem-status', 'a shared response has an example of another status', (c) => (c.components.examples.OrderNotFound.value.status = 410)],
+  ['contract/problem-status', 'a shared response stands under another status', (c) => (c.paths['/orders'].get.responses['502'] = { $ref: '#/components/responses/Unavailable' })],
   ['contract/problem-examples', 'an error type has no example', (c) => delete c.components.examples.StockLimit],
   ['contract/problem-examples', "a title is not its type's name", (c) => (c.components.examples.StockLimit.value.title = 'Too much')],
   ['contract/problem-examples', 'two examples of one type differ in status', (c) => (c.components.examples.ValidationFailedParameter.value.status = 400)],
