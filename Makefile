@@ -55,7 +55,8 @@ unit: ## Run the Rust tests
 
 browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromium
 	cargo build --locked
-	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && npm --prefix tests/browser test --silent
+	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
+		tests/with-server.sh npm --prefix tests/browser test --silent
 
 fmt: ## Format the Rust code
 	cargo fmt --all
