@@ -1,0 +1,56 @@
+#!/bin/sh
+# Runs a command against a fresh server: BIN=path/to/orders-inventory tests/with-server.sh COMMAND [ARGUMENT…]
+# The server listens on a free port and has a new, empty database; the command finds it at $BASE_URL. Fails where the
+# command fails, and where the server does not start in 30 seconds or does not end with status 0 in 30 after SIGTERM.
+set -eu
+: "${BIN:?must be the path of orders-inventory}"
+
+folder=$(mktemp -d)
+: >"$folder/log"
+pid=
+clean_up() {
+    [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
+    rm -rf "$folder"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# fail WHAT [STATUS]
+fail() {
+    echo "with-server: $1; the server's last words:" >&2
+    tail -n 20 "$folder/log" >&2
+    exit "${2:-1}"
+}
+
+HOST=127.0.0.1 PORT=0 DATABASE_URL="sqlite://$folder/test.db" "$BIN" </dev/null >"$folder/log" 2>&1 &
+pid=$!
+
+# The server says where it is in its first line, which ends in the address of its docs.
+tenths=0
+until BASE_URL=$(grep -Eo -m 1 'http://127\.0\.0\.1:[0-9]+/docs' "$folder/log"); do
+    kill -0 "$pid" 2>/dev/null || fail "$BIN ended before it said its address"
+    [ "$tenths" -lt 300 ] || fail "$BIN did not say its address in 30 seconds"
+    sleep 0.1
+    tenths=$((tenths + 1))
+done
+export BASE_URL="${BASE_URL%/docs}"
+
+status=0
+"$@" </dev/null || status=$?
+
+# `wait` has no time limit, so a watchdog ends a server that does not end itself; it leaves as soon as the server did.
+kill -TERM "$pid" 2>/dev/null || true
+(
+    tenths=0
+    while kill -0 "$pid" 2>/dev/null && [ "$tenths" -lt 300 ]; do
+        sleep 0.1
+        tenths=$((tenths + 1))
+    done
+    kill -KILL "$pid" 2>/dev/null
+) >/dev/null 2>&1 &
+server_status=0
+wait "$pid" || server_status=$?
+pid=
+[ "$status" -eq 0 ] || fail "$1 ended with status $status" "$status"
+[ "$server_status" -eq 0 ] || fail "$BIN ended with status $server_status after SIGTERM"
