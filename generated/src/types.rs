@@ -89,9 +89,17 @@ impl Decimal {
         self.digits.checked_mul(10i128.checked_pow(up)?)?.try_into().ok()
     }
 
-    /// The number that is `units` × 10^-`places`; places are at most 18.
-    pub fn from_units(units: i64, places: u32) -> Option<Self> {
-        Self::new(units.into(), places)
+    /// So many hundredths, which is money in cents: 1250 are 12.5. Every `i64` of them fits.
+    pub const fn from_hundredths(hundredths: i64) -> Self {
+        let (digits, scale) = match hundredths {
+            _ if hundredths % 100 == 0 => (hundredths / 100, 0),
+            _ if hundredths % 10 == 0 => (hundredths / 10, 1),
+            _ => (hundredths, 2),
+        };
+        Self {
+            digits: digits as i128,
+            scale,
+        }
     }
 
     /// Whether this number is a whole multiple of `step`, which is above 0.
