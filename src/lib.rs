@@ -14,3 +14,6 @@ pub mod domain;
 pub mod app;
 
 pub mod store;
+
+#[cfg(test)]
+mod testing;

@@ -13,10 +13,20 @@ use crate::store::{OrderFilter, Taken, Tx, View};
 /// [`Error::ProductNotFound`], [`Error::InsufficientStock`].
 pub fn place(tx: &mut dyn Tx, product_id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Order, Error> {
     let Taken { stock, price } = take(tx, product_id, quantity, now)?;
-    let new = NewOrder::new(product_id, quantity, price, now)
-        .map_err(|_| Error::internal(format!("the total of {quantity} units of product {product_id} overflows")))?;
+    let new = NewOrder::new(product_id, quantity, price, now).map_err(|_| {
+        Error::internal(format!(
+            "the total of {quantity} units of product {product_id} overflows"
+        ))
+    })?;
     let order = new.with_id(tx.insert_order(&new)?);
-    record(tx, &order, Delta::going(quantity), stock, Reason::OrderPlaced(order.id()), now)?;
+    record(
+        tx,
+        &order,
+        Delta::going(quantity),
+        stock,
+        Reason::OrderPlaced(order.id()),
+        now,
+    )?;
     Ok(order)
 }
 
@@ -49,15 +59,18 @@ pub fn list(
 /// the product has not the further units that a larger quantity needs.
 pub fn update(tx: &mut dyn Tx, id: OrderId, change: OrderChange, now: Timestamp) -> Result<Order, Error> {
     let before = get(tx, id)?;
-    let after = before.change(change, now).map_err(|refusal| Error::refused_order(id, refusal))?;
+    let after = before
+        .change(change, now)
+        .map_err(|refusal| Error::refused_order(id, refusal))?;
     if after == before {
         return Ok(before);
     }
-    match (before.held(), after.held()) {
-        (Some(held), Some(holds)) => settle(tx, &after, held, holds, now)?,
-        (Some(held), None) => give_back(tx, &after, held, Reason::OrderCanceled(id), now)?,
-        (None, None) => {}
-        (None, Some(_)) => return Err(Error::internal(format!("order {id} came back from {}", Status::Canceled))),
+    if let Some(delta) = after.stock_change_from(&before) {
+        let reason = match after.status() {
+            Status::Canceled => Reason::OrderCanceled(id),
+            Status::Pending | Status::Paid | Status::Shipped => Reason::OrderChanged(id),
+        };
+        move_stock(tx, &after, delta, reason, now)?;
     }
     tx.save_order(&after)?;
     Ok(after)
@@ -69,24 +82,24 @@ pub fn update(tx: &mut dyn Tx, id: OrderId, change: OrderChange, now: Timestamp)
 /// [`Error::OrderNotFound`], [`Error::OrderNotDeletable`].
 pub fn delete(tx: &mut dyn Tx, id: OrderId, now: Timestamp) -> Result<(), Error> {
     let order = get(tx, id)?;
-    order.check_deletable().map_err(|refusal| Error::refused_order(id, refusal))?;
+    order
+        .check_deletable()
+        .map_err(|refusal| Error::refused_order(id, refusal))?;
     if let Some(held) = order.held() {
-        give_back(tx, &order, held, Reason::OrderDeleted(id), now)?;
+        move_stock(tx, &order, Delta::coming(held), Reason::OrderDeleted(id), now)?;
     }
     tx.delete_order(id)
 }
 
-/// Moves the difference between the units that an order held and those that it holds from now on.
-fn settle(tx: &mut dyn Tx, order: &Order, held: Quantity, holds: Quantity, now: Timestamp) -> Result<(), Error> {
-    let reason = Reason::OrderChanged(order.id());
-    match held.change_from(holds) {
-        None => Ok(()),
-        Some(delta) if delta.is_going() => {
-            let taken = take(tx, order.product_id(), delta.units(), now)?;
-            record(tx, order, delta, taken.stock, reason, now)
-        }
-        Some(delta) => give_back(tx, order, delta.units(), reason, now),
-    }
+/// Takes units for an order or gives them back, and writes that to the ledger.
+fn move_stock(tx: &mut dyn Tx, order: &Order, delta: Delta, reason: Reason, now: Timestamp) -> Result<(), Error> {
+    let product_id = order.product_id();
+    let stock_after = if delta.is_going() {
+        take(tx, product_id, delta.units(), now)?.stock
+    } else {
+        tx.return_stock(product_id, delta.units(), now)?
+    };
+    record(tx, order, delta, stock_after, reason, now)
 }
 
 /// Takes units, or says why there are not enough.
@@ -96,20 +109,13 @@ fn take(tx: &mut dyn Tx, product_id: ProductId, quantity: Quantity, now: Timesta
         // Only a refusal needs to know more than what was taken.
         None => {
             let available = products::get(tx, product_id)?.stock;
-            Err(Error::InsufficientStock { product_id, requested: quantity, available })
+            Err(Error::InsufficientStock {
+                product_id,
+                requested: quantity,
+                available,
+            })
         }
     }
-}
-
-fn give_back(
-    tx: &mut dyn Tx,
-    order: &Order,
-    quantity: Quantity,
-    reason: Reason,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let stock = tx.return_stock(order.product_id(), quantity, now)?;
-    record(tx, order, Delta::coming(quantity), stock, reason, now)
 }
 
 /// Writes what an order did to its product's stock.
@@ -122,6 +128,13 @@ fn record(
     now: Timestamp,
 ) -> Result<(), Error> {
     let product_id = order.product_id();
-    tx.insert_movement(&NewMovement { product_id, delta, stock_after, reason, note: None, created_at: now })?;
+    tx.insert_movement(&NewMovement {
+        product_id,
+        delta,
+        stock_after,
+        reason,
+        note: None,
+        created_at: now,
+    })?;
     Ok(())
 }

@@ -41,7 +41,10 @@ pub fn list(
         None => view.products(after, limit.saturating_add(1))?,
         Some(sku) => {
             let found = view.product_by_sku(sku)?;
-            found.into_iter().filter(|product| after.is_none_or(|after| product.id > after)).collect()
+            found
+                .into_iter()
+                .filter(|product| after.is_none_or(|after| product.id > after))
+                .collect()
         }
     };
     Ok(Page::cut(items, limit, |product| product.id))
@@ -89,7 +92,19 @@ fn check_sku_free(view: &dyn View, sku: &Sku) -> Result<(), Error> {
 
 /// Writes the change that led to the product's stock as it is now.
 fn record(tx: &mut dyn Tx, product: &Product, delta: Delta, reason: Reason) -> Result<(), Error> {
-    let Product { id: product_id, stock: stock_after, updated_at: created_at, .. } = *product;
-    tx.insert_movement(&NewMovement { product_id, delta, stock_after, reason, note: None, created_at })?;
+    let Product {
+        id: product_id,
+        stock: stock_after,
+        updated_at: created_at,
+        ..
+    } = *product;
+    tx.insert_movement(&NewMovement {
+        product_id,
+        delta,
+        stock_after,
+        reason,
+        note: None,
+        created_at,
+    })?;
     Ok(())
 }

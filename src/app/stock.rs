@@ -33,7 +33,9 @@ pub fn adjust(
     now: Timestamp,
 ) -> Result<StockMovement, Error> {
     let before = products::get(tx, product_id)?;
-    let after = before.move_stock(delta, now).map_err(|refusal| Error::refused_stock(product_id, refusal))?;
+    let after = before
+        .move_stock(delta, now)
+        .map_err(|refusal| Error::refused_stock(product_id, refusal))?;
     tx.save_product(&after)?;
     let movement = NewMovement {
         product_id,

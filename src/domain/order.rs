@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::values::{Money, OrderId, Price, ProductId, Quantity, Timestamp};
+use super::values::{Delta, Money, OrderId, Price, ProductId, Quantity, Timestamp};
 
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -424,6 +424,17 @@ impl Order {
         match self.state {
             State::Pending | State::Paid { .. } | State::Shipped { .. } => Some(self.quantity),
             State::Canceled { .. } => None,
+        }
+    }
+
+    /// What becoming this order does to its product's stock; `None` for nothing.
+    pub const fn stock_change_from(&self, before: &Self) -> Option<Delta> {
+        match (before.held(), self.held()) {
+            (None, None) => None,
+            (None, Some(holds)) => Some(Delta::going(holds)),
+            (Some(held), None) => Some(Delta::coming(held)),
+            // What it holds no longer, others can have.
+            (Some(held), Some(holds)) => held.change_from(holds),
         }
     }
 

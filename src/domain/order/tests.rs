@@ -189,6 +189,24 @@ fn a_total_that_cannot_be_counted_is_refused() {
     assert_eq!(one.set_quantity(quantity(2), NOW), Err(Refusal::TotalTooLarge));
 }
 
+#[test]
+fn what_an_order_lets_go_comes_back() {
+    let change = |before: Order, after: Order| after.stock_change_from(&before).map(Delta::get);
+    let pending = order(State::Pending);
+    let canceled = pending.cancel(NOW).unwrap();
+    assert_eq!(change(pending, canceled), Some(2));
+    assert_eq!(
+        change(pending, pending.set_quantity(quantity(5), NOW).unwrap()),
+        Some(-3)
+    );
+    assert_eq!(
+        change(pending, pending.set_quantity(quantity(1), NOW).unwrap()),
+        Some(1)
+    );
+    assert_eq!(change(pending, pending.pay(NOW).unwrap()), None);
+    assert_eq!(change(canceled, canceled), None);
+}
+
 /// Each status with each set of times: only the five real combinations make a state, and they survive it.
 #[test]
 fn states_and_their_parts_agree() {
