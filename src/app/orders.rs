@@ -1,0 +1,140 @@
+//! Orders: place, read, change, delete. Stock moves along in the same transaction.
+
+use super::{Page, products};
+use crate::domain::{
+    Delta, NewMovement, NewOrder, Order, OrderChange, OrderId, ProductId, Quantity, Reason, Status, Stock, Timestamp,
+};
+use crate::error::Error;
+use crate::store::{OrderFilter, Taken, Tx, View};
+
+/// Places an order: takes its units and fixes today's price.
+///
+/// # Errors
+/// [`Error::ProductNotFound`], [`Error::InsufficientStock`].
+pub fn place(tx: &mut dyn Tx, product_id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Order, Error> {
+    let Taken { stock, price } = take(tx, product_id, quantity, now)?;
+    let new = NewOrder::new(product_id, quantity, price, now).map_err(|_| {
+        Error::internal(format!(
+            "the total of {quantity} units of product {product_id} overflows"
+        ))
+    })?;
+    let order = new.with_id(tx.insert_order(&new)?);
+    record(
+        tx,
+        &order,
+        Delta::going(quantity),
+        stock,
+        Reason::OrderPlaced(order.id()),
+        now,
+    )?;
+    Ok(order)
+}
+
+/// One order.
+///
+/// # Errors
+/// [`Error::OrderNotFound`].
+pub fn get(view: &dyn View, id: OrderId) -> Result<Order, Error> {
+    view.order(id)?.ok_or(Error::OrderNotFound { id })
+}
+
+/// Orders of this filter, newest first, before this one.
+///
+/// # Errors
+/// As the storage fails.
+pub fn list(
+    view: &dyn View,
+    filter: OrderFilter,
+    before: Option<OrderId>,
+    limit: usize,
+) -> Result<Page<Order, OrderId>, Error> {
+    let items = view.orders(filter, before, limit.saturating_add(1))?;
+    Ok(Page::cut(items, limit, Order::id))
+}
+
+/// Ships, cancels or changes an order, as its caller asks. What it has already changes nothing.
+///
+/// # Errors
+/// [`Error::OrderNotFound`], [`Error::InvalidTransition`], [`Error::OrderNotEditable`]; [`Error::InsufficientStock`] if
+/// the product has not the further units that a larger quantity needs.
+pub fn update(tx: &mut dyn Tx, id: OrderId, change: OrderChange, now: Timestamp) -> Result<Order, Error> {
+    let before = get(tx, id)?;
+    let after = before
+        .change(change, now)
+        .map_err(|refusal| Error::refused_order(id, refusal))?;
+    if after == before {
+        return Ok(before);
+    }
+    if let Some(delta) = after.stock_change_from(&before) {
+        let reason = match after.status() {
+            Status::Canceled => Reason::OrderCanceled(id),
+            Status::Pending | Status::Paid | Status::Shipped => Reason::OrderChanged(id),
+        };
+        move_stock(tx, &after, delta, reason, now)?;
+    }
+    tx.save_order(&after)?;
+    Ok(after)
+}
+
+/// Removes an order that never saw money; the units that it holds go back.
+///
+/// # Errors
+/// [`Error::OrderNotFound`], [`Error::OrderNotDeletable`].
+pub fn delete(tx: &mut dyn Tx, id: OrderId, now: Timestamp) -> Result<(), Error> {
+    let order = get(tx, id)?;
+    order
+        .check_deletable()
+        .map_err(|refusal| Error::refused_order(id, refusal))?;
+    if let Some(held) = order.held() {
+        move_stock(tx, &order, Delta::coming(held), Reason::OrderDeleted(id), now)?;
+    }
+    tx.delete_order(id)
+}
+
+/// Takes units for an order or gives them back, and writes that to the ledger.
+fn move_stock(tx: &mut dyn Tx, order: &Order, delta: Delta, reason: Reason, now: Timestamp) -> Result<(), Error> {
+    let product_id = order.product_id();
+    let stock_after = if delta.is_going() {
+        take(tx, product_id, delta.units(), now)?.stock
+    } else {
+        tx.return_stock(product_id, delta.units(), now)?
+    };
+    record(tx, order, delta, stock_after, reason, now)
+}
+
+/// Takes units, or says why there are not enough.
+fn take(tx: &mut dyn Tx, product_id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Taken, Error> {
+    match tx.take_stock(product_id, quantity, now)? {
+        Some(taken) => Ok(taken),
+        // Only a refusal needs to know more than what was taken.
+        None => {
+            let available = products::get(tx, product_id)?.stock;
+            Err(Error::InsufficientStock {
+                product_id,
+                requested: quantity,
+                available,
+            })
+        }
+    }
+}
+
+/// Writes what an order did to its product's stock.
+fn record(
+    tx: &mut dyn Tx,
+    order: &Order,
+    delta: Delta,
+    stock_after: Stock,
+    reason: Reason,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let product_id = order.product_id();
+    tx.insert_movement(&NewMovement {
+        product_id,
+        delta,
+        stock_after,
+        reason,
+        note: None,
+        created_at: now,
+    })?;
+    Ok(())
+}

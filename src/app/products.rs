@@ -1,0 +1,110 @@
+//! Products: create, read, change, delete.
+
+use super::Page;
+use crate::domain::{Delta, NewMovement, NewProduct, Product, ProductChange, ProductId, Reason, Sku, Stock, Timestamp};
+use crate::error::Error;
+use crate::store::{Tx, View};
+
+/// Adds a product, and its opening stock to its ledger.
+///
+/// # Errors
+/// [`Error::DuplicateSku`].
+pub fn create(tx: &mut dyn Tx, new: &NewProduct, now: Timestamp) -> Result<Product, Error> {
+    check_sku_free(tx, &new.sku)?;
+    let id = tx.insert_product(new, now)?;
+    let product = new.clone().with_id(id, now);
+    if let Some(delta) = product.stock.change_from(Stock::NONE) {
+        record(tx, &product, delta, Reason::Initial)?;
+    }
+    Ok(product)
+}
+
+/// One product.
+///
+/// # Errors
+/// [`Error::ProductNotFound`].
+pub fn get(view: &dyn View, id: ProductId) -> Result<Product, Error> {
+    view.product(id)?.ok_or(Error::ProductNotFound { id })
+}
+
+/// Products in the order of their ids, after this one; with `sku`, only the one that has it.
+///
+/// # Errors
+/// As the storage fails.
+pub fn list(
+    view: &dyn View,
+    sku: Option<&Sku>,
+    after: Option<ProductId>,
+    limit: usize,
+) -> Result<Page<Product, ProductId>, Error> {
+    let items = match sku {
+        None => view.products(after, limit.saturating_add(1))?,
+        Some(sku) => {
+            let found = view.product_by_sku(sku)?;
+            found
+                .into_iter()
+                .filter(|product| after.is_none_or(|after| product.id > after))
+                .collect()
+        }
+    };
+    Ok(Page::cut(items, limit, |product| product.id))
+}
+
+/// Changes a product; a new level of stock is an adjustment in its ledger. What is there already changes nothing.
+///
+/// # Errors
+/// [`Error::ProductNotFound`], [`Error::DuplicateSku`].
+pub fn update(tx: &mut dyn Tx, id: ProductId, change: &ProductChange, now: Timestamp) -> Result<Product, Error> {
+    let before = get(tx, id)?;
+    let after = before.change(change, now);
+    if after == before {
+        return Ok(before);
+    }
+    if after.sku != before.sku {
+        check_sku_free(tx, &after.sku)?;
+    }
+    tx.save_product(&after)?;
+    if let Some(delta) = after.stock.change_from(before.stock) {
+        record(tx, &after, delta, Reason::Adjustment)?;
+    }
+    Ok(after)
+}
+
+/// Removes a product and its ledger.
+///
+/// # Errors
+/// [`Error::ProductNotFound`]; [`Error::ProductInUse`] while any order refers to it.
+pub fn delete(tx: &mut dyn Tx, id: ProductId) -> Result<(), Error> {
+    get(tx, id)?;
+    if tx.product_has_orders(id)? {
+        return Err(Error::ProductInUse { product_id: id });
+    }
+    tx.delete_movements(id)?;
+    tx.delete_product(id)
+}
+
+fn check_sku_free(view: &dyn View, sku: &Sku) -> Result<(), Error> {
+    match view.product_by_sku(sku)? {
+        None => Ok(()),
+        Some(_) => Err(Error::DuplicateSku { sku: sku.clone() }),
+    }
+}
+
+/// Writes the change that led to the product's stock as it is now.
+fn record(tx: &mut dyn Tx, product: &Product, delta: Delta, reason: Reason) -> Result<(), Error> {
+    let Product {
+        id: product_id,
+        stock: stock_after,
+        updated_at: created_at,
+        ..
+    } = *product;
+    tx.insert_movement(&NewMovement {
+        product_id,
+        delta,
+        stock_after,
+        reason,
+        note: None,
+        created_at,
+    })?;
+    Ok(())
+}

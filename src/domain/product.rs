@@ -1,0 +1,354 @@
+//! Products, their stock, and the ledger of every change of stock.
+//!
+//! Invariant: a product's stock is the sum of its movements' deltas and the newest movement's `stock_after`. Stock is
+//! never negative. What callers move cannot lift it above [`STOCK_MAX`]; units that come back from orders always fit.
+
+use super::values::{Delta, MovementId, Note, OrderId, Price, ProductId, ProductName, Quantity, Sku, Stock, Timestamp};
+
+/// The most units that a movement sent by a caller may lift a product's stock to.
+pub const STOCK_MAX: i64 = 1_000_000_000;
+
+/// Something the store sells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Product {
+    /// Its id.
+    pub id: ProductId,
+    /// Its article number; no other product has it.
+    pub sku: Sku,
+    /// What customers read.
+    pub name: ProductName,
+    /// What one unit costs who orders now.
+    pub price: Price,
+    /// Units that can still be ordered.
+    pub stock: Stock,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When anything about it last changed, its stock included.
+    pub updated_at: Timestamp,
+}
+
+/// A product to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewProduct {
+    /// Its article number.
+    pub sku: Sku,
+    /// What customers read.
+    pub name: ProductName,
+    /// What one unit costs.
+    pub price: Price,
+    /// Its opening stock.
+    pub stock: Stock,
+}
+
+/// What changes about a product; what is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProductChange {
+    /// The new article number.
+    pub sku: Option<Sku>,
+    /// The new name.
+    pub name: Option<ProductName>,
+    /// The new price, for later orders only.
+    pub price: Option<Price>,
+    /// The new level of stock.
+    pub stock: Option<Stock>,
+}
+
+/// Why stock does not move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StockRefusal {
+    /// More units would go than there are.
+    Insufficient {
+        /// The units that would go.
+        requested: Quantity,
+        /// The units that there are.
+        available: Stock,
+    },
+    /// More units would come than a product may have.
+    Limit {
+        /// The units that would come.
+        requested: Quantity,
+        /// The units that there are.
+        available: Stock,
+    },
+}
+
+impl NewProduct {
+    /// The product that this becomes under its id.
+    #[must_use]
+    pub fn with_id(self, id: ProductId, now: Timestamp) -> Product {
+        let Self {
+            sku,
+            name,
+            price,
+            stock,
+        } = self;
+        Product {
+            id,
+            sku,
+            name,
+            price,
+            stock,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+impl Product {
+    /// The product after `change`, touched at `now` if that makes any difference.
+    #[must_use]
+    pub fn change(&self, change: &ProductChange, now: Timestamp) -> Self {
+        let mut after = self.clone();
+        if let Some(sku) = &change.sku {
+            after.sku.clone_from(sku);
+        }
+        if let Some(name) = &change.name {
+            after.name.clone_from(name);
+        }
+        after.price = change.price.unwrap_or(self.price);
+        after.stock = change.stock.unwrap_or(self.stock);
+        if after != *self {
+            after.updated_at = now;
+        }
+        after
+    }
+
+    /// The product after a caller moved its stock by `delta`.
+    ///
+    /// # Errors
+    /// [`StockRefusal`] if more units go than there are, or units come that lift the stock above [`STOCK_MAX`].
+    pub fn move_stock(self, delta: Delta, now: Timestamp) -> Result<Self, StockRefusal> {
+        let (requested, available) = (delta.units(), self.stock);
+        // Stock that came back may stand above the limit already: then units may still go.
+        let after = match available.get().checked_add(delta.get()) {
+            Some(after) if delta.is_going() || after <= STOCK_MAX => after,
+            Some(_) | None => return Err(StockRefusal::Limit { requested, available }),
+        };
+        match Stock::new(after) {
+            Ok(stock) => Ok(Self {
+                stock,
+                updated_at: now,
+                ..self
+            }),
+            Err(_) => Err(StockRefusal::Insufficient { requested, available }),
+        }
+    }
+}
+
+/// Why stock changed, with the order that caused it where one did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The opening stock of a new product.
+    Initial,
+    /// Somebody counted, restocked or corrected.
+    Adjustment,
+    /// An order reserved units.
+    OrderPlaced(OrderId),
+    /// An order's quantity changed.
+    OrderChanged(OrderId),
+    /// A canceled order gave its units back.
+    OrderCanceled(OrderId),
+    /// A deleted order gave its units back.
+    OrderDeleted(OrderId),
+}
+
+impl Reason {
+    /// The reason's name, the same wherever it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Initial => "initial",
+            Self::Adjustment => "adjustment",
+            Self::OrderPlaced(_) => "order_placed",
+            Self::OrderChanged(_) => "order_changed",
+            Self::OrderCanceled(_) => "order_canceled",
+            Self::OrderDeleted(_) => "order_deleted",
+        }
+    }
+
+    /// The order that caused the change, where one did.
+    pub const fn order_id(self) -> Option<OrderId> {
+        match self {
+            Self::Initial | Self::Adjustment => None,
+            Self::OrderPlaced(id) | Self::OrderChanged(id) | Self::OrderCanceled(id) | Self::OrderDeleted(id) => {
+                Some(id)
+            }
+        }
+    }
+
+    /// The reason of this name and order; `None` where there is no such name, or an order too many or too few.
+    pub fn from_parts(name: &str, order_id: Option<OrderId>) -> Option<Self> {
+        match (name, order_id) {
+            ("initial", None) => Some(Self::Initial),
+            ("adjustment", None) => Some(Self::Adjustment),
+            ("order_placed", Some(id)) => Some(Self::OrderPlaced(id)),
+            ("order_changed", Some(id)) => Some(Self::OrderChanged(id)),
+            ("order_canceled", Some(id)) => Some(Self::OrderCanceled(id)),
+            ("order_deleted", Some(id)) => Some(Self::OrderDeleted(id)),
+            _ => None,
+        }
+    }
+}
+
+/// One entry of a product's ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockMovement {
+    /// Its id; a later entry has a larger one.
+    pub id: MovementId,
+    /// The product whose stock changed.
+    pub product_id: ProductId,
+    /// The units that came or went.
+    pub delta: Delta,
+    /// The product's stock right after.
+    pub stock_after: Stock,
+    /// Why it changed.
+    pub reason: Reason,
+    /// A remark for people.
+    pub note: Option<Note>,
+    /// When it changed.
+    pub created_at: Timestamp,
+}
+
+/// An entry to write to a product's ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMovement {
+    /// The product whose stock changed.
+    pub product_id: ProductId,
+    /// The units that came or went.
+    pub delta: Delta,
+    /// The product's stock right after.
+    pub stock_after: Stock,
+    /// Why it changed.
+    pub reason: Reason,
+    /// A remark for people.
+    pub note: Option<Note>,
+    /// When it changed.
+    pub created_at: Timestamp,
+}
+
+impl NewMovement {
+    /// The entry that this becomes under its id.
+    #[must_use]
+    pub fn with_id(self, id: MovementId) -> StockMovement {
+        let Self {
+            product_id,
+            delta,
+            stock_after,
+            reason,
+            note,
+            created_at,
+        } = self;
+        StockMovement {
+            id,
+            product_id,
+            delta,
+            stock_after,
+            reason,
+            note,
+            created_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::values::Money;
+    use super::*;
+
+    const BEFORE: Timestamp = Timestamp::from_millis(1_000);
+    const NOW: Timestamp = Timestamp::from_millis(2_000);
+
+    fn mug(stock: i64) -> Product {
+        let new = NewProduct {
+            sku: Sku::new("MUG").unwrap(),
+            name: ProductName::new("Mug").unwrap(),
+            price: Price::new(Money::from_cents(1_250)).unwrap(),
+            stock: Stock::new(stock).unwrap(),
+        };
+        new.with_id(ProductId::new(1).unwrap(), BEFORE)
+    }
+
+    fn moved(stock: i64, delta: i64) -> Result<(i64, Timestamp), StockRefusal> {
+        mug(stock)
+            .move_stock(Delta::new(delta).unwrap(), NOW)
+            .map(|after| (after.stock.get(), after.updated_at))
+    }
+
+    #[test]
+    fn only_what_is_named_changes() {
+        let price = Price::new(Money::from_cents(1)).unwrap();
+        let after = mug(5).change(
+            &ProductChange {
+                price: Some(price),
+                ..ProductChange::default()
+            },
+            NOW,
+        );
+        assert_eq!(
+            after,
+            Product {
+                price,
+                updated_at: NOW,
+                ..mug(5)
+            }
+        );
+    }
+
+    #[test]
+    fn a_change_to_what_is_there_already_touches_nothing() {
+        let same = mug(5);
+        let change = ProductChange {
+            sku: Some(same.sku.clone()),
+            name: Some(same.name.clone()),
+            price: Some(same.price),
+            stock: Some(same.stock),
+        };
+        assert_eq!(same.change(&change, NOW), same);
+        assert_eq!(same.change(&ProductChange::default(), NOW), same);
+    }
+
+    #[test]
+    fn stock_moves_within_its_bounds_only() {
+        let refused = |requested, available| (Quantity::new(requested).unwrap(), Stock::new(available).unwrap());
+        assert_eq!(moved(5, 3), Ok((8, NOW)));
+        assert_eq!(moved(5, -5), Ok((0, NOW)));
+        let (requested, available) = refused(6, 5);
+        assert_eq!(moved(5, -6), Err(StockRefusal::Insufficient { requested, available }));
+        assert_eq!(moved(40, STOCK_MAX - 40), Ok((STOCK_MAX, NOW)));
+        let (requested, available) = refused(STOCK_MAX - 39, 40);
+        assert_eq!(
+            moved(40, STOCK_MAX - 39),
+            Err(StockRefusal::Limit { requested, available })
+        );
+        let (requested, available) = refused(i64::MAX, 1);
+        assert_eq!(moved(1, i64::MAX), Err(StockRefusal::Limit { requested, available }));
+    }
+
+    #[test]
+    fn stock_above_the_limit_can_still_go_but_not_come() {
+        assert_eq!(moved(STOCK_MAX + 7, -3), Ok((STOCK_MAX + 4, NOW)));
+        assert!(matches!(moved(STOCK_MAX + 7, 1), Err(StockRefusal::Limit { .. })));
+    }
+
+    #[test]
+    fn reasons_survive_their_names() {
+        let id = OrderId::new(3).unwrap();
+        let all = [
+            Reason::Initial,
+            Reason::Adjustment,
+            Reason::OrderPlaced(id),
+            Reason::OrderChanged(id),
+            Reason::OrderCanceled(id),
+            Reason::OrderDeleted(id),
+        ];
+        for reason in all {
+            assert_eq!(Reason::from_parts(reason.name(), reason.order_id()), Some(reason));
+            let wrong = if reason.order_id().is_some() { None } else { Some(id) };
+            assert_eq!(
+                Reason::from_parts(reason.name(), wrong),
+                None,
+                "{reason:?} with {wrong:?}"
+            );
+        }
+        assert_eq!(Reason::from_parts("stolen", None), None);
+    }
+}

@@ -1,0 +1,231 @@
+//! What can go wrong, in our words.
+//!
+//! [`Display`](std::fmt::Display) is the sentence that a client may read: deterministic, and free of anything internal.
+//! What lies behind a failure of the storage or of the service itself is its [`source`](std::error::Error::source),
+//! for the log only. No HTTP here: which status an error becomes is decided where answers are made.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use crate::domain::product::STOCK_MAX;
+use crate::domain::{OrderId, ProductId, Quantity, Refusal, Sku, Status, Stock, StockRefusal};
+
+/// What lies behind an error, shared by everyone whom the same failure hit.
+pub type Cause = Arc<dyn StdError + Send + Sync>;
+
+/// Why a use case did not happen. Nothing was changed; only after [`Error::Internal`] that is not certain.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// No product has this id.
+    #[error("There is no product {id}.")]
+    ProductNotFound {
+        /// The id asked for.
+        id: ProductId,
+    },
+    /// No order has this id.
+    #[error("There is no order {id}.")]
+    OrderNotFound {
+        /// The id asked for.
+        id: OrderId,
+    },
+    /// Another product has this SKU.
+    #[error("SKU {sku} is taken by another product.")]
+    DuplicateSku {
+        /// The SKU that is taken.
+        sku: Sku,
+    },
+    /// The product has not that many units.
+    #[error("Product {product_id} has {available} in stock; {requested} requested.")]
+    InsufficientStock {
+        /// The product.
+        product_id: ProductId,
+        /// The units asked for; where an order is to grow, only the further ones.
+        requested: Quantity,
+        /// The units that the product has.
+        available: Stock,
+    },
+    /// The product would have more units than callers may give it.
+    #[error("Product {product_id} has {available} in stock; {requested} more would exceed {STOCK_MAX}.")]
+    StockLimit {
+        /// The product.
+        product_id: ProductId,
+        /// The units that were to come.
+        requested: Quantity,
+        /// The units that the product has.
+        available: Stock,
+    },
+    /// Orders refer to the product, so it stays.
+    #[error("Product {product_id} cannot be deleted: orders refer to it.")]
+    ProductInUse {
+        /// The product.
+        product_id: ProductId,
+    },
+    /// The order does not go there from where it stands. [`Status::allowed`] of `from` says where it does.
+    #[error("Order {order_id} is {from} and cannot become {to}: {}.", from.obstacle(*to))]
+    InvalidTransition {
+        /// The order.
+        order_id: OrderId,
+        /// Where it stands.
+        from: Status,
+        /// Where it was to go.
+        to: Status,
+    },
+    /// The order's quantity is settled.
+    #[error("Order {order_id} is {status}: its quantity can change only while it is PENDING and stays so.")]
+    OrderNotEditable {
+        /// The order.
+        order_id: OrderId,
+        /// Where it stands.
+        status: Status,
+    },
+    /// The order saw money, so it stays on record.
+    #[error("Order {order_id} is {status} and part of the books; {}.", instead_of_deletion(*status))]
+    OrderNotDeletable {
+        /// The order.
+        order_id: OrderId,
+        /// Where it stands; `CANCELED` means canceled after its payment.
+        status: Status,
+    },
+    /// There is more to do than can be done in time.
+    #[error("The service has more work than it can take right now; nothing was changed.")]
+    Overloaded,
+    /// The storage failed: a full disk, an I/O error, a damaged file.
+    #[error("The storage cannot be written right now; nothing was changed.")]
+    StorageUnavailable(#[source] Cause),
+    /// A fault of the service itself.
+    #[error("The service failed; the request id leads to the cause in its log.")]
+    Internal(#[source] Cause),
+}
+
+impl Error {
+    /// A failure of the storage with what lies behind it.
+    pub fn storage(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::StorageUnavailable(Arc::from(cause.into()))
+    }
+
+    /// A fault of the service itself with what lies behind it.
+    pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Internal(Arc::from(cause.into()))
+    }
+
+    /// Why the order stays as it is.
+    pub fn refused_order(order_id: OrderId, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::InvalidTransition { from, to } => Self::InvalidTransition { order_id, from, to },
+            Refusal::NotEditable { status } => Self::OrderNotEditable { order_id, status },
+            Refusal::NotDeletable { status } => Self::OrderNotDeletable { order_id, status },
+            Refusal::TotalTooLarge => Self::internal(format!("the total of order {order_id} overflows")),
+        }
+    }
+
+    /// Why the product's stock does not move.
+    pub fn refused_stock(product_id: ProductId, refusal: StockRefusal) -> Self {
+        match refusal {
+            StockRefusal::Insufficient { requested, available } => Self::InsufficientStock {
+                product_id,
+                requested,
+                available,
+            },
+            StockRefusal::Limit { requested, available } => Self::StockLimit {
+                product_id,
+                requested,
+                available,
+            },
+        }
+    }
+}
+
+/// What is to be done, or to be known, where an order of this status is not deleted, as the rest of a sentence.
+const fn instead_of_deletion(status: Status) -> &'static str {
+    match status {
+        Status::Pending | Status::Paid => "to take it back, cancel it",
+        Status::Shipped => "it is final and stays on record",
+        Status::Canceled => "it was paid before, so it stays on record",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn product_id(id: i64) -> ProductId {
+        ProductId::new(id).unwrap()
+    }
+
+    fn order_id() -> OrderId {
+        OrderId::new(1).unwrap()
+    }
+
+    fn units(requested: i64, available: i64) -> (Quantity, Stock) {
+        (Quantity::new(requested).unwrap(), Stock::new(available).unwrap())
+    }
+
+    #[test]
+    fn the_texts_are_those_of_the_contract() {
+        let (requested, available) = units(10_000, 38);
+        let insufficient = StockRefusal::Insufficient { requested, available };
+        let (requested, available) = units(1_000_000_000, 40);
+        let limit = StockRefusal::Limit { requested, available };
+        let refused = |refusal| Error::refused_order(order_id(), refusal);
+        let errors = [
+            Error::ProductNotFound { id: product_id(7) },
+            Error::OrderNotFound {
+                id: OrderId::new(7).unwrap(),
+            },
+            Error::DuplicateSku {
+                sku: Sku::new("MUG-BLUE").unwrap(),
+            },
+            Error::refused_stock(product_id(1), insufficient),
+            Error::refused_stock(product_id(1), limit),
+            Error::ProductInUse {
+                product_id: product_id(1),
+            },
+            refused(Refusal::InvalidTransition {
+                from: Status::Pending,
+                to: Status::Shipped,
+            }),
+            refused(Refusal::NotEditable { status: Status::Paid }),
+            refused(Refusal::NotDeletable { status: Status::Paid }),
+            Error::Overloaded,
+            Error::storage("disk full"),
+            Error::internal("a bug"),
+        ];
+        let contract = include_str!("../openapi.yaml");
+        for error in errors {
+            let text = error.to_string();
+            let is_example =
+                contract.contains(&format!("detail: '{text}'")) || contract.contains(&format!("detail: {text}"));
+            assert!(is_example, "not in the contract: {text}");
+        }
+    }
+
+    #[test]
+    fn every_refused_step_says_why() {
+        let text = |from, to| Error::refused_order(order_id(), Refusal::InvalidTransition { from, to }).to_string();
+        let paid = "Order 1 is PENDING and cannot become PAID: only the payment webhook marks an order as paid.";
+        assert_eq!(text(Status::Pending, Status::Paid), paid);
+        let back = "Order 1 is PAID and cannot become PENDING: no order becomes PENDING again.";
+        assert_eq!(text(Status::Paid, Status::Pending), back);
+        let shipped = "Order 1 is SHIPPED and cannot become CANCELED: SHIPPED is final.";
+        assert_eq!(text(Status::Shipped, Status::Canceled), shipped);
+        let canceled = "Order 1 is CANCELED and cannot become PAID: CANCELED is final.";
+        assert_eq!(text(Status::Canceled, Status::Paid), canceled);
+    }
+
+    #[test]
+    fn every_order_on_record_says_why() {
+        let text = |status| Error::refused_order(order_id(), Refusal::NotDeletable { status }).to_string();
+        let shipped = "Order 1 is SHIPPED and part of the books; it is final and stays on record.";
+        assert_eq!(text(Status::Shipped), shipped);
+        let canceled = "Order 1 is CANCELED and part of the books; it was paid before, so it stays on record.";
+        assert_eq!(text(Status::Canceled), canceled);
+    }
+
+    #[test]
+    fn causes_stay_behind_the_public_sentence() {
+        let error = Error::storage("database or disk is full");
+        assert!(!error.to_string().contains("disk is full"));
+        assert_eq!(error.clone().source().unwrap().to_string(), "database or disk is full");
+        assert!(Error::Overloaded.source().is_none());
+    }
+}

@@ -1,0 +1,501 @@
+//! What every backend of the store must do, as one suite.
+//!
+//! A backend runs it with `store_contract!(open)`, where `open()` gives a new, empty store and a guard that keeps it.
+
+use std::sync::mpsc;
+
+use super::{OrderFilter, Store, Taken, Tx};
+use crate::domain::{
+    Delta, MovementId, NewMovement, Note, Order, OrderId, Product, ProductId, Reason, State, Status, Timestamp,
+};
+use crate::error::Error;
+use crate::testing::{
+    LATER, NOW, initial, name, new_order, new_product, order_id, price, product_id, quantity, sku, stock,
+};
+
+/// One test for each rule of the contract, each on a new store.
+macro_rules! store_contract {
+    ($open:expr) => {
+        $crate::store::contract::store_contract! { $open =>
+            products_come_back_as_written
+            products_are_changed_and_removed
+            skus_are_unique
+            products_are_listed_by_id
+            stock_is_taken_only_if_it_suffices
+            stock_comes_back
+            orders_come_back_in_every_state
+            orders_are_listed_newest_first
+            orders_are_narrowed_down
+            products_know_whether_they_have_orders
+            movements_are_listed_newest_first
+            movements_outlive_their_order
+            ids_are_never_used_again
+            writes_to_what_is_not_there_are_faults
+            a_failed_write_leaves_nothing
+            a_panicking_write_leaves_nothing
+            a_panicking_read_harms_nobody
+            a_write_sees_itself_and_later_reads_see_it
+            a_read_sees_one_state
+            one_of_many_gets_the_last_unit
+            it_is_ready
+        }
+    };
+    ($open:expr => $($rule:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                let (store, _guard) = $open();
+                $crate::store::contract::$rule(store).await;
+            }
+        )*
+    };
+}
+pub(crate) use store_contract;
+
+async fn add_product(store: &impl Store, sku: &'static str, units: i64) -> ProductId {
+    store
+        .write(move |tx| tx.insert_product(&new_product(sku, units), NOW))
+        .await
+        .unwrap()
+}
+
+async fn add_order(store: &impl Store, product: ProductId) -> OrderId {
+    store
+        .write(move |tx| tx.insert_order(&new_order(product, 2)))
+        .await
+        .unwrap()
+}
+
+async fn product(store: &impl Store, id: ProductId) -> Option<Product> {
+    store.read(move |view| view.product(id)).await.unwrap()
+}
+
+async fn order(store: &impl Store, id: OrderId) -> Option<Order> {
+    store.read(move |view| view.order(id)).await.unwrap()
+}
+
+fn is_internal<T>(result: &Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Internal(_)))
+}
+
+pub(crate) async fn products_come_back_as_written(store: impl Store) {
+    let new = new_product("Teapot-2", 40);
+    let written = new.clone();
+    let id = store.write(move |tx| tx.insert_product(&written, NOW)).await.unwrap();
+    let expected = new.with_id(id, NOW);
+    assert_eq!(product(&store, id).await, Some(expected.clone()));
+    assert_eq!(
+        store.read(|view| view.product_by_sku(&sku("Teapot-2"))).await.unwrap(),
+        Some(expected)
+    );
+    // Another case is another SKU.
+    assert_eq!(
+        store.read(|view| view.product_by_sku(&sku("TEAPOT-2"))).await.unwrap(),
+        None
+    );
+    assert_eq!(product(&store, product_id(id.get() + 1)).await, None);
+}
+
+pub(crate) async fn products_are_changed_and_removed(store: impl Store) {
+    let id = add_product(&store, "MUG", 40).await;
+    let changed = Product {
+        id,
+        sku: sku("MUG-2"),
+        name: name("Tasse <groß> 'n' \"Löffel\" ☕"),
+        price: price(99_999_999),
+        stock: stock(1_000_000_000_000),
+        created_at: NOW,
+        updated_at: LATER,
+    };
+    let written = changed.clone();
+    store.write(move |tx| tx.save_product(&written)).await.unwrap();
+    assert_eq!(product(&store, id).await, Some(changed));
+    store.write(move |tx| tx.delete_product(id)).await.unwrap();
+    assert_eq!(product(&store, id).await, None);
+}
+
+pub(crate) async fn skus_are_unique(store: impl Store) {
+    add_product(&store, "MUG", 1).await;
+    assert!(is_internal(
+        &store.write(|tx| tx.insert_product(&new_product("MUG", 2), NOW)).await
+    ));
+    assert_eq!(store.read(|view| view.products(None, 9)).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn products_are_listed_by_id(store: impl Store) {
+    let mut ids = Vec::new();
+    for sku in ["C", "A", "B"] {
+        ids.push(add_product(&store, sku, 1).await);
+    }
+    let list = async |after, limit| {
+        let page = store.read(move |view| view.products(after, limit)).await.unwrap();
+        page.into_iter().map(|product| product.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, 2).await, ids[..2]);
+    assert_eq!(list(Some(ids[1]), 2).await, ids[2..]);
+    assert_eq!(list(Some(ids[2]), 2).await, []);
+}
+
+pub(crate) async fn stock_is_taken_only_if_it_suffices(store: impl Store) {
+    let id = add_product(&store, "MUG", 5).await;
+    let take = async |id, units| {
+        store
+            .write(move |tx| tx.take_stock(id, quantity(units), LATER))
+            .await
+            .unwrap()
+    };
+    assert_eq!(take(id, 6).await, None);
+    assert_eq!(
+        product(&store, id).await.map(|p| (p.stock, p.updated_at)),
+        Some((stock(5), NOW))
+    );
+    assert_eq!(
+        take(id, 2).await,
+        Some(Taken {
+            stock: stock(3),
+            price: price(1_250)
+        })
+    );
+    assert_eq!(
+        take(id, 3).await,
+        Some(Taken {
+            stock: stock(0),
+            price: price(1_250)
+        })
+    );
+    assert_eq!(take(id, 1).await, None);
+    assert_eq!(
+        product(&store, id).await.map(|p| (p.stock, p.updated_at)),
+        Some((stock(0), LATER))
+    );
+    assert_eq!(take(product_id(id.get() + 1), 1).await, None);
+}
+
+pub(crate) async fn stock_comes_back(store: impl Store) {
+    let id = add_product(&store, "MUG", 1_000_000_000).await;
+    let after = store
+        .write(move |tx| tx.return_stock(id, quantity(7), LATER))
+        .await
+        .unwrap();
+    assert_eq!(after, stock(1_000_000_007));
+    assert_eq!(
+        product(&store, id).await.map(|p| (p.stock, p.updated_at)),
+        Some((after, LATER))
+    );
+}
+
+pub(crate) async fn orders_come_back_in_every_state(store: impl Store) {
+    let product = add_product(&store, "MUG", 5).await;
+    let id = add_order(&store, product).await;
+    let placed = new_order(product, 2);
+    assert_eq!(order(&store, id).await, Some(placed.with_id(id)));
+    let time = Timestamp::from_millis;
+    let states = [
+        State::Paid { paid_at: time(1) },
+        State::Shipped {
+            paid_at: time(2),
+            shipped_at: time(3),
+        },
+        State::Canceled {
+            paid_at: Some(time(4)),
+            canceled_at: time(5),
+        },
+        State::Canceled {
+            paid_at: None,
+            canceled_at: time(6),
+        },
+        State::Pending,
+    ];
+    for state in states {
+        let changed = Order::restore(id, new_order(product, 10_000), state, LATER);
+        store.write(move |tx| tx.save_order(&changed)).await.unwrap();
+        assert_eq!(order(&store, id).await, Some(changed));
+    }
+    store.write(move |tx| tx.delete_order(id)).await.unwrap();
+    assert_eq!(order(&store, id).await, None);
+}
+
+async fn order_ids(store: &impl Store, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Vec<OrderId> {
+    let page = store
+        .read(move |view| view.orders(filter, before, limit))
+        .await
+        .unwrap();
+    page.iter().map(Order::id).collect()
+}
+
+pub(crate) async fn orders_are_listed_newest_first(store: impl Store) {
+    let product = add_product(&store, "MUG", 9).await;
+    let (a, b, c) = (
+        add_order(&store, product).await,
+        add_order(&store, product).await,
+        add_order(&store, product).await,
+    );
+    let all = OrderFilter::default();
+    assert_eq!(order_ids(&store, all, None, 2).await, [c, b]);
+    assert_eq!(order_ids(&store, all, Some(b), 2).await, [a]);
+    assert_eq!(order_ids(&store, all, Some(a), 2).await, []);
+}
+
+pub(crate) async fn orders_are_narrowed_down(store: impl Store) {
+    let (mug, pot) = (add_product(&store, "MUG", 9).await, add_product(&store, "POT", 9).await);
+    let mut ids = Vec::new();
+    for product in [mug, pot, mug, pot, mug] {
+        ids.push(add_order(&store, product).await);
+    }
+    let canceled = [ids[2], ids[3]];
+    store
+        .write(move |tx| {
+            for id in canceled {
+                let order = tx.order(id)?.unwrap().cancel(LATER).unwrap();
+                tx.save_order(&order)?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let filter = |status, product_id| OrderFilter { status, product_id };
+    let found = async |filter| order_ids(&store, filter, None, 9).await;
+    assert_eq!(found(filter(None, Some(mug))).await, [ids[4], ids[2], ids[0]]);
+    assert_eq!(found(filter(Some(Status::Canceled), None)).await, [ids[3], ids[2]]);
+    assert_eq!(found(filter(Some(Status::Pending), Some(mug))).await, [ids[4], ids[0]]);
+    assert_eq!(found(filter(Some(Status::Paid), None)).await, []);
+    assert_eq!(found(filter(None, Some(product_id(pot.get() + 1)))).await, []);
+    // Pages go on within the filter.
+    let pending = filter(Some(Status::Pending), None);
+    assert_eq!(order_ids(&store, pending, Some(ids[4]), 1).await, [ids[1]]);
+    assert_eq!(
+        order_ids(&store, filter(None, Some(mug)), Some(ids[4]), 1).await,
+        [ids[2]]
+    );
+    assert_eq!(
+        order_ids(&store, filter(Some(Status::Pending), Some(mug)), Some(ids[4]), 1).await,
+        [ids[0]]
+    );
+}
+
+pub(crate) async fn products_know_whether_they_have_orders(store: impl Store) {
+    let product = add_product(&store, "MUG", 9).await;
+    let has_orders = async || store.read(move |view| view.product_has_orders(product)).await.unwrap();
+    assert!(!has_orders().await);
+    let id = add_order(&store, product).await;
+    assert!(has_orders().await);
+    // An order without its product is never left behind.
+    assert!(is_internal(&store.write(move |tx| tx.delete_product(product)).await));
+    store.write(move |tx| tx.delete_order(id)).await.unwrap();
+    assert!(!has_orders().await);
+    assert!(is_internal(
+        &store.write(|tx| tx.insert_order(&new_order(product_id(99), 1))).await
+    ));
+}
+
+pub(crate) async fn movements_are_listed_newest_first(store: impl Store) {
+    let (mug, pot) = (add_product(&store, "MUG", 9).await, add_product(&store, "POT", 9).await);
+    let movement = |delta, reason, note: Option<&str>| NewMovement {
+        product_id: mug,
+        delta: Delta::new(delta).unwrap(),
+        stock_after: stock(9),
+        reason,
+        note: note.map(Note::new),
+        created_at: LATER,
+    };
+    let order = order_id(3);
+    let written = [
+        movement(9, Reason::Initial, None),
+        movement(-1, Reason::Adjustment, Some("one broke ☹")),
+        movement(-2, Reason::OrderPlaced(order), None),
+        movement(1, Reason::OrderChanged(order), Some("")),
+        movement(1, Reason::OrderCanceled(order), None),
+        movement(1, Reason::OrderDeleted(order), None),
+    ];
+    let expected = written.clone();
+    let ids = store
+        .write(move |tx| {
+            tx.insert_movement(&initial(pot, 9))?;
+            written
+                .iter()
+                .map(|movement| tx.insert_movement(movement))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await
+        .unwrap();
+    let list = async |before: Option<MovementId>, limit| {
+        store
+            .read(move |view| view.movements(mug, before, limit))
+            .await
+            .unwrap()
+    };
+    let mut newest_first: Vec<_> = expected.into_iter().zip(ids).map(|(new, id)| new.with_id(id)).collect();
+    newest_first.reverse();
+    assert_eq!(list(None, 9).await, newest_first);
+    assert_eq!(list(None, 4).await, newest_first[..4]);
+    assert_eq!(list(Some(newest_first[3].id), 9).await, newest_first[4..]);
+    store.write(move |tx| tx.delete_movements(mug)).await.unwrap();
+    assert_eq!(list(None, 9).await, []);
+    assert_eq!(
+        store
+            .read(move |view| view.movements(pot, None, 9))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+pub(crate) async fn movements_outlive_their_order(store: impl Store) {
+    let product = add_product(&store, "MUG", 9).await;
+    let id = add_order(&store, product).await;
+    store
+        .write(move |tx| {
+            tx.insert_movement(&NewMovement {
+                reason: Reason::OrderPlaced(id),
+                ..initial(product, 1)
+            })?;
+            tx.delete_order(id)
+        })
+        .await
+        .unwrap();
+    let ledger = store.read(move |view| view.movements(product, None, 9)).await.unwrap();
+    assert_eq!(
+        ledger
+            .iter()
+            .map(|movement| movement.reason.order_id())
+            .collect::<Vec<_>>(),
+        [Some(id)]
+    );
+}
+
+pub(crate) async fn ids_are_never_used_again(store: impl Store) {
+    let add = async || {
+        let add = |tx: &mut dyn Tx| {
+            let product = tx.insert_product(&new_product("MUG", 9), NOW)?;
+            let ids = (
+                product,
+                tx.insert_order(&new_order(product, 1))?,
+                tx.insert_movement(&initial(product, 9))?,
+            );
+            Ok(ids)
+        };
+        store.write(add).await.unwrap()
+    };
+    let (product, order, movement) = add().await;
+    store
+        .write(move |tx| {
+            tx.delete_order(order)?;
+            tx.delete_movements(product)?;
+            tx.delete_product(product)
+        })
+        .await
+        .unwrap();
+    let (later_product, later_order, later_movement) = add().await;
+    assert!(later_product > product && later_order > order && later_movement > movement);
+}
+
+pub(crate) async fn writes_to_what_is_not_there_are_faults(store: impl Store) {
+    let product = new_product("MUG", 1).with_id(product_id(9), NOW);
+    let order = new_order(product_id(9), 1).with_id(order_id(9));
+    assert!(is_internal(&store.write(move |tx| tx.save_product(&product)).await));
+    assert!(is_internal(&store.write(|tx| tx.delete_product(product_id(9))).await));
+    assert!(is_internal(
+        &store.write(|tx| tx.return_stock(product_id(9), quantity(1), NOW)).await
+    ));
+    assert!(is_internal(
+        &store.write(|tx| tx.insert_movement(&initial(product_id(9), 1))).await
+    ));
+    assert!(is_internal(&store.write(move |tx| tx.save_order(&order)).await));
+    assert!(is_internal(&store.write(|tx| tx.delete_order(order_id(9))).await));
+    assert!(store.ready().await.is_ok());
+}
+
+pub(crate) async fn a_failed_write_leaves_nothing(store: impl Store) {
+    let failed = store.write(|tx| {
+        tx.insert_product(&new_product("MUG", 9), NOW)?;
+        Err::<(), _>(Error::OrderNotFound { id: order_id(7) })
+    });
+    assert!(matches!(failed.await, Err(Error::OrderNotFound { .. })));
+    assert_eq!(store.read(|view| view.products(None, 9)).await.unwrap(), []);
+}
+
+pub(crate) async fn a_panicking_write_leaves_nothing(store: impl Store) {
+    let failed = store.write(|tx| -> Result<(), Error> {
+        tx.insert_product(&new_product("MUG", 9), NOW)?;
+        panic!("on purpose");
+    });
+    assert!(is_internal(&failed.await));
+    assert_eq!(store.read(|view| view.products(None, 9)).await.unwrap(), []);
+    add_product(&store, "MUG", 9).await;
+}
+
+pub(crate) async fn a_panicking_read_harms_nobody(store: impl Store) {
+    for _ in 0..20 {
+        let failed = store.read(|view| -> Result<(), Error> {
+            view.products(None, 1)?;
+            panic!("on purpose");
+        });
+        assert!(is_internal(&failed.await));
+    }
+    let id = add_product(&store, "MUG", 9).await;
+    assert!(product(&store, id).await.is_some(), "a later read sees a later state");
+}
+
+pub(crate) async fn a_write_sees_itself_and_later_reads_see_it(store: impl Store) {
+    let id = store
+        .write(|tx| {
+            let id = tx.insert_product(&new_product("MUG", 9), NOW)?;
+            assert!(tx.product(id)?.is_some());
+            tx.take_stock(id, quantity(2), LATER)?;
+            assert_eq!(tx.product(id)?.map(|product| product.stock), Some(stock(7)));
+            Ok(id)
+        })
+        .await
+        .unwrap();
+    assert_eq!(product(&store, id).await.map(|product| product.stock), Some(stock(7)));
+}
+
+pub(crate) async fn a_read_sees_one_state(store: impl Store) {
+    let id = add_product(&store, "MUG", 9).await;
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let read = store.read(move |view| {
+        let before = view.product(id)?;
+        begun.send(()).unwrap();
+        may_go_on.recv().unwrap();
+        Ok((before, view.product(id)?))
+    });
+    let write = async {
+        has_begun.await.unwrap();
+        store
+            .write(move |tx| tx.take_stock(id, quantity(1), LATER))
+            .await
+            .unwrap();
+        go_on.send(()).unwrap();
+    };
+    let (read, ()) = tokio::join!(read, write);
+    let (before, after) = read.unwrap();
+    assert_eq!(before, after);
+    assert_eq!(product(&store, id).await.map(|product| product.stock), Some(stock(8)));
+}
+
+pub(crate) async fn one_of_many_gets_the_last_unit(store: impl Store) {
+    let id = add_product(&store, "MUG", 1).await;
+    let buyers: Vec<_> = (0..64)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                store
+                    .write(move |tx| tx.take_stock(id, quantity(1), LATER))
+                    .await
+                    .unwrap()
+            })
+        })
+        .collect();
+    let mut lucky = 0;
+    for buyer in buyers {
+        lucky += usize::from(buyer.await.unwrap().is_some());
+    }
+    assert_eq!(lucky, 1);
+    assert_eq!(product(&store, id).await.map(|product| product.stock), Some(stock(0)));
+}
+
+pub(crate) async fn it_is_ready(store: impl Store) {
+    assert!(store.ready().await.is_ok());
+}

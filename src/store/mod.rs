@@ -1,0 +1,134 @@
+//! What is remembered, as an interface of row-sized verbs, and the backend behind it.
+//!
+//! The verbs read or write rows and decide nothing: whether an order may be canceled is asked of the
+//! [domain](crate::domain) by the [use case](crate::app) above, once, whatever the backend. Only a backend knows SQL.
+//!
+//! Invariants a backend keeps: a write's verbs all happen or none does; writes behave as if one ran after the other; a
+//! read sees one state of the data throughout; success is answered only after what was written is durable.
+
+use std::future::Future;
+
+use crate::domain::{
+    MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Price, Product, ProductId, Quantity, Sku, Status,
+    Stock, StockMovement, Timestamp,
+};
+use crate::error::Error;
+
+#[cfg(test)]
+mod contract;
+mod sqlite;
+
+pub use sqlite::{OpenError, Options, SqliteStore};
+
+/// Where products and orders are remembered.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// Runs `work` on one consistent state of the data.
+    ///
+    /// # Errors
+    /// What `work` refuses; [`Error::Overloaded`] if it could not begin in time; [`Error::StorageUnavailable`].
+    fn read<T, F>(&self, work: F) -> impl Future<Output = Result<T, Error>> + Send
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static;
+
+    /// Runs `work` in a transaction of its own, which is kept if it succeeds and leaves no trace if it fails or panics.
+    ///
+    /// `work` touches nothing but the transaction, for it may run more than once before its result is answered, and
+    /// its result may be thrown away. Dropping the future calls off work that has not begun.
+    ///
+    /// # Errors
+    /// What `work` refuses; [`Error::Overloaded`] if it could not begin in time; [`Error::StorageUnavailable`]. After
+    /// all of these nothing was changed.
+    fn write<T, F>(&self, work: F) -> impl Future<Output = Result<T, Error>> + Send
+    where
+        T: Send + 'static,
+        F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static;
+
+    /// Whether a read is answered and a write, of nothing, is taken, both within a bounded time.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] or [`Error::StorageUnavailable`] if not.
+    fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Which orders a list holds; `None` narrows nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OrderFilter {
+    /// Only orders in this status.
+    pub status: Option<Status>,
+    /// Only orders of this product.
+    pub product_id: Option<ProductId>,
+}
+
+/// What is left of a product after units were taken, and what they cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// The stock that is left.
+    pub stock: Stock,
+    /// The price of one unit at this moment.
+    pub price: Price,
+}
+
+/// What can be read. Every verb fails only as the storage does: [`Error::StorageUnavailable`], [`Error::Overloaded`],
+/// or [`Error::Internal`] for a row that makes no sense. A row that is not there is `None`, no failure.
+pub trait View {
+    /// One product.
+    fn product(&self, id: ProductId) -> Result<Option<Product>, Error>;
+
+    /// The product that has this SKU.
+    fn product_by_sku(&self, sku: &Sku) -> Result<Option<Product>, Error>;
+
+    /// The first `limit` products in the order of their ids, after this one.
+    fn products(&self, after: Option<ProductId>, limit: usize) -> Result<Vec<Product>, Error>;
+
+    /// Whether any order, in whatever status, refers to this product.
+    fn product_has_orders(&self, id: ProductId) -> Result<bool, Error>;
+
+    /// The newest `limit` movements of this product, newest first, before this one.
+    fn movements(
+        &self,
+        product_id: ProductId,
+        before: Option<MovementId>,
+        limit: usize,
+    ) -> Result<Vec<StockMovement>, Error>;
+
+    /// One order.
+    fn order(&self, id: OrderId) -> Result<Option<Order>, Error>;
+
+    /// The newest `limit` orders of this filter, newest first, before this one.
+    fn orders(&self, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Result<Vec<Order>, Error>;
+}
+
+/// What can be written, within one transaction. Verbs fail as those of [`View`] do, and with [`Error::Internal`] where
+/// a row that must be there is not.
+pub trait Tx: View {
+    /// Adds a product; its SKU must be free.
+    fn insert_product(&mut self, product: &NewProduct, now: Timestamp) -> Result<ProductId, Error>;
+
+    /// Writes a product as it is now; its SKU must be its own or free.
+    fn save_product(&mut self, product: &Product) -> Result<(), Error>;
+
+    /// Removes a product; no order and no movement may refer to it.
+    fn delete_product(&mut self, id: ProductId) -> Result<(), Error>;
+
+    /// Takes units of a product if it has that many, in one step; `None` if it has not, or is not there.
+    fn take_stock(&mut self, id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Option<Taken>, Error>;
+
+    /// Gives units back to a product, and says what it has then.
+    fn return_stock(&mut self, id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Stock, Error>;
+
+    /// Adds an entry to a product's ledger.
+    fn insert_movement(&mut self, movement: &NewMovement) -> Result<MovementId, Error>;
+
+    /// Removes a product's ledger.
+    fn delete_movements(&mut self, product_id: ProductId) -> Result<(), Error>;
+
+    /// Adds a pending order.
+    fn insert_order(&mut self, order: &NewOrder) -> Result<OrderId, Error>;
+
+    /// Writes an order as it is now: its state, quantity and time of change; the rest never changes.
+    fn save_order(&mut self, order: &Order) -> Result<(), Error>;
+
+    /// Removes an order.
+    fn delete_order(&mut self, id: OrderId) -> Result<(), Error>;
+}

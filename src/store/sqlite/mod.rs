@@ -1,0 +1,219 @@
+//! The store in one SQLite file: many readers, one writer.
+//!
+//! Reads run on a pool of connections that cannot write, each in its own snapshot. Writes go through a bounded queue
+//! to one thread, the only one that ever writes, which commits many of them at once. Both are refused rather than
+//! left waiting without bound.
+//!
+//! - `open`: the file, its checks, its schema, the settings of connections
+//! - `session`, `rows`: the verbs in SQL, and rows as values
+//! - `queue`, `writer`: a write on its way, and the thread at its end
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use r2d2::Pool;
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, watch};
+
+use self::queue::Job;
+use self::session::Session;
+use self::writer::Writer;
+use super::{Store, Tx, View};
+use crate::error::Error;
+
+mod open;
+mod queue;
+mod rows;
+mod session;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::open::OpenError;
+
+/// How long [`Store::ready`] waits for its read, and then for its write.
+const READY_WAIT: Duration = Duration::from_secs(2);
+
+/// Where the store is and how much it takes on at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The database file. It and its folder are made if they are not there.
+    pub path: PathBuf,
+    /// How many reads run at once, each on a connection of its own.
+    pub readers: u32,
+    /// How long a read may wait for its turn before it is refused as [`Error::Overloaded`].
+    pub read_wait: Duration,
+    /// How many writes may wait; more are refused as [`Error::Overloaded`] at once.
+    pub queue_capacity: usize,
+    /// How long a write may wait for its turn before it is refused as [`Error::Overloaded`] and never run.
+    pub queue_wait: Duration,
+    /// How many writes share a commit at the most.
+    pub batch_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("data/orders-inventory.db"),
+            readers: 4,
+            read_wait: Duration::from_secs(2),
+            queue_capacity: 1_024,
+            queue_wait: Duration::from_secs(2),
+            batch_max: 128,
+        }
+    }
+}
+
+/// A store in one SQLite file. Clones share it.
+///
+/// When the last clone is dropped, the writer finishes what it has accepted and ends; [`SqliteStore::close`] waits for
+/// that.
+#[derive(Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// `None` once the store is closed.
+    ends: RwLock<Option<Ends>>,
+    /// One permit for each reading connection, so that a read waits without a thread.
+    reads: Arc<Semaphore>,
+    read_wait: Duration,
+    queue_wait: Duration,
+    /// Its sender is gone when the writer has ended.
+    writer_ended: watch::Receiver<()>,
+}
+
+/// The near ends of the ways to the file. Readers are dropped first: the last connection to close tidies up, and only
+/// the writer's can.
+#[derive(Clone)]
+struct Ends {
+    readers: Pool<SqliteConnectionManager>,
+    writes: SyncSender<Box<dyn Job>>,
+}
+
+impl SqliteStore {
+    /// Opens the file, making it if it is not there, and starts the writer.
+    ///
+    /// # Errors
+    /// [`OpenError`]; a file that is refused is left as it is.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let Options {
+            path,
+            readers,
+            read_wait,
+            queue_capacity,
+            queue_wait,
+            batch_max,
+        } = options;
+        let connection = open::prepare(&path)?;
+        let readers = readers.max(1);
+        let pool = open::readers(&path, readers)?;
+        // Without room a write could only be handed over while the writer happens to wait for one.
+        let (writes, jobs) = mpsc::sync_channel(queue_capacity.max(1));
+        let writer = Writer::new(path.clone(), connection, batch_max);
+        let writer_ended = writer::spawn(writer, jobs).map_err(|reason| OpenError::Writer { path, reason })?;
+        let shared = Shared {
+            ends: RwLock::new(Some(Ends { readers: pool, writes })),
+            reads: Arc::new(Semaphore::new(readers as usize)),
+            read_wait,
+            queue_wait,
+            writer_ended,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Accepts no more work, and returns when all accepted writes are done and answered and everything is in the
+    /// database file. From then on every read and write is [`Error::StorageUnavailable`], on all clones.
+    pub async fn close(&self) {
+        drop(self.shared.ends.write().unwrap_or_else(PoisonError::into_inner).take());
+        // Nothing is ever sent: this waits for the writer's end of the channel to go.
+        while self.shared.writer_ended.clone().changed().await.is_ok() {}
+    }
+
+    fn readers(&self) -> Result<Pool<SqliteConnectionManager>, Error> {
+        let ends = self.shared.ends.read().unwrap_or_else(PoisonError::into_inner);
+        ends.as_ref().map(|ends| ends.readers.clone()).ok_or_else(closed)
+    }
+
+    /// Puts a job into the queue, or refuses it at once.
+    fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {
+        let ends = self.shared.ends.read().unwrap_or_else(PoisonError::into_inner);
+        let ends = ends.as_ref().ok_or_else(closed)?;
+        ends.writes.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) => Error::Overloaded,
+            TrySendError::Disconnected(_) => closed(),
+        })
+    }
+}
+
+fn closed() -> Error {
+    Error::storage("the store is closed")
+}
+
+impl Store for SqliteStore {
+    async fn read<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
+    {
+        let turn = tokio::time::timeout(self.shared.read_wait, Arc::clone(&self.shared.reads).acquire_owned());
+        let permit = turn.await.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?;
+        let pool = self.readers()?;
+        let read = tokio::task::spawn_blocking(move || {
+            // Who has a permit finds a connection, unless one broke and its successor is still on the way.
+            let result = pool
+                .get()
+                .map_err(Error::storage)
+                .and_then(|connection| read(&connection, work));
+            drop(permit);
+            result
+        });
+        read.await.unwrap_or_else(|error| Err(Error::internal(error)))
+    }
+
+    async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+    {
+        let (job, ticket) = queue::job(work, self.shared.queue_wait);
+        self.submit(job)?;
+        ticket.wait().await
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        let late = |_| Error::Overloaded;
+        // The id is any: what counts is that the question is answered.
+        let read = self.read(|view| view.products(None, 1).map(|_| ()));
+        tokio::time::timeout(READY_WAIT, read).await.map_err(late)??;
+        tokio::time::timeout(READY_WAIT, self.write(|_| Ok(())))
+            .await
+            .map_err(late)?
+    }
+}
+
+/// Runs a read in a transaction, so that all its queries see the same state.
+fn read<T>(connection: &Connection, work: impl FnOnce(&dyn View) -> Result<T, Error>) -> Result<T, Error> {
+    let session = Session::new(connection);
+    // The transaction ends below even if the work panics, for the connection goes on to the next reader.
+    session.run("BEGIN")?;
+    let result = catch_unwind(AssertUnwindSafe(|| work(&session)))
+        .unwrap_or_else(|panic| Err(Error::internal(format!("a read panicked: {}", queue::message(&*panic)))));
+    let ended = session.run("COMMIT");
+    if !connection.is_autocommit() {
+        // The connection may recover; an open transaction on it would refuse every later read.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    if let Some(Error::StorageUnavailable(cause)) = session.failure() {
+        tracing::error!(%cause, "the storage failed to answer a read");
+    }
+    result.and_then(|value| ended.map(|()| value))
+}

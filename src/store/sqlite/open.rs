@@ -1,0 +1,234 @@
+//! The file: whose it is, whether it is sound, its schema, and the settings of every connection to it.
+//!
+//! A file that is not ours or not sound is refused before anything is written to it.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use r2d2::Pool;
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite_migration::{M, Migrations};
+
+/// Marks a file as ours, in the header of its first page (`ORIN` in ASCII). Never changes.
+pub(super) const APPLICATION_ID: i32 = 0x4F52_494E;
+
+/// How long a connection waits for another process that holds the file, a backup say.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the pool waits for a reading connection; with the file at hand that takes a millisecond.
+const CONNECT_WAIT: Duration = Duration::from_secs(2);
+
+/// The size to which the write-ahead log shrinks whenever it starts anew.
+pub(super) const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// More than there are statements, so that none is ever prepared twice.
+const STATEMENTS_MAX: usize = 64;
+
+/// The writer's page cache: the hot ends of all tables and indexes, and what a batch changes.
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
+
+/// In order; what was released is never edited, only followed by another.
+const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("0001_products_orders.sql"))];
+
+/// Why the store cannot be opened. Each is one line that names the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The folder is not there and cannot be made.
+    #[error("cannot make the folder of the database {}: {reason}", path.display())]
+    Folder {
+        /// The database file.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// The file cannot be read or written at all.
+    #[error("cannot open the database {}: {reason}", path.display())]
+    Inaccessible {
+        /// The database file.
+        path: PathBuf,
+        /// What the system or SQLite said.
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The file is not empty and not a database of this service. It was left as it is.
+    #[error("refusing {}: it is not a database of this service", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is a database of this service, but damaged. It was left as it is.
+    #[error("refusing the database {}: it is damaged ({finding}); restore a backup", path.display())]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// The first thing found.
+        finding: String,
+    },
+    /// The schema cannot be brought up to date, for example because a newer version of the service wrote it.
+    #[error("cannot bring the schema of the database {} up to date: {reason}", path.display())]
+    Schema {
+        /// The database file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: rusqlite_migration::Error,
+    },
+    /// The system gives no more threads.
+    #[error("cannot start the writer of the database {}: {reason}", path.display())]
+    Writer {
+        /// The database file.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+}
+
+/// Makes, checks and migrates the file, and returns the connection that writes to it.
+pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|reason| OpenError::Folder {
+            path: path.to_owned(),
+            reason,
+        })?;
+    }
+    let is_new = match read_header(path).map_err(|reason| inaccessible(path, reason))? {
+        Header::Empty => true,
+        Header::Ours => false,
+        Header::Foreign => return Err(OpenError::Foreign { path: path.to_owned() }),
+    };
+    if is_new {
+        create(path).map_err(|reason| inaccessible(path, reason))?;
+    } else {
+        check(path)?;
+    }
+    let mut connection = writer(path).map_err(|reason| inaccessible(path, reason))?;
+    Migrations::from_slice(MIGRATIONS)
+        .to_latest(&mut connection)
+        .map_err(|reason| OpenError::Schema {
+            path: path.to_owned(),
+            reason,
+        })?;
+    Ok(connection)
+}
+
+fn inaccessible(path: &Path, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OpenError {
+    OpenError::Inaccessible {
+        path: path.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+enum Header {
+    Empty,
+    Ours,
+    Foreign,
+}
+
+/// Whose file it is, by its first bytes (sqlite.org/fileformat.html#the_database_header) and without SQLite, which
+/// might already write to a file that it opens.
+fn read_header(path: &Path) -> io::Result<Header> {
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    const APPLICATION_ID_OFFSET: usize = 68;
+
+    let mut header = Vec::with_capacity(100);
+    match File::open(path) {
+        Ok(file) => file.take(100).read_to_end(&mut header)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Header::Empty),
+        Err(error) => return Err(error),
+    };
+    let id = header.get(APPLICATION_ID_OFFSET..APPLICATION_ID_OFFSET + 4);
+    Ok(if header.is_empty() {
+        Header::Empty
+    } else if header.starts_with(MAGIC) && id == Some(&APPLICATION_ID.to_be_bytes()) {
+        Header::Ours
+    } else {
+        Header::Foreign
+    })
+}
+
+/// Makes an empty database that is marked as ours. The mark is written before the write-ahead log is in use, so it
+/// stands in the file itself from the first moment on.
+fn create(path: &Path) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)
+}
+
+/// Looks for damage, read-only: opening and reading the schema alone would not see a damaged page.
+fn check(path: &Path) -> Result<(), OpenError> {
+    let damaged = |finding: String| OpenError::Damaged {
+        path: path.to_owned(),
+        finding,
+    };
+    let finding = reader(path)
+        .and_then(|connection| connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)));
+    match finding {
+        Ok(finding) if finding == "ok" => Ok(()),
+        // SQLite may answer in several lines; ours is one.
+        Ok(finding) => Err(damaged(finding.lines().collect::<Vec<_>>().join(" "))),
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Err(damaged(error.to_string())),
+            Some(_) | None => Err(inaccessible(path, error)),
+        },
+    }
+}
+
+/// A connection that writes. The file must be there: one that went missing is not made anew behind everybody's back.
+pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        let why = format!("write-ahead logging is not possible here, only {mode}");
+        return Err(rusqlite::Error::SqliteFailure(
+            ffi::Error::new(ffi::SQLITE_CANTOPEN),
+            Some(why),
+        ));
+    }
+    // An acknowledged write survives a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_MAX.cast_signed(), |_| Ok(()))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+/// A connection that can only read.
+fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, READER_FLAGS)?;
+    set_up_reader(&connection)?;
+    Ok(connection)
+}
+
+/// How a reading connection is opened.
+const READER_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+fn set_up_reader(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(())
+}
+
+/// So many connections that can only read, all open from the start and kept.
+pub(super) fn readers(path: &Path, count: u32) -> Result<Pool<SqliteConnectionManager>, OpenError> {
+    let manager = SqliteConnectionManager::file(path)
+        .with_flags(READER_FLAGS)
+        .with_init(|connection| set_up_reader(connection));
+    Pool::builder()
+        .max_size(count)
+        // A file does not hang up, so connections neither age nor are asked whether they are still there.
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .test_on_check_out(false)
+        .connection_timeout(CONNECT_WAIT)
+        .build(manager)
+        .map_err(|reason| inaccessible(path, reason))
+}
+
+#[cfg(test)]
+mod tests;

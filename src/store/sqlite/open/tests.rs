@@ -1,0 +1,158 @@
+//! Files that are new, ours, somebody else's, or damaged; and whether each query finds its index.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::{SqliteStore, Store};
+use crate::testing::{NOW, new_product, options};
+
+fn open(folder: &TempDir) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(options(folder))
+}
+
+/// The one line that opening says, after which the file must be what it was.
+fn refusal(folder: &TempDir) -> String {
+    let path = options(folder).path;
+    let before = fs::read(&path).unwrap();
+    let text = open(folder).err().expect("refused").to_string();
+    assert_eq!(fs::read(&path).unwrap(), before, "the file was touched");
+    assert!(text.contains(path.to_str().unwrap()) && !text.contains('\n'), "{text}");
+    text
+}
+
+/// A closed database of ours with a thousand products.
+async fn filled() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder).unwrap();
+    let fill = |tx: &mut dyn crate::store::Tx| {
+        for n in 0..1_000 {
+            tx.insert_product(&new_product(&format!("SKU-{n}"), 1), NOW)?;
+        }
+        Ok(())
+    };
+    store.write(fill).await.unwrap();
+    store.close().await;
+    folder
+}
+
+#[tokio::test]
+async fn the_folder_is_made_and_the_data_is_there_again() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a/b/shop.db");
+    let options = crate::store::Options {
+        path,
+        ..options(&folder)
+    };
+    let store = SqliteStore::open(options.clone()).unwrap();
+    let id = store
+        .write(|tx| tx.insert_product(&new_product("MUG", 3), NOW))
+        .await
+        .unwrap();
+    store.close().await;
+    let store = SqliteStore::open(options).unwrap();
+    assert!(store.read(move |view| view.product(id)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_copy_made_while_running_opens_with_everything_acknowledged() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder).unwrap();
+    let id = store
+        .write(|tx| tx.insert_product(&new_product("MUG", 3), NOW))
+        .await
+        .unwrap();
+    // What a crash would leave: the file and its log, with nothing closed.
+    let crashed = TempDir::new().unwrap();
+    for file in ["test.db", "test.db-wal"] {
+        fs::copy(folder.path().join(file), crashed.path().join(file)).unwrap();
+    }
+    let again = open(&crashed).unwrap();
+    assert!(again.read(move |view| view.product(id)).await.unwrap().is_some());
+}
+
+#[test]
+fn an_empty_file_is_taken() {
+    let folder = TempDir::new().unwrap();
+    fs::write(options(&folder).path, b"").unwrap();
+    assert!(open(&folder).is_ok());
+}
+
+#[test]
+fn files_of_others_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = options(&folder).path;
+    for content in ["x".to_owned(), "sku,name\n".repeat(2_000)] {
+        fs::write(&path, content).unwrap();
+        assert!(refusal(&folder).contains("not a database of this service"));
+    }
+    fs::remove_file(&path).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE recipes (id INTEGER PRIMARY KEY)")
+        .unwrap();
+    assert!(refusal(&folder).contains("not a database of this service"));
+}
+
+#[tokio::test]
+async fn damaged_files_are_refused() {
+    let folder = filled().await;
+    let path = options(&folder).path;
+    let sound = fs::read(&path).unwrap();
+    let size = sound.len() as u64;
+    let pages = size / 4_096;
+    assert!(pages > 10);
+    // Every page after the first in turn, with the start of its content overwritten.
+    for page in 1..pages {
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all_at(&[0xff; 16], page * 4_096).unwrap();
+        assert!(refusal(&folder).contains("damaged"), "page {page}");
+        fs::write(&path, &sound).unwrap();
+    }
+    // Cut off in the middle.
+    fs::write(&path, &sound[..sound.len() / 2]).unwrap();
+    assert!(refusal(&folder).contains("damaged"));
+    fs::write(&path, &sound).unwrap();
+    assert!(open(&folder).is_ok());
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let folder = filled().await;
+    Connection::open(options(&folder).path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    assert!(refusal(&folder).contains("cannot bring the schema"));
+}
+
+#[test]
+fn a_folder_in_place_of_the_file_is_inaccessible() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(options(&folder).path).unwrap();
+    assert!(matches!(open(&folder), Err(OpenError::Inaccessible { .. })));
+}
+
+#[test]
+fn connections_are_set_up_as_promised() {
+    let folder = TempDir::new().unwrap();
+    let writer = prepare(&options(&folder).path).unwrap();
+    let pragma = |connection: &Connection, name| {
+        connection
+            .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+            .unwrap()
+    };
+    assert_eq!(pragma(&writer, "journal_mode"), "wal".to_owned().into());
+    assert_eq!(pragma(&writer, "synchronous"), 2.into());
+    assert_eq!(pragma(&writer, "foreign_keys"), 1.into());
+    assert_eq!(pragma(&writer, "application_id"), i64::from(APPLICATION_ID).into());
+    let reader = reader(&options(&folder).path).unwrap();
+    assert!(reader.execute_batch("DELETE FROM products").is_err());
+}
+
+#[test]
+fn migrations_are_sound() {
+    Migrations::from_slice(MIGRATIONS).validate().unwrap();
+}

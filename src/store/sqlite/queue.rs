@@ -1,0 +1,121 @@
+//! A write on its way to the writer and its answer on the way back.
+//!
+//! A job is begun or called off, never both: whoever claims it first, the writer to run it or the caller whose
+//! patience ended, decides. So a caller who is told that nothing was done can rely on it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::error::Error;
+use crate::store::Tx;
+
+/// A write that waits for the writer.
+pub(super) trait Job: Send {
+    /// Takes the job for running it; false if its caller no longer waits or has waited too long.
+    fn claim(&self, now: Instant) -> bool;
+
+    /// Runs the work and keeps its result; whether what it wrote is to be kept.
+    fn run(&mut self, tx: &mut dyn Tx) -> bool;
+
+    /// Answers with the result of the run, whose transaction is committed, or says why there is none.
+    fn answer(self: Box<Self>, outcome: Result<(), Error>);
+}
+
+/// What a caller holds while its write is on the way.
+pub(super) struct Ticket<T> {
+    claimed: Arc<AtomicBool>,
+    reply: oneshot::Receiver<Result<T, Error>>,
+    wait: Duration,
+}
+
+/// A job for this work, and the ticket to wait for its answer with. It waits at most `wait` for its beginning.
+pub(super) fn job<T, F>(work: F, wait: Duration) -> (Box<dyn Job>, Ticket<T>)
+where
+    T: Send + 'static,
+    F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+{
+    let (sender, reply) = oneshot::channel();
+    let claimed = Arc::new(AtomicBool::new(false));
+    let expires_at = Instant::now() + wait;
+    let job = Work {
+        work,
+        result: None,
+        claimed: Arc::clone(&claimed),
+        reply: sender,
+        expires_at,
+    };
+    (Box::new(job), Ticket { claimed, reply, wait })
+}
+
+impl<T> Ticket<T> {
+    /// The answer, or [`Error::Overloaded`] once the job was called off because nobody began it in time.
+    pub(super) async fn wait(mut self) -> Result<T, Error> {
+        if let Ok(answer) = tokio::time::timeout(self.wait, &mut self.reply).await {
+            return answer.unwrap_or_else(|_| Err(no_answer()));
+        }
+        if claim(&self.claimed) {
+            return Err(Error::Overloaded);
+        }
+        // It has begun, so its outcome is worth the wait.
+        self.reply.await.unwrap_or_else(|_| Err(no_answer()))
+    }
+}
+
+fn no_answer() -> Error {
+    Error::internal("the writer dropped a write; whether it was kept is unknown")
+}
+
+/// Whether this is the first claim.
+fn claim(claimed: &AtomicBool) -> bool {
+    !claimed.swap(true, Ordering::AcqRel)
+}
+
+struct Work<T, F> {
+    work: F,
+    result: Option<Result<T, Error>>,
+    claimed: Arc<AtomicBool>,
+    reply: oneshot::Sender<Result<T, Error>>,
+    expires_at: Instant,
+}
+
+impl<T, F> Job for Work<T, F>
+where
+    T: Send,
+    F: Fn(&mut dyn Tx) -> Result<T, Error> + Send,
+{
+    fn claim(&self, now: Instant) -> bool {
+        now < self.expires_at && !self.reply.is_closed() && claim(&self.claimed)
+    }
+
+    fn run(&mut self, tx: &mut dyn Tx) -> bool {
+        // Nothing of a closure that panicked is seen again: its result is replaced and its writes are rolled back.
+        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(tx)))
+            .unwrap_or_else(|panic| Err(Error::internal(format!("a write panicked: {}", message(&*panic)))));
+        self.result.insert(result).is_ok()
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), Error>) {
+        let result = match outcome {
+            Ok(()) => self
+                .result
+                .unwrap_or_else(|| Err(Error::internal("a write was answered without being run"))),
+            Err(error) => Err(error),
+        };
+        // A caller who has gone away wants no answer.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// What a panic said.
+pub(super) fn message(panic: &(dyn Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (None, Some(text)) => text,
+        (None, None) => "no message",
+    }
+}

@@ -1,0 +1,304 @@
+//! The verbs of [`View`] and [`Tx`] in SQL, on one connection within one transaction.
+//!
+//! Decides nothing. Every statement is prepared once per connection and kept.
+
+use std::cell::OnceCell;
+
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, Row, params};
+
+use super::rows::{self, movement_columns, order_columns, product_columns};
+use crate::domain::{
+    MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Product, ProductId, Quantity, Sku, Status, Stock,
+    StockMovement, Timestamp,
+};
+use crate::error::Error;
+use crate::store::{OrderFilter, Taken, Tx, View};
+
+/// What one closure, or one batch of them, may do with a connection.
+pub(super) struct Session<'c> {
+    connection: &'c Connection,
+    /// The first failure of the storage. It is remembered here so that no closure can hide it: after it, nothing that
+    /// this transaction did may be kept.
+    failure: OnceCell<Error>,
+}
+
+impl<'c> Session<'c> {
+    pub(super) const fn new(connection: &'c Connection) -> Self {
+        Self {
+            connection,
+            failure: OnceCell::new(),
+        }
+    }
+
+    /// The first failure of the storage so far.
+    pub(super) fn failure(&self) -> Option<&Error> {
+        self.failure.get()
+    }
+
+    /// Runs a statement that gives no rows and has no parameters, such as `COMMIT`.
+    pub(super) fn run(&self, sql: &str) -> Result<(), Error> {
+        self.change(sql, params![]).map(|_| ())
+    }
+
+    fn prepare(&self, sql: &str) -> Result<CachedStatement<'c>, Error> {
+        self.connection.prepare_cached(sql).map_err(|error| self.fail(error))
+    }
+
+    fn one<T>(&self, sql: &str, params: impl Params, decode: Decode<T>) -> Result<Option<T>, Error> {
+        self.prepare(sql)?
+            .query_row(params, decode)
+            .optional()
+            .map_err(|error| self.fail(error))
+    }
+
+    fn many<T>(&self, sql: &str, params: impl Params, decode: Decode<T>) -> Result<Vec<T>, Error> {
+        let mut statement = self.prepare(sql)?;
+        let rows = statement.query_map(params, decode).map_err(|error| self.fail(error))?;
+        rows.collect::<rusqlite::Result<_>>().map_err(|error| self.fail(error))
+    }
+
+    /// Runs a statement and says how many rows it changed.
+    fn change(&self, sql: &str, params: impl Params) -> Result<usize, Error> {
+        self.prepare(sql)?.execute(params).map_err(|error| self.fail(error))
+    }
+
+    /// Runs a statement that must change exactly one row.
+    fn change_one(&self, sql: &str, params: impl Params) -> Result<(), Error> {
+        match self.change(sql, params)? {
+            1 => Ok(()),
+            rows => Err(Error::internal(format!("{rows} rows instead of 1 changed by: {sql}"))),
+        }
+    }
+
+    /// Runs a statement that must give exactly one row.
+    fn exactly_one<T>(&self, sql: &str, params: impl Params, decode: Decode<T>) -> Result<T, Error> {
+        self.one(sql, params, decode)?
+            .ok_or_else(|| Error::internal(format!("no row from: {sql}")))
+    }
+
+    fn fail(&self, error: rusqlite::Error) -> Error {
+        let error = failure(error);
+        if matches!(error, Error::StorageUnavailable(_) | Error::Overloaded) {
+            return self.failure.get_or_init(|| error).clone();
+        }
+        error
+    }
+}
+
+type Decode<T> = fn(&Row<'_>) -> rusqlite::Result<T>;
+
+/// Which of our errors a failure of SQLite is: the storage's, a matter of waiting, or else our own mistake.
+pub(super) fn failure(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Overloaded,
+        Some(
+            ErrorCode::SystemIoFailure
+            | ErrorCode::DiskFull
+            | ErrorCode::DatabaseCorrupt
+            | ErrorCode::NotADatabase
+            | ErrorCode::OutOfMemory
+            | ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::NoLargeFileSupport,
+        ) => Error::storage(error),
+        Some(_) | None => Error::internal(error),
+    }
+}
+
+/// How many rows to fetch, as SQL wants it.
+fn sql_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+impl View for Session<'_> {
+    fn product(&self, id: ProductId) -> Result<Option<Product>, Error> {
+        const SQL: &str = concat!("SELECT ", product_columns!(), " FROM products WHERE id = ?1");
+        self.one(SQL, params![id], rows::product)
+    }
+
+    fn product_by_sku(&self, sku: &Sku) -> Result<Option<Product>, Error> {
+        const SQL: &str = concat!("SELECT ", product_columns!(), " FROM products WHERE sku = ?1");
+        self.one(SQL, params![sku], rows::product)
+    }
+
+    fn products(&self, after: Option<ProductId>, limit: usize) -> Result<Vec<Product>, Error> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            product_columns!(),
+            " FROM products WHERE id > ?1 ORDER BY id LIMIT ?2"
+        );
+        self.many(
+            SQL,
+            params![after.map_or(0, ProductId::get), sql_limit(limit)],
+            rows::product,
+        )
+    }
+
+    fn product_has_orders(&self, id: ProductId) -> Result<bool, Error> {
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM orders WHERE product_id = ?1)";
+        self.exactly_one(SQL, params![id], |row| row.get(0))
+    }
+
+    fn movements(
+        &self,
+        product_id: ProductId,
+        before: Option<MovementId>,
+        limit: usize,
+    ) -> Result<Vec<StockMovement>, Error> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            movement_columns!(),
+            " FROM stock_movements WHERE product_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+        );
+        let before = before.map_or(i64::MAX, MovementId::get);
+        self.many(SQL, params![product_id, before, sql_limit(limit)], rows::movement)
+    }
+
+    fn order(&self, id: OrderId) -> Result<Option<Order>, Error> {
+        const SQL: &str = concat!("SELECT ", order_columns!(), " FROM orders WHERE id = ?1");
+        self.one(SQL, params![id], rows::order)
+    }
+
+    fn orders(&self, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Result<Vec<Order>, Error> {
+        let (before, limit) = (before.map_or(i64::MAX, OrderId::get), sql_limit(limit));
+        let OrderFilter { status, product_id } = filter;
+        match (status, product_id) {
+            (None, None) => self.many(ORDERS, params![before, limit], rows::order),
+            (Some(status), None) => self.many(ORDERS_BY_STATUS, params![before, limit, status], rows::order),
+            (None, Some(product)) => self.many(ORDERS_BY_PRODUCT, params![before, limit, product], rows::order),
+            (Some(status), Some(product)) => {
+                self.many(ORDERS_BY_BOTH, params![before, limit, status, product], rows::order)
+            }
+        }
+    }
+}
+
+macro_rules! select_orders {
+    ($($condition:literal)?) => {
+        concat!(
+            "SELECT ", order_columns!(), " FROM orders WHERE id < ?1", $($condition,)? " ORDER BY id DESC LIMIT ?2"
+        )
+    };
+}
+
+const ORDERS: &str = select_orders!();
+const ORDERS_BY_STATUS: &str = select_orders!(" AND status = ?3");
+const ORDERS_BY_PRODUCT: &str = select_orders!(" AND product_id = ?3");
+/// The `+` keeps SQLite to the product's orders, which are fewer than those of a status.
+const ORDERS_BY_BOTH: &str = select_orders!(" AND +status = ?3 AND product_id = ?4");
+
+impl Tx for Session<'_> {
+    fn insert_product(&mut self, product: &NewProduct, now: Timestamp) -> Result<ProductId, Error> {
+        const SQL: &str = "INSERT INTO products (sku, name, price_cents, stock, created_at_ms, updated_at_ms) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?5)";
+        let NewProduct {
+            sku,
+            name,
+            price,
+            stock,
+        } = product;
+        self.change_one(SQL, params![sku, name, price, stock, now])?;
+        ProductId::new(self.connection.last_insert_rowid()).map_err(Error::internal)
+    }
+
+    fn save_product(&mut self, product: &Product) -> Result<(), Error> {
+        const SQL: &str = "UPDATE products SET sku = ?2, name = ?3, price_cents = ?4, stock = ?5, updated_at_ms = ?6 \
+                           WHERE id = ?1";
+        let Product {
+            id,
+            sku,
+            name,
+            price,
+            stock,
+            created_at: _,
+            updated_at,
+        } = product;
+        self.change_one(SQL, params![id, sku, name, price, stock, updated_at])
+    }
+
+    fn delete_product(&mut self, id: ProductId) -> Result<(), Error> {
+        self.change_one("DELETE FROM products WHERE id = ?1", params![id])
+    }
+
+    fn take_stock(&mut self, id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Option<Taken>, Error> {
+        const SQL: &str = "UPDATE products SET stock = stock - ?2, updated_at_ms = ?3 \
+                           WHERE id = ?1 AND stock >= ?2 RETURNING stock, price_cents";
+        self.one(SQL, params![id, quantity, now], rows::taken)
+    }
+
+    fn return_stock(&mut self, id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Stock, Error> {
+        const SQL: &str = "UPDATE products SET stock = stock + ?2, updated_at_ms = ?3 WHERE id = ?1 RETURNING stock";
+        self.exactly_one(SQL, params![id, quantity, now], |row| row.get(0))
+    }
+
+    fn insert_movement(&mut self, movement: &NewMovement) -> Result<MovementId, Error> {
+        const NEXT_ID: &str = "UPDATE movement_ids SET last = last + 1 RETURNING last";
+        const SQL: &str = "INSERT INTO stock_movements \
+                           (product_id, id, delta, stock_after, reason, order_id, note, created_at_ms) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let NewMovement {
+            product_id,
+            delta,
+            stock_after,
+            reason,
+            note,
+            created_at,
+        } = movement;
+        let id: MovementId = self.exactly_one(NEXT_ID, params![], |row| row.get(0))?;
+        let (name, order_id) = (reason.name(), reason.order_id());
+        self.change_one(
+            SQL,
+            params![product_id, id, delta, stock_after, name, order_id, note, created_at],
+        )?;
+        Ok(id)
+    }
+
+    fn delete_movements(&mut self, product_id: ProductId) -> Result<(), Error> {
+        self.change("DELETE FROM stock_movements WHERE product_id = ?1", params![product_id])
+            .map(|_| ())
+    }
+
+    fn insert_order(&mut self, order: &NewOrder) -> Result<OrderId, Error> {
+        const SQL: &str = "INSERT INTO orders \
+                           (product_id, quantity, unit_price_cents, status, created_at_ms, updated_at_ms) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?5)";
+        let (quantity, unit_price) = (order.quantity(), order.unit_price());
+        self.change_one(
+            SQL,
+            params![
+                order.product_id(),
+                quantity,
+                unit_price,
+                Status::Pending,
+                order.created_at()
+            ],
+        )?;
+        OrderId::new(self.connection.last_insert_rowid()).map_err(Error::internal)
+    }
+
+    fn save_order(&mut self, order: &Order) -> Result<(), Error> {
+        const SQL: &str = "UPDATE orders SET quantity = ?2, updated_at_ms = ?3, \
+                           status = ?4, paid_at_ms = ?5, shipped_at_ms = ?6, canceled_at_ms = ?7 WHERE id = ?1";
+        let (state, quantity, updated_at) = (order.state(), order.quantity(), order.updated_at());
+        let (paid_at, shipped_at, canceled_at) = (state.paid_at(), state.shipped_at(), state.canceled_at());
+        let status = state.status();
+        self.change_one(
+            SQL,
+            params![
+                order.id(),
+                quantity,
+                updated_at,
+                status,
+                paid_at,
+                shipped_at,
+                canceled_at
+            ],
+        )
+    }
+
+    fn delete_order(&mut self, id: OrderId) -> Result<(), Error> {
+        self.change_one("DELETE FROM orders WHERE id = ?1", params![id])
+    }
+}

@@ -1,0 +1,206 @@
+//! The one thread that writes.
+//!
+//! It takes what waits, runs all of it in one transaction, commits once (one sync of the disk for many writes), and
+//! only then answers. A write that fails or panics is undone alone. A failure of the storage undoes the whole batch,
+//! for nobody can tell what of it survived, and costs the connection: the next batch gets a new one.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::open;
+use super::queue::{Job, message};
+use super::session::{Session, failure};
+use crate::error::Error;
+
+/// How often a write-ahead log that outgrew its limit is tried to be cut, and how long a try may wait for readers.
+const WAL_CUT_EVERY: Duration = Duration::from_secs(1);
+const WAL_CUT_WAIT: Duration = Duration::from_millis(50);
+
+/// Who writes, and with what.
+pub(super) struct Writer {
+    path: PathBuf,
+    /// `None` from a failure of the storage until the next batch.
+    connection: Option<Connection>,
+    batch_max: usize,
+    wal_cut_at: Instant,
+}
+
+/// Starts the thread. It ends when the last sender to `jobs` is gone and all jobs are done; then the receiver returned
+/// here sees its sender gone.
+pub(super) fn spawn(mut writer: Writer, jobs: Receiver<Box<dyn Job>>) -> io::Result<watch::Receiver<()>> {
+    let (running, ended) = watch::channel(());
+    thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+        writer.serve(&jobs);
+        writer.close();
+        drop(running);
+    })?;
+    Ok(ended)
+}
+
+impl Writer {
+    /// A writer to the file at `path` that begins with this connection.
+    pub(super) fn new(path: PathBuf, connection: Connection, batch_max: usize) -> Self {
+        Self {
+            path,
+            connection: Some(connection),
+            batch_max,
+            wal_cut_at: Instant::now(),
+        }
+    }
+
+    fn serve(&mut self, jobs: &Receiver<Box<dyn Job>>) {
+        while let Ok(first) = jobs.recv() {
+            let mut batch = vec![first];
+            batch.extend(jobs.try_iter().take(self.batch_max.saturating_sub(1)));
+            // Jobs catch their own panics. One from elsewhere is our mistake, and must not end all writing.
+            let ran = catch_unwind(AssertUnwindSafe(|| self.run_batch(batch)));
+            if let Err(panic) = ran {
+                tracing::error!(
+                    panic = message(&*panic),
+                    "the writer panicked and goes on with a new connection"
+                );
+                self.connection = None;
+            }
+            self.bound_wal();
+        }
+    }
+
+    /// Runs these jobs in one transaction and answers them all. Those whose callers wait no longer are not run.
+    pub(super) fn run_batch(&mut self, batch: Vec<Box<dyn Job>>) {
+        let now = Instant::now();
+        let (mut jobs, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(|job| job.claim(now));
+        for job in late {
+            job.answer(Err(Error::Overloaded));
+        }
+        if jobs.is_empty() {
+            return;
+        }
+        let outcome = self.transact(&mut jobs).map_err(of_the_storage);
+        if let Err(error) = &outcome {
+            self.recover(error, jobs.len());
+        }
+        for job in jobs {
+            job.answer(outcome.clone());
+        }
+    }
+
+    /// One transaction around these jobs. After an error nothing of them is kept.
+    fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        let connection = self.connection()?;
+        let mut session = Session::new(connection);
+        session.run("BEGIN IMMEDIATE")?;
+        // A job alone needs no savepoint: the transaction is its own.
+        let needs_savepoint = jobs.len() > 1;
+        let mut is_any_kept = false;
+        for job in jobs {
+            is_any_kept |= run_job(&mut session, job.as_mut(), needs_savepoint)?;
+        }
+        if connection.is_autocommit() {
+            // SQLite undoes a transaction by itself after some failures; then there is nothing left to commit.
+            return Err(Error::storage("the transaction ended before its commit"));
+        }
+        session.run(if is_any_kept { "COMMIT" } else { "ROLLBACK" })
+    }
+
+    /// The connection, a new one if the last was lost.
+    fn connection(&mut self) -> Result<&Connection, Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => open::writer(&self.path).map_err(failure)?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    /// Undoes what a failed transaction left behind, and gives up a connection that cannot be trusted any more.
+    fn recover(&mut self, error: &Error, jobs: usize) {
+        let cause =
+            std::error::Error::source(error).map_or_else(|| "the database is busy".to_owned(), ToString::to_string);
+        tracing::error!(
+            cause,
+            writes = jobs,
+            "the storage failed, no write of this batch was kept"
+        );
+        let is_clean = self
+            .connection
+            .as_ref()
+            .is_some_and(|connection| connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok());
+        if !(is_clean && matches!(error, Error::Overloaded)) {
+            self.connection = None;
+        }
+    }
+
+    /// Cuts a write-ahead log that could not start anew because readers followed each other without a gap.
+    fn bound_wal(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        if self.wal_cut_at.elapsed() < WAL_CUT_EVERY {
+            return;
+        }
+        self.wal_cut_at = Instant::now();
+        let mut wal = self.path.clone().into_os_string();
+        wal.push("-wal");
+        if std::fs::metadata(wal).is_ok_and(|wal| wal.len() > open::WAL_BYTES_MAX) {
+            // Where readers do not leave in time, the next try may find them gone.
+            cut_wal(connection);
+        }
+    }
+
+    /// Leaves everything in the database file itself.
+    fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            cut_wal(&connection);
+        }
+    }
+}
+
+/// What stops a whole batch is a failure of the storage, by whatever name: a commit can fail of a constraint, too.
+fn of_the_storage(error: Error) -> Error {
+    if let Error::Internal(cause) = error {
+        Error::StorageUnavailable(cause)
+    } else {
+        error
+    }
+}
+
+/// Moves the write-ahead log into the database file and cuts it to nothing, if readers let it. If not, all of it is
+/// still there, and the next checkpoint or the next start goes on with it.
+fn cut_wal(connection: &Connection) {
+    let cut = connection
+        .busy_timeout(WAL_CUT_WAIT)
+        .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)));
+    match cut {
+        Ok(false) => {}
+        Ok(true) => tracing::debug!("readers kept the write-ahead log from being cut"),
+        Err(error) => tracing::warn!(%error, "the write-ahead log could not be cut"),
+    }
+    if let Err(error) = connection.busy_timeout(open::BUSY_TIMEOUT) {
+        tracing::warn!(%error, "the busy timeout could not be set back");
+    }
+}
+
+/// Runs one job of a batch; whether anything of it is kept. An error here is the whole batch's.
+fn run_job(session: &mut Session<'_>, job: &mut dyn Job, needs_savepoint: bool) -> Result<bool, Error> {
+    if needs_savepoint {
+        session.run("SAVEPOINT job")?;
+    }
+    let is_kept = job.run(session);
+    if let Some(error) = session.failure() {
+        return Err(error.clone());
+    }
+    if needs_savepoint {
+        if !is_kept {
+            session.run("ROLLBACK TO job")?;
+        }
+        session.run("RELEASE job")?;
+    }
+    Ok(is_kept)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! What tests share: short names for values, and a store in a folder of its own.
+
+use tempfile::TempDir;
+
+use crate::domain::{
+    Money, NewMovement, NewOrder, NewProduct, OrderId, Price, ProductId, ProductName, Quantity, Reason, Sku, Stock,
+    Timestamp,
+};
+use crate::store::{Options, SqliteStore};
+
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_772_357_400_000);
+pub(crate) const LATER: Timestamp = Timestamp::from_millis(1_772_359_200_123);
+
+pub(crate) fn product_id(id: i64) -> ProductId {
+    ProductId::new(id).unwrap()
+}
+
+pub(crate) fn order_id(id: i64) -> OrderId {
+    OrderId::new(id).unwrap()
+}
+
+pub(crate) fn sku(text: &str) -> Sku {
+    Sku::new(text).unwrap()
+}
+
+pub(crate) fn name(text: &str) -> ProductName {
+    ProductName::new(text).unwrap()
+}
+
+pub(crate) fn price(cents: i64) -> Price {
+    Price::new(Money::from_cents(cents)).unwrap()
+}
+
+pub(crate) fn quantity(units: i64) -> Quantity {
+    Quantity::new(units).unwrap()
+}
+
+pub(crate) fn stock(units: i64) -> Stock {
+    Stock::new(units).unwrap()
+}
+
+/// A product for 12.50 with this SKU and stock.
+pub(crate) fn new_product(sku_text: &str, units: i64) -> NewProduct {
+    NewProduct {
+        sku: sku(sku_text),
+        name: name("Blue mug"),
+        price: price(1_250),
+        stock: stock(units),
+    }
+}
+
+/// An order of so many units at 12.50.
+pub(crate) fn new_order(product_id: ProductId, units: i64) -> NewOrder {
+    NewOrder::new(product_id, quantity(units), price(1_250), NOW).unwrap()
+}
+
+/// The movement that opens a ledger.
+pub(crate) fn initial(product_id: ProductId, units: i64) -> NewMovement {
+    NewMovement {
+        product_id,
+        delta: crate::domain::Delta::new(units).unwrap(),
+        stock_after: stock(units),
+        reason: Reason::Initial,
+        note: None,
+        created_at: NOW,
+    }
+}
+
+/// Options for a file in this folder.
+pub(crate) fn options(folder: &TempDir) -> Options {
+    Options {
+        path: folder.path().join("test.db"),
+        ..Options::default()
+    }
+}
+
+/// A new store, in a folder that lasts as long as its guard.
+pub(crate) fn store() -> (SqliteStore, TempDir) {
+    let folder = TempDir::new().unwrap();
+    (SqliteStore::open(options(&folder)).unwrap(), folder)
+}
