@@ -1,0 +1,406 @@
+//! The documentation: Swagger UI over the embedded contract, and the contract itself.
+//!
+//! It holds the files that `build.rs` prepared and the few headers they are served with. It refuses to know the
+//! contract: what the page shows is whatever `openapi.yaml` says. Everything is part of the binary, so nothing here reads
+//! a disk, takes a lock, or copies a body.
+
+use std::borrow::Cow;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{Path, rejection::PathRejection},
+    http::{HeaderMap, HeaderName, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use rust_embed::{Embed, EmbeddedFile};
+
+mod negotiation;
+#[cfg(test)]
+mod yaml_to_json;
+
+use negotiation::{Coding, is_not_modified, preferred_coding};
+
+/// The contract, byte for byte as it was written.
+pub const CONTRACT_YAML: &str = include_str!("../../openapi.yaml");
+
+/// What `build.rs` prepared: each file under its path, below a folder named after its content coding.
+#[derive(Embed)]
+#[folder = "$OUT_DIR/docs"]
+struct Files;
+
+/// Sent with every file.
+///
+/// The policy lets the page load and call this server and nobody else; Swagger UI needs no exception from it. Its
+/// pictures are `data:` URLs in its style sheet.
+const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+         font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+];
+
+/// The routes of the documentation: `/`, `/docs` and what the page loads, `/openapi.yaml` and `/openapi.json`.
+///
+/// `not_found` makes the answer for an asset that does not exist, so that it looks like every other 404.
+pub fn router<S>(not_found: fn() -> Response) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let file = move |path: &'static str| {
+        get(move |headers: HeaderMap| async move { serve(path, &headers).unwrap_or_else(not_found) })
+    };
+    let asset = move |name: Result<Path<String>, PathRejection>, headers: HeaderMap| async move {
+        // A name that does not even decode is one more that does not exist.
+        let found = name
+            .ok()
+            .and_then(|Path(name)| serve(&format!("{ASSETS}{name}"), &headers));
+        found.unwrap_or_else(not_found)
+    };
+    Router::new()
+        // Temporary: what stands at the root may change, and browsers keep a permanent redirect for good.
+        .route("/", get(|| async { Redirect::temporary("/docs") }))
+        .route("/docs", file("index.html"))
+        // Permanent: this is only another spelling of the same page.
+        .route("/docs/", get(|| async { Redirect::permanent("/docs") }))
+        .route("/docs/{asset}", get(asset))
+        .route("/openapi.yaml", file("openapi.yaml"))
+        .route("/openapi.json", file("openapi.json"))
+}
+
+/// Where the assets are among the files. Their names hold their content's hash.
+const ASSETS: &str = "assets/";
+
+/// Answers with the file at `path`, in the coding that the request prefers, or with 304 where the client has it already.
+/// `None` if there is no such file.
+fn serve(path: &str, request: &HeaderMap) -> Option<Response> {
+    let in_coding = |coding: Coding| Files::get(&format!("{}/{path}", coding.name()));
+    let coding = preferred_coding(request, |coding| in_coding(coding).is_some());
+    let file = in_coding(coding)?;
+    let etag = entity_tag(&file)?;
+
+    // What a cache updates its copy with: a 304 carries it as well (RFC 9110 §15.4.5).
+    let shared = (
+        SECURITY_HEADERS,
+        [
+            (header::CACHE_CONTROL, cache_control(path)),
+            (header::ETAG, &*etag),
+            (header::VARY, header::ACCEPT_ENCODING.as_str()),
+        ],
+    );
+    if is_not_modified(request, &etag) {
+        return Some((StatusCode::NOT_MODIFIED, shared.0, shared.1).into_response());
+    }
+    let content_type = [(header::CONTENT_TYPE, media_type(path))];
+    let content_encoding = (coding != Coding::Identity).then_some([(header::CONTENT_ENCODING, coding.name())]);
+    let body = match file.data {
+        Cow::Borrowed(embedded) => Bytes::from_static(embedded),
+        Cow::Owned(read) => Bytes::from(read),
+    };
+    Some((shared.0, shared.1, content_type, content_encoding, body).into_response())
+}
+
+/// A strong entity tag: the hash of what is sent. Each coding has its own, as RFC 9110 §8.8.3.3 wants it.
+fn entity_tag(file: &EmbeddedFile) -> Option<String> {
+    let hash = file.metadata.sha256_hash();
+    let (first_half, _) = hash.split_first_chunk::<16>()?;
+    Some(format!("\"{:032x}\"", u128::from_be_bytes(*first_half)))
+}
+
+/// An asset's name changes with its content, so it never goes stale; everything else is asked for again each time, which
+/// costs a 304.
+fn cache_control(path: &str) -> &'static str {
+    if path.starts_with(ASSETS) {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    }
+}
+
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("css") => "text/css; charset=utf-8",
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8", // RFC 9239
+        Some("json") => "application/json",
+        Some("svg") => "image/svg+xml",
+        Some("txt") => "text/plain; charset=utf-8",
+        Some("yaml") => "application/yaml", // RFC 9512
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use axum::{body::Body, http::Request};
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    struct Answer {
+        status: StatusCode,
+        headers: HeaderMap,
+        body: Bytes,
+    }
+
+    impl Answer {
+        fn header(&self, name: HeaderName) -> &str {
+            self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        }
+    }
+
+    async fn ask(method: &str, path: &str, headers: &[(HeaderName, &str)]) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        let router = router::<()>(|| (StatusCode::NOT_FOUND, "ours").into_response());
+        let response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    async fn get(path: &str, headers: &[(HeaderName, &str)]) -> Answer {
+        ask("GET", path, headers).await
+    }
+
+    /// The paths of the assets that the page links to, in its order.
+    async fn assets() -> Vec<String> {
+        let page = String::from_utf8(get("/docs", &[]).await.body.to_vec()).unwrap();
+        let links = page.split('"').filter(|text| text.starts_with("/docs/"));
+        links.map(str::to_owned).collect()
+    }
+
+    async fn every_file() -> Vec<String> {
+        let mut paths = assets().await;
+        paths.extend(["/docs", "/openapi.yaml", "/openapi.json"].map(str::to_owned));
+        paths
+    }
+
+    fn decoded(coding: &str, body: &[u8]) -> Vec<u8> {
+        let mut content = Vec::new();
+        match coding {
+            "gzip" => flate2::read::GzDecoder::new(body).read_to_end(&mut content).unwrap(),
+            "br" => brotli::Decompressor::new(body, 4096).read_to_end(&mut content).unwrap(),
+            _ => panic!("no coding {coding}"),
+        };
+        content
+    }
+
+    #[tokio::test]
+    async fn the_root_and_the_slash_lead_to_the_page() {
+        for (path, status) in [
+            ("/", StatusCode::TEMPORARY_REDIRECT),
+            ("/docs/", StatusCode::PERMANENT_REDIRECT),
+        ] {
+            let answer = get(path, &[]).await;
+            assert_eq!(
+                (answer.status, answer.header(header::LOCATION)),
+                (status, "/docs"),
+                "{path}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_page_has_the_contracts_title_and_all_its_assets() {
+        let page = get("/docs", &[]).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert_eq!(page.header(header::CONTENT_TYPE), "text/html; charset=utf-8");
+        assert_eq!(page.header(header::CACHE_CONTROL), "no-cache");
+
+        let contract: Value = serde_json::from_slice(&get("/openapi.json", &[]).await.body).unwrap();
+        let title = contract["info"]["title"].as_str().unwrap().replace('&', "&amp;");
+        let page = String::from_utf8(page.body.to_vec()).unwrap();
+        assert!(page.contains(&format!("<title>{title}</title>")), "{page}");
+
+        let mut media_types = Vec::new();
+        for path in assets().await {
+            let asset = get(&path, &[]).await;
+            assert_eq!(asset.status, StatusCode::OK, "{path}");
+            assert_eq!(
+                asset.header(header::CACHE_CONTROL),
+                "public, max-age=31536000, immutable",
+                "{path}"
+            );
+            media_types.push(asset.header(header::CONTENT_TYPE).to_owned());
+        }
+        media_types.sort_unstable();
+        media_types.dedup();
+        assert_eq!(
+            media_types,
+            [
+                "image/svg+xml",
+                "text/css; charset=utf-8",
+                "text/javascript; charset=utf-8",
+                "text/plain; charset=utf-8"
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn the_contract_is_served_byte_for_byte_and_as_json_of_the_same_value() {
+        let yaml = get("/openapi.yaml", &[]).await;
+        assert_eq!(yaml.header(header::CONTENT_TYPE), "application/yaml");
+        assert_eq!(yaml.header(header::CACHE_CONTROL), "no-cache");
+        assert_eq!(yaml.body, CONTRACT_YAML);
+        let file = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.yaml")).unwrap();
+        assert_eq!(yaml.body, file);
+
+        let json = get("/openapi.json", &[]).await;
+        assert_eq!(json.header(header::CONTENT_TYPE), "application/json");
+        assert_eq!(json.header(header::CACHE_CONTROL), "no-cache");
+        // Another reader of YAML than the build's.
+        let from_yaml: Value = serde_saphyr::from_str(CONTRACT_YAML).unwrap();
+        let from_json: Value = serde_json::from_slice(&json.body).unwrap();
+        assert_eq!(from_json, from_yaml);
+    }
+
+    #[tokio::test]
+    async fn every_coding_decodes_to_the_same_bytes_and_has_its_own_tag() {
+        for path in every_file().await {
+            let identity = get(&path, &[]).await;
+            assert_eq!(identity.headers.get(header::CONTENT_ENCODING), None, "{path}");
+            let mut etags = vec![identity.header(header::ETAG).to_owned()];
+            for coding in ["gzip", "br"] {
+                let coded = get(&path, &[(header::ACCEPT_ENCODING, coding)]).await;
+                assert_eq!(coded.header(header::VARY), "accept-encoding", "{path}");
+                if path.contains("notice") {
+                    assert_eq!(coded.body, identity.body, "a few words only get longer");
+                    continue;
+                }
+                assert_eq!(coded.header(header::CONTENT_ENCODING), coding, "{path}");
+                assert_eq!(
+                    coded.header(header::CONTENT_TYPE),
+                    identity.header(header::CONTENT_TYPE),
+                    "{path}"
+                );
+                assert!(coded.body.len() < identity.body.len(), "{path}");
+                assert_eq!(decoded(coding, &coded.body), identity.body, "{path}");
+                etags.push(coded.header(header::ETAG).to_owned());
+            }
+            let count = etags.len();
+            etags.sort_unstable();
+            etags.dedup();
+            assert_eq!(etags.len(), count, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_is_still_good_is_not_sent_again() {
+        for path in every_file().await {
+            let coding = (header::ACCEPT_ENCODING, "br");
+            let first = get(&path, std::slice::from_ref(&coding)).await;
+            let etag = first.header(header::ETAG);
+            assert!(etag.starts_with('"') && etag.len() == 34, "{etag}");
+
+            let again = get(
+                &path,
+                &[coding.clone(), (header::IF_NONE_MATCH, &format!("\"x\", W/{etag}"))],
+            )
+            .await;
+            assert_eq!(
+                (again.status, again.body.len()),
+                (StatusCode::NOT_MODIFIED, 0),
+                "{path}"
+            );
+            for name in [
+                header::ETAG,
+                header::CACHE_CONTROL,
+                header::VARY,
+                header::CONTENT_SECURITY_POLICY,
+            ] {
+                assert_eq!(again.headers.get(&name), first.headers.get(&name), "{path} {name}");
+            }
+            let other = get(&path, &[coding, (header::IF_NONE_MATCH, "\"x\"")]).await;
+            assert_eq!(
+                (other.status, other.body),
+                (StatusCode::OK, first.body.clone()),
+                "{path}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_copy_in_another_coding_is_not_this_copy() {
+        let brotli = get("/docs", &[(header::ACCEPT_ENCODING, "br")]).await;
+        let gzip_asked = [
+            (header::ACCEPT_ENCODING, "gzip"),
+            (header::IF_NONE_MATCH, brotli.header(header::ETAG)),
+        ];
+        let answer = get("/docs", &gzip_asked).await;
+        assert_eq!(
+            (answer.status, answer.header(header::CONTENT_ENCODING)),
+            (StatusCode::OK, "gzip")
+        );
+    }
+
+    #[tokio::test]
+    async fn head_answers_as_get_does_but_for_the_body() {
+        for path in every_file().await {
+            for coding in ["identity", "br"] {
+                let accept = [(header::ACCEPT_ENCODING, coding)];
+                let (get, head) = (get(&path, &accept).await, ask("HEAD", &path, &accept).await);
+                assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0), "{path}");
+                assert_eq!(head.headers, get.headers, "{path}");
+                assert_eq!(
+                    head.header(header::CONTENT_LENGTH),
+                    get.body.len().to_string(),
+                    "{path}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn every_file_comes_with_the_strict_headers() {
+        for path in every_file().await {
+            let answer = get(&path, &[]).await;
+            let policy = answer.header(header::CONTENT_SECURITY_POLICY);
+            assert!(
+                policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"),
+                "{path}: {policy}"
+            );
+            assert!(
+                !policy.contains("unsafe") && !policy.contains("http"),
+                "{path}: {policy}"
+            );
+            assert_eq!(answer.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
+            assert_eq!(answer.header(header::REFERRER_POLICY), "no-referrer", "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_asset_is_the_callers_404() {
+        let unhashed = "/docs/swagger-ui.css";
+        let outside = [
+            "/docs/index.html",
+            "/docs/openapi.json",
+            "/docs/..%2Findex.html",
+            "/docs/..%5Cindex.html",
+        ];
+        let undecodable = "/docs/%FF";
+        let asset = assets().await.remove(0);
+        let coded = asset.replacen("/docs/", "/docs/..%2F..%2Fbr%2Fassets%2F", 1);
+        for path in outside.into_iter().chain([unhashed, undecodable, "/docs/x", &coded]) {
+            let answer = get(path, &[]).await;
+            assert_eq!(
+                (answer.status, &*answer.body),
+                (StatusCode::NOT_FOUND, &b"ours"[..]),
+                "{path}"
+            );
+        }
+    }
+}
