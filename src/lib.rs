@@ -2,17 +2,21 @@
 //!
 //! The modules, in reading order:
 //!
-//! - [`domain`]: the rules. Pure.
+//! - [`config`]: every setting, its default and why.
 //! - [`error`]: what can go wrong, in our words.
-//! - [`store`]: what is remembered, as row-sized verbs, and the SQLite file behind them.
+//! - [`domain`]: the rules. Pure.
 //! - [`app`]: the use cases: load, ask the domain, save.
-
-pub mod error;
-
-pub mod domain;
+//! - [`store`]: what is remembered, as row-sized verbs, and the SQLite file behind them.
+//! - [`http`]: requests in, answers out.
+//!
+//! What a request and an answer look like is not here: that is `openapi.yaml`, and the crate `orders-inventory-api` made
+//! from it.
 
 pub mod app;
-
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod http;
 pub mod store;
 
 #[cfg(test)]

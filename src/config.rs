@@ -1,0 +1,235 @@
+//! Every setting: its variable, its default, and why.
+//!
+//! Settings are environment variables; each can be given as an option too. One that makes no sense stops the start with
+//! one line that names it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::builder::RangedU64ValueParser;
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// What the command line asks for.
+#[derive(Debug, Parser)]
+#[command(name = "orders-inventory", version, about, long_about = None, max_term_width = 120)]
+pub struct Cli {
+    /// What to do; without one, serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What the binary can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Serve until SIGTERM or SIGINT (the default)
+    Serve,
+    /// Print the contract, openapi.yaml
+    Openapi,
+}
+
+/// The settings of the service.
+#[derive(Clone, Debug, Args)]
+pub struct Settings {
+    /// Address to listen on; 0.0.0.0 or :: for every interface
+    #[arg(long, env, global = true, default_value = "127.0.0.1")]
+    pub host: IpAddr,
+
+    /// Port to listen on; 0 for any that is free
+    #[arg(long, env, global = true, default_value_t = 8080)]
+    pub port: u16,
+
+    /// Database file, as sqlite://PATH; the folder is made
+    #[arg(long, env, global = true, default_value = "sqlite://data/orders-inventory.db")]
+    pub database_url: DatabaseUrl,
+
+    /// How long a request's head may take to arrive
+    #[arg(long, env, global = true, default_value_t = 10, value_parser = seconds())]
+    pub header_timeout_seconds: u64,
+
+    /// How long a request's body may take to arrive, and a request may wait before its work begins
+    #[arg(long, env, global = true, default_value_t = 10, value_parser = seconds())]
+    pub request_timeout_seconds: u64,
+
+    /// How long requests may go on after SIGTERM
+    #[arg(long, env, global = true, default_value_t = 20, value_parser = seconds())]
+    pub drain_seconds: u64,
+
+    /// Largest body of a request, in bytes
+    #[arg(long, env, global = true, default_value_t = 65_536, value_parser = RangedU64ValueParser::<u64>::new().range(1_024..=16_777_216))]
+    pub body_bytes_max: u64,
+
+    /// How log lines look
+    #[arg(long, env, global = true, default_value = "pretty")]
+    pub log_format: LogFormat,
+
+    /// Which log lines are written, as tracing's filter directives
+    #[arg(long, env = "RUST_LOG", global = true, default_value = "info")]
+    pub log: LogFilter,
+}
+
+/// A duration that somebody waits for: a second to an hour.
+fn seconds() -> RangedU64ValueParser<u64> {
+    RangedU64ValueParser::new().range(1..=3_600)
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// Which log lines are written.
+#[derive(Clone, Debug)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// The filter for a subscriber.
+    pub fn directives(&self) -> tracing_subscriber::EnvFilter {
+        tracing_subscriber::EnvFilter::new(&self.0)
+    }
+}
+
+impl FromStr for LogFilter {
+    type Err = tracing_subscriber::filter::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        tracing_subscriber::EnvFilter::try_new(text).map(|_| Self(text.to_owned()))
+    }
+}
+
+/// Where the database file lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseUrl(PathBuf);
+
+impl DatabaseUrl {
+    /// The file, relative to the working folder where the URL's path has no leading slash.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("sqlite://") {
+            Some("") => Err("names no file after sqlite://"),
+            Some(path) if path.contains(['?', '#', '\0']) => Err("takes a path and nothing after it"),
+            Some(path) => Ok(Self(path.into())),
+            None => Err("must start with sqlite://"),
+        }
+    }
+}
+
+/// One line on a setting that makes no sense.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadSetting(String);
+
+impl fmt::Display for BadSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Cli {
+    /// What the environment and the command line ask for. Prints and ends the process for `--help` and `--version`.
+    ///
+    /// # Errors
+    /// [`BadSetting`] for anything that makes no sense.
+    pub fn read() -> Result<Self, BadSetting> {
+        Self::try_parse().map_err(|error| {
+            // Help and version are no errors; clap prints them and ends the process.
+            if !error.use_stderr() {
+                error.exit();
+            }
+            BadSetting(one_line(&error))
+        })
+    }
+}
+
+/// clap's paragraph as one line that starts with the variable.
+fn one_line(error: &clap::Error) -> String {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let option = text(ContextKind::InvalidArg).unwrap_or_default();
+    let long = option.trim_start_matches('-').split(' ').next().unwrap_or_default();
+    let command = Cli::command();
+    let variable = command
+        .get_arguments()
+        .find(|argument| argument.get_long() == Some(long))
+        .and_then(|argument| argument.get_env());
+    match (variable, text(ContextKind::InvalidValue)) {
+        (Some(variable), Some(value)) => {
+            let why = std::error::Error::source(error).map_or_else(|| allowed_values(error), ToString::to_string);
+            format!("{}: {why} (it is {value:?})", variable.display())
+        }
+        _ => {
+            let rendered = error.render().to_string();
+            let first = rendered.lines().next().unwrap_or_default();
+            first.trim_start_matches("error: ").to_owned()
+        }
+    }
+}
+
+fn allowed_values(error: &clap::Error) -> String {
+    match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(values)) => format!("must be one of {}", values.join(", ")),
+        _ => "makes no sense".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(arguments: &[&str]) -> String {
+        let arguments = std::iter::once(&"orders-inventory").chain(arguments);
+        one_line(&Cli::try_parse_from(arguments).unwrap_err())
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_named_in_one_line() {
+        let cases = [
+            (["--port", "x"], "PORT: "),
+            (["--port", "65536"], "PORT: "),
+            (["--host", "localhost"], "HOST: "),
+            (
+                ["--database-url", "postgres://x"],
+                "DATABASE_URL: must start with sqlite:// (it is \"postgres://x\")",
+            ),
+            (["--database-url", "sqlite://"], "DATABASE_URL: names no file"),
+            (
+                ["--request-timeout-seconds", "0"],
+                "REQUEST_TIMEOUT_SECONDS: 0 is not in 1..=3600",
+            ),
+            (["--body-bytes-max", "1"], "BODY_BYTES_MAX: "),
+            (
+                ["--log-format", "xml"],
+                "LOG_FORMAT: must be one of pretty, json (it is \"xml\")",
+            ),
+            (["--log", "a=b=c"], "RUST_LOG: "),
+            (["--nonsense", "1"], "unexpected argument '--nonsense' found"),
+        ];
+        for (arguments, start) in cases {
+            let line = refused(&arguments);
+            assert!(line.starts_with(start), "{line}");
+            assert!(!line.contains('\n'), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

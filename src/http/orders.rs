@@ -1,0 +1,131 @@
+//! The operations tagged Orders: they translate, and nothing else.
+
+use orders_inventory_api::apis::orders::{
+    CreateOrderResponse, DeleteOrderParams, DeleteOrderResponse, GetOrderParams, GetOrderResponse, ListOrdersParams,
+    ListOrdersResponse, Orders, UpdateOrderParams, UpdateOrderResponse,
+};
+use orders_inventory_api::models;
+use orders_inventory_api::types::Decimal;
+
+use super::problem::{at_pointer, parameter};
+use super::{Problem, Service, page};
+use crate::app::orders;
+use crate::domain::{Order, OrderChange, OrderId, ProductId, Quantity, Status};
+use crate::store::{OrderFilter, Store};
+
+impl<S: Store> Orders for Service<S> {
+    async fn create_order(&self, body: models::NewOrder) -> Result<CreateOrderResponse, Problem> {
+        let product_id = at_pointer("/product_id", ProductId::new(body.product_id))?;
+        let quantity = at_pointer("/quantity", Quantity::new(body.quantity))?;
+        let now = self.clock.now();
+        let order = self
+            .store
+            .write(move |tx| orders::place(tx, product_id, quantity, now))
+            .await?;
+        let location = format!("/orders/{}", order.id());
+        Ok(CreateOrderResponse::Status201 {
+            body: order.into(),
+            location,
+        })
+    }
+
+    async fn list_orders(&self, params: ListOrdersParams) -> Result<ListOrdersResponse, Problem> {
+        let before = page::cursor(params.cursor.as_deref(), OrderId::new)?;
+        let product_id = parameter("product_id", params.product_id.map(ProductId::new).transpose())?;
+        let filter = OrderFilter {
+            status: params.status.map(Into::into),
+            product_id,
+        };
+        let limit = usize::try_from(params.limit).unwrap_or_default();
+        let found = self
+            .store
+            .read(move |view| orders::list(view, filter, before, limit))
+            .await?;
+        let next_cursor = found.next.map(|id| page::next_cursor(id.get()));
+        let product_id = product_id.map(|id| id.to_string());
+        let filters = [
+            ("status", filter.status.map(Status::name)),
+            ("product_id", product_id.as_deref()),
+        ];
+        let link = page::link("/orders", params.limit, next_cursor.as_deref(), &filters);
+        let items = found.items.into_iter().map(Into::into).collect();
+        Ok(ListOrdersResponse::Status200 {
+            body: models::OrderPage { items, next_cursor },
+            link,
+        })
+    }
+
+    async fn get_order(&self, params: GetOrderParams) -> Result<GetOrderResponse, Problem> {
+        let id = order_id(params.id)?;
+        let order = self.store.read(move |view| orders::get(view, id)).await?;
+        Ok(GetOrderResponse::Status200 { body: order.into() })
+    }
+
+    async fn update_order(
+        &self,
+        params: UpdateOrderParams,
+        body: models::OrderUpdate,
+    ) -> Result<UpdateOrderResponse, Problem> {
+        let id = order_id(params.id)?;
+        let quantity = at_pointer("/quantity", body.quantity.map(Quantity::new).transpose())?;
+        let change = OrderChange {
+            status: body.status.map(Into::into),
+            quantity,
+        };
+        let now = self.clock.now();
+        let order = self.store.write(move |tx| orders::update(tx, id, change, now)).await?;
+        Ok(UpdateOrderResponse::Status200 { body: order.into() })
+    }
+
+    async fn delete_order(&self, params: DeleteOrderParams) -> Result<DeleteOrderResponse, Problem> {
+        let id = order_id(params.id)?;
+        let now = self.clock.now();
+        self.store.write(move |tx| orders::delete(tx, id, now)).await?;
+        Ok(DeleteOrderResponse::Status204)
+    }
+}
+
+fn order_id(id: i64) -> Result<OrderId, Problem> {
+    parameter("id", OrderId::new(id))
+}
+
+impl From<Order> for models::Order {
+    fn from(order: Order) -> Self {
+        let state = order.state();
+        Self {
+            id: order.id().get(),
+            product_id: order.product_id().get(),
+            quantity: order.quantity().get(),
+            unit_price: Decimal::from_hundredths(order.unit_price().cents()),
+            total: Decimal::from_hundredths(order.total().cents()),
+            status: order.status().into(),
+            created_at: order.created_at().into(),
+            updated_at: order.updated_at().into(),
+            paid_at: state.paid_at().map(Into::into),
+            shipped_at: state.shipped_at().map(Into::into),
+            canceled_at: state.canceled_at().map(Into::into),
+        }
+    }
+}
+
+impl From<Status> for models::OrderStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Pending => Self::Pending,
+            Status::Paid => Self::Paid,
+            Status::Shipped => Self::Shipped,
+            Status::Canceled => Self::Canceled,
+        }
+    }
+}
+
+impl From<models::OrderStatus> for Status {
+    fn from(status: models::OrderStatus) -> Self {
+        match status {
+            models::OrderStatus::Pending => Self::Pending,
+            models::OrderStatus::Paid => Self::Paid,
+            models::OrderStatus::Shipped => Self::Shipped,
+            models::OrderStatus::Canceled => Self::Canceled,
+        }
+    }
+}

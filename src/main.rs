@@ -1,0 +1,126 @@
+//! The binary: settings, store, router, serve, stop.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum_server::Handle;
+use orders_inventory::config::{Cli, Command, LogFormat, Settings};
+use orders_inventory::http::{self, Clock, Limits};
+use orders_inventory::store::{Options, SqliteStore};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::fmt::time::UtcTime;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::read() {
+        Ok(Cli {
+            command: Some(Command::Openapi),
+            ..
+        }) => io::stdout()
+            .write_all(http::docs::CONTRACT_YAML.as_bytes())
+            .map_err(|error| error.to_string()),
+        Ok(Cli {
+            command: None | Some(Command::Serve),
+            settings,
+        }) => serve(&settings),
+        Err(bad_setting) => Err(bad_setting.to_string()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(line) => {
+            eprintln!("orders-inventory: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until a signal says stop. What goes wrong before the first request is one line for whoever starts the service.
+fn serve(settings: &Settings) -> Result<(), String> {
+    start_log(settings);
+    let store = SqliteStore::open(Options {
+        path: settings.database_url.path().to_owned(),
+        queue_wait: Duration::from_secs(settings.request_timeout_seconds),
+        ..Options::default()
+    })
+    .map_err(|error| format!("DATABASE_URL: {error}"))?;
+
+    let address = SocketAddr::new(settings.host, settings.port);
+    let listener =
+        TcpListener::bind(address).map_err(|error| format!("HOST and PORT: cannot listen on {address}: {error}"))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| format!("HOST and PORT: {error}"))?;
+    greet(settings, address);
+
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start threads: {error}"))?;
+    runtime.block_on(async {
+        let served = serve_until_told(settings, listener, store.clone()).await;
+        store.close().await;
+        served.map_err(|error| format!("the server failed: {error}"))
+    })?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn serve_until_told(settings: &Settings, listener: TcpListener, store: SqliteStore) -> io::Result<()> {
+    let limits = Limits {
+        body_bytes_max: usize::try_from(settings.body_bytes_max).unwrap_or(usize::MAX),
+        body_timeout: Duration::from_secs(settings.request_timeout_seconds),
+    };
+    let router = http::router(store, Clock::system(), limits);
+
+    let handle = Handle::new();
+    tokio::spawn(stop_when_told(
+        handle.clone(),
+        Duration::from_secs(settings.drain_seconds),
+    )?);
+    let head = Duration::from_secs(settings.header_timeout_seconds);
+    let mut server = axum_server::from_tcp(listener)?
+        .handle(handle)
+        .first_request_timeout(head);
+    server.http_builder().http1().header_read_timeout(head);
+    server.serve(router.into_make_service()).await
+}
+
+/// Waits for SIGTERM or SIGINT, then lets the requests under way finish, for so long.
+fn stop_when_told(handle: Handle<SocketAddr>, drain: Duration) -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!(connections = handle.connection_count(), "stopping");
+        handle.graceful_shutdown(Some(drain));
+    })
+}
+
+/// The log goes to standard error; standard output has only what somebody asked for.
+fn start_log(settings: &Settings) {
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(settings.log.directives())
+        .with_writer(io::stderr)
+        .with_target(false);
+    let log = log
+        .with_timer(UtcTime::rfc_3339())
+        .with_ansi(io::stderr().is_terminal());
+    match settings.log_format {
+        LogFormat::Pretty => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}
+
+/// The first lines printed: where everything is.
+fn greet(settings: &Settings, address: SocketAddr) {
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    let origin = SocketAddr::new(host, address.port());
+    println!("Docs  http://{origin}/docs");
+    println!("API   http://{origin}");
+    println!("Data  {}", settings.database_url.path().display());
+}
