@@ -18,11 +18,14 @@ use crate::types::{Decimal, Timestamp};
 pub struct Failure {
     /// JSON Pointer (RFC 6901) to the value in the body; empty for the body as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "pointer")]
     pub pointer: Option<String>,
     /// Name of the path, query or header parameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "parameter")]
     pub parameter: Option<String>,
     /// What is wrong with it.
+    #[serde(rename = "detail")]
     pub detail: String,
 }
 
@@ -30,6 +33,7 @@ pub struct Failure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// Always `ok`; a service that is not well answers with another status code.
+    #[serde(rename = "status")]
     pub status: models::HealthStatus,
 }
 
@@ -129,8 +133,10 @@ impl Read for MovementReason {
 #[serde(deny_unknown_fields)]
 pub struct NewOrder {
     /// A positive 64-bit integer, never used again.
+    #[serde(rename = "product_id")]
     pub product_id: i64,
     /// Units ordered.
+    #[serde(rename = "quantity")]
     pub quantity: i64,
 }
 
@@ -164,12 +170,16 @@ impl Read for NewOrder {
 #[serde(deny_unknown_fields)]
 pub struct NewProduct {
     /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
+    #[serde(rename = "sku")]
     pub sku: String,
     /// What customers read; not only blanks.
+    #[serde(rename = "name")]
     pub name: String,
     /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    #[serde(rename = "price")]
     pub price: Decimal,
     /// Units in stock, as callers may set them.
+    #[serde(rename = "stock")]
     pub stock: i64,
 }
 
@@ -234,9 +244,11 @@ impl NewProductDraft {
 #[serde(deny_unknown_fields)]
 pub struct NewStockMovement {
     /// Units to add, or to remove where negative.
+    #[serde(rename = "delta")]
     pub delta: i64,
     /// A remark for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "note")]
     pub note: Option<String>,
 }
 
@@ -276,26 +288,37 @@ impl NewStockMovementDraft {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// A positive 64-bit integer, never used again.
+    #[serde(rename = "id")]
     pub id: i64,
     /// A positive 64-bit integer, never used again.
+    #[serde(rename = "product_id")]
     pub product_id: i64,
     /// Units ordered.
+    #[serde(rename = "quantity")]
     pub quantity: i64,
     /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    #[serde(rename = "unit_price")]
     pub unit_price: Decimal,
     /// `quantity` × `unit_price`, exactly.
+    #[serde(rename = "total")]
     pub total: Decimal,
     /// Where an order stands. `SHIPPED` and `CANCELED` are final.
+    #[serde(rename = "status")]
     pub status: models::OrderStatus,
     /// RFC 3339 in UTC with milliseconds.
+    #[serde(rename = "created_at")]
     pub created_at: Timestamp,
     /// RFC 3339 in UTC with milliseconds.
+    #[serde(rename = "updated_at")]
     pub updated_at: Timestamp,
     /// When the order was paid, null until then.
+    #[serde(rename = "paid_at")]
     pub paid_at: Option<Timestamp>,
     /// When the order was shipped, null until then.
+    #[serde(rename = "shipped_at")]
     pub shipped_at: Option<Timestamp>,
     /// When the order was canceled, null until then.
+    #[serde(rename = "canceled_at")]
     pub canceled_at: Option<Timestamp>,
 }
 
@@ -303,8 +326,10 @@ pub struct Order {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderPage {
     /// The orders, newest first.
+    #[serde(rename = "items")]
     pub items: Vec<models::Order>,
     /// Pass it as `cursor` for the next page; null on the last.
+    #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
 }
 
@@ -358,9 +383,11 @@ impl Read for OrderStatus {
 pub struct OrderUpdate {
     /// Where an order stands. `SHIPPED` and `CANCELED` are final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "status")]
     pub status: Option<models::OrderStatus>,
     /// Units ordered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "quantity")]
     pub quantity: Option<i64>,
 }
 
@@ -394,27 +421,36 @@ impl Read for OrderUpdate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// What went wrong, as the path of the page that explains it.
+    #[serde(rename = "type")]
     pub r_type: models::ProblemType,
     /// The error type in a few words, the same each time.
+    #[serde(rename = "title")]
     pub title: String,
     /// The HTTP status code.
+    #[serde(rename = "status")]
     pub status: i32,
     /// What went wrong this time, for a person; the same request in the same state gets the same text.
+    #[serde(rename = "detail")]
     pub detail: String,
     /// With `validation-failed`, every failure of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "errors")]
     pub errors: Option<Vec<models::Failure>>,
     /// With `duplicate-sku`, the SKU that is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "sku")]
     pub sku: Option<String>,
     /// With `insufficient-stock`, the units that were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "requested")]
     pub requested: Option<i64>,
     /// With `insufficient-stock`, the units that there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "available")]
     pub available: Option<i64>,
     /// With `invalid-transition`, the statuses that this operation can move the order to from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "allowed")]
     pub allowed: Option<Vec<models::OrderStatus>>,
 }
 
@@ -546,18 +582,25 @@ impl Read for ProblemType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// A positive 64-bit integer, never used again.
+    #[serde(rename = "id")]
     pub id: i64,
     /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
+    #[serde(rename = "sku")]
     pub sku: String,
     /// What customers read; not only blanks.
+    #[serde(rename = "name")]
     pub name: String,
     /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    #[serde(rename = "price")]
     pub price: Decimal,
     /// Units that can still be ordered. Stock that comes back from orders always fits, so there is no maximum.
+    #[serde(rename = "stock")]
     pub stock: i64,
     /// RFC 3339 in UTC with milliseconds.
+    #[serde(rename = "created_at")]
     pub created_at: Timestamp,
     /// RFC 3339 in UTC with milliseconds.
+    #[serde(rename = "updated_at")]
     pub updated_at: Timestamp,
 }
 
@@ -565,8 +608,10 @@ pub struct Product {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductPage {
     /// The products, in the order of their ids.
+    #[serde(rename = "items")]
     pub items: Vec<models::Product>,
     /// Pass it as `cursor` for the next page; null on the last.
+    #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
 }
 
@@ -576,15 +621,19 @@ pub struct ProductPage {
 pub struct ProductUpdate {
     /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "sku")]
     pub sku: Option<String>,
     /// What customers read; not only blanks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "name")]
     pub name: Option<String>,
     /// Money in the store's one currency, with at most two decimals, decided on the number as written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "price")]
     pub price: Option<Decimal>,
     /// Units in stock, as callers may set them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "stock")]
     pub stock: Option<i64>,
 }
 
@@ -649,20 +698,28 @@ impl ProductUpdateDraft {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockMovement {
     /// A positive 64-bit integer, never used again.
+    #[serde(rename = "id")]
     pub id: i64,
     /// A positive 64-bit integer, never used again.
+    #[serde(rename = "product_id")]
     pub product_id: i64,
     /// Units that came (positive) or went (negative).
+    #[serde(rename = "delta")]
     pub delta: i64,
     /// The product's stock right after this movement.
+    #[serde(rename = "stock_after")]
     pub stock_after: i64,
     /// Why stock changed.
+    #[serde(rename = "reason")]
     pub reason: models::MovementReason,
     /// The order that caused it, null for `initial` and `adjustment`.
+    #[serde(rename = "order_id")]
     pub order_id: Option<i64>,
     /// A remark for people.
+    #[serde(rename = "note")]
     pub note: Option<String>,
     /// RFC 3339 in UTC with milliseconds.
+    #[serde(rename = "created_at")]
     pub created_at: Timestamp,
 }
 
@@ -670,7 +727,9 @@ pub struct StockMovement {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockMovementPage {
     /// The movements, newest first.
+    #[serde(rename = "items")]
     pub items: Vec<models::StockMovement>,
     /// Pass it as `cursor` for the next page; null on the last.
+    #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
 }
