@@ -163,7 +163,7 @@ test("the root leads to the page", async (t) => {
 async function open(t, path, options) {
   const wrong = [];
   const context = await browser.newContext(options);
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   t.after(async () => {
     await context.close();
