@@ -381,7 +381,7 @@ async fn agrees(store: &SqliteStore, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_of_steps_agrees_with_the_model(steps in prop::collection::vec(step(), 1..60)) {
