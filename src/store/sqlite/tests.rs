@@ -142,14 +142,7 @@ async fn reads_without_a_turn_are_refused_in_time() {
     let (let_go, signal) = mpsc::channel::<()>();
     let long = tokio::spawn({
         let store = store.clone();
-        async move {
-            store
-                .read(move |_| {
-                    signal.recv().unwrap();
-                    Ok(())
-                })
-                .await
-        }
+        async move { store.read(move |_| signal.recv().map_err(Error::internal)).await }
     });
     tokio::task::yield_now().await;
     assert!(matches!(
