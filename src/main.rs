@@ -117,7 +117,7 @@ fn greet(settings: &Settings, address: SocketAddr) {
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     let origin = SocketAddr::new(host, address.port());
     println!("Docs  http://{origin}/docs");
