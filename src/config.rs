@@ -25,10 +25,22 @@ pub struct Cli {
 }
 
 /// What the binary can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Serve until SIGTERM or SIGINT (the default)
     Serve,
+    /// Print the header that signs a webhook body, with WEBHOOK_SECRET and the time of now
+    Sign {
+        /// The body's file; none or - for standard input
+        file: Option<PathBuf>,
+    },
+    /// Recompute every invariant of the database, also beside a running service; exit 1 where one is broken
+    Audit,
+    /// Write a copy of the database, also beside a running service
+    Backup {
+        /// Where the copy goes; nothing may be there yet
+        file: PathBuf,
+    },
     /// Print the contract, openapi.yaml
     Openapi,
 }
@@ -47,6 +59,22 @@ pub struct Settings {
     /// Database file, as sqlite://PATH; the folder is made
     #[arg(long, env, global = true, default_value = "sqlite://data/orders-inventory.db")]
     pub database_url: DatabaseUrl,
+
+    /// Secret that payment webhooks are signed with; without one they are refused
+    #[arg(long, env, global = true, hide_env_values = true, default_value = "", hide_default_value = true)]
+    pub webhook_secret: SecretText,
+
+    /// Secret before that one, accepted as well during a rotation
+    #[arg(long, env, global = true, hide_env_values = true, default_value = "", hide_default_value = true)]
+    pub webhook_secret_previous: SecretText,
+
+    /// How far a webhook signature's time may be from now, either way
+    #[arg(long, env, global = true, default_value_t = 300, value_parser = seconds())]
+    pub webhook_tolerance_seconds: u64,
+
+    /// After how long an unpaid order is canceled; 0 for never
+    #[arg(long, env, global = true, default_value_t = 86_400, value_parser = RangedU64ValueParser::<u64>::new().range(0..=315_360_000))]
+    pub order_ttl_seconds: u64,
 
     /// How long a request's head may take to arrive
     #[arg(long, env, global = true, default_value_t = 10, value_parser = seconds())]
@@ -76,6 +104,29 @@ pub struct Settings {
 /// A duration that somebody waits for: a second to an hour.
 fn seconds() -> RangedU64ValueParser<u64> {
     RangedU64ValueParser::new().range(1..=3_600)
+}
+
+/// A secret as it was set; it never prints.
+#[derive(Clone)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// The secret; empty where none was set.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "unset" } else { "(secret)" })
+    }
 }
 
 /// How log lines look.
@@ -226,6 +277,13 @@ mod tests {
             assert!(line.starts_with(start), "{line}");
             assert!(!line.contains('\n'), "{line}");
         }
+    }
+
+    #[test]
+    fn secrets_show_nowhere() {
+        let cli = Cli::try_parse_from(["orders-inventory", "--webhook-secret", "hunter2"]).unwrap();
+        assert_eq!(cli.settings.webhook_secret.as_str(), "hunter2");
+        assert!(!format!("{cli:?}").contains("hunter2"));
     }
 
     #[test]

@@ -1,0 +1,264 @@
+//! Webhook signatures: who may say that an order was paid.
+//!
+//! The header `X-Webhook-Signature` is `t=<unix seconds>,v1=<hex>`, where `v1` is the HMAC-SHA256 (RFC 2104) of the bytes
+//! `<t>.` followed by the raw body: the construction of Stripe's webhooks. Nothing here parses a body, tells the time or
+//! logs, and no secret and no computed signature leaves it but by [`sign`].
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::domain::Timestamp;
+
+/// The header's name.
+pub const HEADER: &str = "x-webhook-signature";
+
+/// How many `v1` of one header are tried: a rotation needs two.
+const CANDIDATES_MAX: usize = 8;
+
+/// What the provider and the service share, as a MAC that has taken its key. It never prints.
+#[derive(Clone)]
+pub struct Secret(Hmac<Sha256>);
+
+impl Secret {
+    /// The secret of this text; `None` where it is empty, for an empty secret is no secret.
+    pub fn new(text: &str) -> Option<Self> {
+        // HMAC takes keys of any length (RFC 2104, section 2), so nothing else is `None`.
+        let keyed = Hmac::new_from_slice(text.as_bytes()).ok()?;
+        (!text.is_empty()).then_some(Self(keyed))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What signatures are checked against.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    /// Secrets that are accepted: the current one, and during a rotation the one before. None: no webhook is.
+    pub secrets: Vec<Secret>,
+    /// How far a signature's time may be from now, either way.
+    pub tolerance: Duration,
+}
+
+/// Why a call is not the provider's. Which rule it broke is for the log, not for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no header, or more than one.
+    #[error("there is not just one X-Webhook-Signature")]
+    NotOneHeader,
+    /// The header has not just one `t` of plain digits.
+    #[error("the signature has no time")]
+    NoTime,
+    /// The time is too far from now.
+    #[error("the signature's time is too far from now")]
+    TooFarFromNow,
+    /// No `v1` fits.
+    #[error("the signature does not fit")]
+    DoesNotFit,
+}
+
+/// Checks that one of the secrets signed this body at a time close to `now`. Comparison takes the same time wherever two
+/// signatures differ.
+///
+/// # Errors
+/// [`Refused`] in every other case.
+pub fn verify(headers: &HeaderMap, body: &[u8], keyring: &Keyring, now: Timestamp) -> Result<(), Refused> {
+    let mut lines = headers.get_all(HEADER).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return Err(Refused::NotOneHeader) };
+    let line = line.to_str().map_err(|_| Refused::DoesNotFit)?;
+    let parts = || line.split(',').filter_map(|part| part.trim().split_once('='));
+
+    let mut times = parts().filter(|(scheme, _)| *scheme == "t").map(|(_, time)| time);
+    let (Some(time), None) = (times.next(), times.next()) else { return Err(Refused::NoTime) };
+    let is_plain = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds: i64 = time.parse().ok().filter(|_| is_plain).ok_or(Refused::NoTime)?;
+    if (now.millis() / 1_000).abs_diff(seconds) > keyring.tolerance.as_secs() {
+        return Err(Refused::TooFarFromNow);
+    }
+
+    let candidates = parts().filter(|(scheme, _)| *scheme == "v1").take(CANDIDATES_MAX);
+    let candidates: Vec<[u8; 32]> = candidates.filter_map(|(_, text)| decode(text)).collect();
+    let fits = keyring.secrets.iter().any(|secret| {
+        let signed = mac(secret, time, body);
+        candidates.iter().any(|candidate| signed.clone().verify_slice(candidate).is_ok())
+    });
+    if fits { Ok(()) } else { Err(Refused::DoesNotFit) }
+}
+
+/// The header's value for this body at this time.
+pub fn sign(secret: &Secret, now: Timestamp, body: &[u8]) -> String {
+    let time = (now.millis() / 1_000).to_string();
+    let signature = mac(secret, &time, body).finalize().into_bytes();
+    format!("t={time},v1={}", hex::encode(signature))
+}
+
+fn mac(secret: &Secret, time: &str, body: &[u8]) -> Hmac<Sha256> {
+    let mut mac = secret.0.clone();
+    mac.update(time.as_bytes());
+    mac.update(b".");
+    mac.update(body);
+    mac
+}
+
+/// A whole signature in hex, of either case.
+fn decode(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_772_359_200_999);
+    const BODY: &[u8] = br#"{"id":"evt_1","type":"ping"}"#;
+
+    fn keyring(secrets: &[&str]) -> Keyring {
+        let secrets = secrets.iter().filter_map(|text| Secret::new(text)).collect();
+        Keyring { secrets, tolerance: Duration::from_secs(300) }
+    }
+
+    fn headers(line: &str) -> HeaderMap {
+        HeaderMap::from_iter([(axum::http::HeaderName::from_static(HEADER), HeaderValue::from_str(line).unwrap())])
+    }
+
+    fn check(line: &str) -> Result<(), Refused> {
+        verify(&headers(line), BODY, &keyring(&["whsec_example"]), NOW)
+    }
+
+    /// Computed with another implementation, Python's: `hmac.new(secret, t + b"." + body, "sha256").hexdigest()`.
+    const BY_PYTHON: [(&str, i64, &[u8], &str); 3] = [
+        ("whsec_example", 1_772_359_200, BODY, "60c1d01672b7fd5d04650c515873cd864131773219d5727a2e54747f01e29b4f"),
+        ("k", 0, b"", "6b4a4b8b3c40f1e8f53a3d36682e5f99f7ad2ac1df1c93dfe336f329167641e7"),
+        ("a secret longer than the block of SHA-256, which is 64 bytes, is hashed first by HMAC", 1, "ü\u{0}\r\n".as_bytes(), "6b9959f110f35a4fe9a760d41b893ee74234bf0266fb9f0694cc09e0fda26f55"),
+    ];
+
+    #[test]
+    fn signatures_are_those_of_another_implementation() {
+        for (secret, seconds, body, hex) in BY_PYTHON {
+            let signed = sign(&Secret::new(secret).unwrap(), Timestamp::from_millis(seconds * 1_000), body);
+            assert_eq!(signed, format!("t={seconds},v1={hex}"));
+        }
+    }
+
+    /// The worked example of the contract's security scheme is true.
+    #[test]
+    fn the_contracts_example_is_true() {
+        let (_, seconds, body, hex) = BY_PYTHON[0];
+        let contract = include_str!("../../openapi.yaml");
+        assert!(contract.contains(&format!("`t={seconds},v1={hex}`")));
+        assert!(contract.contains(&format!("the body `{}`", String::from_utf8_lossy(body))));
+    }
+
+    #[test]
+    fn one_fitting_signature_is_enough() {
+        let (_, t, _, hex) = BY_PYTHON[0];
+        let zeros = "0".repeat(64);
+        for line in [
+            format!("t={t},v1={hex}"),
+            format!("v1={hex},t={t}"),
+            format!(" t={t} , v1={hex} "),
+            format!("t={t},v1={}", hex.to_uppercase()),
+            format!("t={t},v1={zeros},v1={hex}"),
+            format!("t={t},v0={zeros},v1={hex},v2=x,nonsense"),
+        ] {
+            assert_eq!(check(&line), Ok(()), "{line}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        let (_, t, _, hex) = BY_PYTHON[0];
+        let cases = [
+            (String::new(), Refused::NoTime),
+            (format!("v1={hex}"), Refused::NoTime),
+            (format!("t=,v1={hex}"), Refused::NoTime),
+            (format!("t=+{t},v1={hex}"), Refused::NoTime),
+            (format!("t={t},t={t},v1={hex}"), Refused::NoTime),
+            (format!("t=99999999999999999999,v1={hex}"), Refused::NoTime),
+            (format!("t={t}"), Refused::DoesNotFit),
+            (format!("t={t},v1="), Refused::DoesNotFit),
+            (format!("t={t},v1={}", &hex[..62]), Refused::DoesNotFit),
+            (format!("t={t},v1={hex}00"), Refused::DoesNotFit),
+            (format!("t={t},v0={hex}"), Refused::DoesNotFit),
+            (format!("t=0{t},v1={hex}"), Refused::DoesNotFit),
+            (format!("t={},v1={hex}", t - 1), Refused::DoesNotFit),
+            (format!("t={t},{}v1={hex}", "v1=00,".repeat(CANDIDATES_MAX)), Refused::DoesNotFit),
+        ];
+        for (line, refused) in cases {
+            assert_eq!(check(&line), Err(refused), "{line}");
+        }
+        assert_eq!(verify(&HeaderMap::new(), BODY, &keyring(&["x"]), NOW), Err(Refused::NotOneHeader));
+        let mut two = headers(&format!("t={t},v1={hex}"));
+        two.append(HEADER, two[HEADER].clone());
+        assert_eq!(verify(&two, BODY, &keyring(&["whsec_example"]), NOW), Err(Refused::NotOneHeader));
+    }
+
+    #[test]
+    fn times_count_within_the_tolerance_both_ways() {
+        let secret = Secret::new("s").unwrap();
+        let at = |offset: i64| {
+            let signed = sign(&secret, Timestamp::from_millis(NOW.millis() + offset * 1_000), BODY);
+            verify(&headers(&signed), BODY, &keyring(&["s"]), NOW)
+        };
+        for offset in [-300, 0, 300] {
+            assert_eq!(at(offset), Ok(()), "{offset}");
+        }
+        for offset in [-301, 301, 1_000_000_000] {
+            assert_eq!(at(offset), Err(Refused::TooFarFromNow), "{offset}");
+        }
+    }
+
+    #[test]
+    fn the_previous_secret_fits_during_a_rotation_and_no_secret_never() {
+        let old = headers(&sign(&Secret::new("old").unwrap(), NOW, BODY));
+        assert_eq!(verify(&old, BODY, &keyring(&["new", "old"]), NOW), Ok(()));
+        assert_eq!(verify(&old, BODY, &keyring(&["new"]), NOW), Err(Refused::DoesNotFit));
+        assert_eq!(verify(&old, BODY, &keyring(&[""]), NOW), Err(Refused::DoesNotFit));
+        assert!(Secret::new("").is_none());
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        assert!(!format!("{:?}", keyring(&["hunter2"])).contains("hunter2"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Any change of body, time or signature by one bit or one byte is a forgery.
+        #[test]
+        fn forgeries_are_refused(body in prop::collection::vec(any::<u8>(), 1..200), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+            let signed = sign(&Secret::new("s").unwrap(), NOW, &body);
+            prop_assert_eq!(verify(&headers(&signed), &body, &keyring(&["s"]), NOW), Ok(()));
+
+            let mut flipped = body.clone();
+            flipped[at.index(body.len())] ^= 1 << bit;
+            prop_assert!(verify(&headers(&signed), &flipped, &keyring(&["s"]), NOW).is_err());
+            let shorter = &body[..body.len() - 1];
+            prop_assert!(verify(&headers(&signed), shorter, &keyring(&["s"]), NOW).is_err());
+
+            let mut line = signed.clone().into_bytes();
+            let at = at.index(line.len());
+            line[at] ^= 1 << bit;
+            // Hex has two cases, and a space may stand around a part: those are other spellings, not other signatures.
+            let same = line.eq_ignore_ascii_case(signed.as_bytes());
+            if let (false, Ok(line)) = (same, HeaderValue::from_bytes(&line)) {
+                let mut forged = HeaderMap::new();
+                forged.insert(HEADER, line);
+                prop_assert!(verify(&forged, &body, &keyring(&["s"]), NOW).is_err());
+            }
+        }
+    }
+}
