@@ -430,7 +430,8 @@ class Contract:
         self.parameters |= {p["name"] for p in parameters}
         lowered = {key: operation[key] for key in ("tags", "operationId", "summary")}
         lowered |= {"parameters": parameters, "responses": {}}
-        lowered["x-doc"] = [" ".join(operation["summary"].split()) + ".", "", *doc_lines(operation)]
+        summary, more = " ".join(operation["summary"].split()) + ".", doc_lines(operation)
+        lowered["x-doc"] = [summary, "", *more] if more else [summary]
         lowered["x-params"] = bool(parameters)
         lowered["x-rules"] = any("x-pattern" in p for p in parameters)
         if "requestBody" in operation:
