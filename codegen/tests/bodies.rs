@@ -126,8 +126,8 @@ fn every_failure_is_named_at_once_and_once() {
             "price":1000000.001,"price":1,"price":2,"a/b~c":1,"":2}"#,
         &[
             "#/ is not a known member",
-            "#/a~1b~0c is not a known member",
             "#/at must be a string",
+            "#/a~1b~0c is not a known member",
             "#/color must be one of RED, dark-red, dark_blue, /colors/light-green, größe 2, self.service, B&W <1>, none",
             "#/errors/0/text must be a string",
             "#/errors/1 must be an object",

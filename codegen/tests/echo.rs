@@ -70,7 +70,7 @@ macro_rules! echo {
 
                 async fn get_thing(&self, params: GetThingParams) -> Result<GetThingResponse, Refused> {
                     if params.if_none_match.as_deref() == Some("\"same\"") {
-                        return Ok(GetThingResponse::Status304 { etag: "\"same\"".to_owned() });
+                        return Ok(GetThingResponse::Status304 { e_tag: "\"same\"".to_owned() });
                     }
                     let all = params.id == 1;
                     Ok(GetThingResponse::Status200 {

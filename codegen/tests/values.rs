@@ -139,7 +139,7 @@ fn a_timestamp_has_milliseconds_and_one_spelling() {
 #[test]
 fn a_timestamp_stays_within_the_years_that_can_be_written() {
     assert_eq!(Timestamp::from_unix_ms(i64::MIN).to_string(), "0000-01-01T00:00:00.000Z");
-    assert!(Timestamp::from_unix_ms(i64::MAX).to_string().starts_with("9999-12-3"));
+    assert_eq!(Timestamp::from_unix_ms(i64::MAX).to_string(), "9999-12-30T22:00:00.000Z");
     assert_eq!(Timestamp::from_unix_ms(-1).to_string(), "1969-12-31T23:59:59.999Z");
     for time in [i64::MIN, -1, 0, 1_772_357_400_123, i64::MAX].map(Timestamp::from_unix_ms) {
         assert_eq!(time.to_string().parse(), Ok(time));
@@ -175,9 +175,9 @@ fn clients_can_use_every_model() {
         maybe: None,
         maybe_price: None,
         maybe_at: None,
-        r#type: String::new(),
-        r#match: None,
-        r#move: None,
+        r_type: String::new(),
+        r_match: None,
+        r_move: None,
         errors: vec![],
         at: None,
         color: None,
