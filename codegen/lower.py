@@ -81,11 +81,11 @@ KEYWORD_VALUES = {
     ),
     **dict.fromkeys(("minimum", "maximum"), (is_number, "a number")),
     **dict.fromkeys(
-        ("exclusiveMinimum", "exclusiveMaximum", "nullable", "x-set-by-layer"),
+        ("exclusiveMinimum", "exclusiveMaximum", "nullable", "x-set-by-layer", "x-with-bytes", "x-kept"),
         (lambda value: isinstance(value, bool), "true or false"),
     ),
     **dict.fromkeys(
-        ("type", "format", "pattern", "x-pattern-says", "description", "summary", "operationId", "name", "in"),
+        ("type", "format", "pattern", "x-pattern-says", "x-values-of", "description", "summary", "operationId", "name", "in"),
         (is_text, "a text"),
     ),
     **dict.fromkeys(
@@ -231,6 +231,10 @@ class Contract:
 
     def member(self, node, at):
         schema, _, where = self.resolve(node, at)
+        if "anyOf" in schema:
+            return self.anything(schema, where)
+        if "x-values-of" in schema:
+            return self.enum_or_null(schema, where)
         if schema.get("type") != "array":
             return self.value(node, at)
         check(schema, where, {"type", "minItems", "maxItems", "nullable"}, needed=["items"])
@@ -245,6 +249,31 @@ class Contract:
         if rule := length(schema, "Items"):
             lowered["x-length"] = rule
         return with_doc(lowered, schema)
+
+    def anything(self, schema, at):
+        """`anyOf: [an object, {}]`: any JSON, which the operation reads further where it expects that object."""
+        check(schema, at, set(), needed=["anyOf"])
+        shape = schema["anyOf"]
+        if not isinstance(shape, list) or len(shape) != 2 or shape[1] != {}:
+            refuse(below(at, "anyOf"), "must be a $ref to an object, and {} for everything else")
+        shown, name, where = self.resolve(shape[0], f"{at}/anyOf/0")
+        if not name or shown.get("type") != "object":
+            refuse(where, "must be a $ref to an object under components/schemas")
+        self.component(name)
+        self.mark_request(name)
+        return with_doc({"type": "string", "x-type": "AnyJson"}, schema)
+
+    def enum_or_null(self, schema, at):
+        """The values of a named enum, or null: OpenAPI 3.0 can only say it by naming the values again."""
+        check(schema, at, {"type", "enum", "nullable"}, needed=["x-values-of"])
+        name = schema["x-values-of"]
+        values = self.schemas.get(name, {}).get("enum")
+        if values is None:
+            refuse(below(at, "x-values-of"), f"`{name}` is no enum under components/schemas")
+        if schema.get("nullable") is not True or schema.get("enum") != [*values, None]:
+            refuse(below(at, "enum"), f"must be nullable and have the values of {name}, and null")
+        self.component(name)
+        return with_doc({"type": "string", "nullable": True, "x-type": f"models::{name}"}, schema)
 
     def component(self, name):
         at = below("/components/schemas", name)
@@ -353,7 +382,7 @@ class Contract:
         return with_doc(lowered, parameter)
 
     def request_body(self, node, at):
-        check(node, at, {"required"}, needed=["content"])
+        check(node, at, {"required", "x-with-bytes"}, needed=["content"])
         if node.get("required") is not True:
             refuse(at, "a request body must be required")
         if list(node["content"]) != ["application/json"]:
@@ -387,7 +416,7 @@ class Contract:
 
     def response(self, node, code, at):
         response, _, at = self.resolve(node, at, "responses")
-        check(response, at, {"headers", "content"}, needed=["description"])
+        check(response, at, {"headers", "content", "x-kept"}, needed=["description"])
         headers = response.get("headers", {})
         lowered = {"description": response["description"], "headers": {}, "x-doc": doc_lines(response)}
         if len({name.lower() for name in headers}) != len(headers):
@@ -408,6 +437,7 @@ class Contract:
                 self.component(name)
                 lowered["content"] = {media: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
                 lowered["x-json"] = True
+                lowered["x-kept"] = response.get("x-kept", False)
             elif media == "text/html" and schema.get("type") == "string":
                 check(schema, there, {"type"})
                 lowered["content"] = {media: {"schema": {"type": "string"}}}
@@ -420,7 +450,7 @@ class Contract:
 
     def operation(self, operation, method, path, shared, at):
         needed = ["tags", "operationId", "summary", "responses"]
-        check(operation, at, {"parameters", "requestBody"}, needed)
+        check(operation, at, {"parameters", "requestBody", "security"}, needed)
         name = operation["operationId"]
         if not re.fullmatch(r"[a-z][A-Za-z0-9]*", name) or name in RUST_KEYWORDS or name.lower() in self.operations:
             refuse(below(at, "operationId"), "must be in camelCase, no keyword of Rust, and different from all others")
@@ -441,10 +471,18 @@ class Contract:
         lowered["x-doc"] = [summary, "", *more] if more else [summary]
         lowered["x-params"] = bool(parameters)
         lowered["x-rules"] = any("x-pattern" in p for p in parameters)
+        scheme = self.scheme(operation, at) if "security" in operation else self.default_scheme
+        if scheme:
+            lowered["x-security"] = scheme
+        # An operation that has nothing to refuse has no opinion on its query either.
+        refuses = any(str(code) == "422" for code in operation["responses"])
+        lowered["x-reads"] = bool(parameters) or "requestBody" in operation or refuses
+        lowered["x-input"] = lowered["x-reads"] or bool(scheme)
         if "requestBody" in operation:
             if method not in WITH_BODY:
                 refuse(below(at, "requestBody"), f"a body has no meaning in {method.upper()}")
             lowered["requestBody"] = self.request_body(operation["requestBody"], f"{at}/requestBody")
+            lowered["x-with-bytes"] = operation["requestBody"].get("x-with-bytes", False)
         for code, node in operation["responses"].items():
             where = below(f"{at}/responses", code)
             if not re.fullmatch(r"[2-5]\d\d", str(code)):
@@ -471,13 +509,20 @@ class Contract:
         check(document, "", {"servers", "components", "security"}, needed=["openapi", "info", "tags", "paths"])
         if not re.fullmatch(r"3\.0\.\d+", str(document["openapi"])):
             refuse("/openapi", "must be 3.0: other versions mean other things by the same words")
-        if document.get("security", []) != []:
-            refuse("/security", "the templates do not support `security`")
         for index, server in enumerate(document.get("servers", [])):
             check(server, f"/servers/{index}", set(), needed=["url"])
             if not re.fullmatch(r"(https?://[^/{}]+)?/?", str(server["url"])):
                 refuse(f"/servers/{index}/url", "the templates do not support a path or variables in a server's address")
-        check(self.components, "/components", {"schemas", "parameters", "headers", "responses"})
+        check(self.components, "/components", {"schemas", "parameters", "headers", "responses", "securitySchemes"})
+        self.schemes = self.components.get("securitySchemes", {})
+        for name, scheme in self.schemes.items():
+            where = below("/components/securitySchemes", name)
+            check(scheme, where, set(), needed=["type", "in", "name"])
+            if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", name):
+                refuse(where, "a security scheme's name is in PascalCase")
+            if (scheme["type"], scheme["in"]) != ("apiKey", "header"):
+                refuse(below(where, "type"), "the templates support `apiKey` in `header` only")
+        self.default_scheme = self.scheme(document, "") if "security" in document else None
         if not re.fullmatch(r'[^"\\\x00-\x1f\x7f]+', str(document["info"].get("title", ""))):
             refuse("/info/title", "must be a text of one line, without quotation marks and backslashes")
         for index, tag in enumerate(document["tags"]):
@@ -485,6 +530,19 @@ class Contract:
             if not re.fullmatch(r"[A-Z][A-Za-z]*( [A-Z][A-Za-z]*)*", tag["name"]):
                 refuse(f"/tags/{index}/name", "must be words in PascalCase")
         return {tag["name"]: " ".join(tag["description"].split()) for tag in document["tags"]}
+
+    def scheme(self, node, at):
+        """The one security scheme that `security` asks for; None where it asks for none."""
+        asked = node["security"]
+        if asked == []:
+            return None
+        requirement = asked[0] if isinstance(asked, list) and len(asked) == 1 else None
+        if not isinstance(requirement, dict) or len(requirement) != 1 or list(requirement.values()) != [[]]:
+            refuse(below(at, "security"), "must ask for one scheme, without scopes, or for none")
+        (name,) = requirement
+        if name not in self.schemes:
+            refuse(below(at, "security"), f"`{name}` is not under components/securitySchemes")
+        return name
 
     def lower(self):
         self.tags, self.operations, self.parameters = self.head(), set(), set()
@@ -500,7 +558,7 @@ class Contract:
             "info": {key: self.document["info"].get(key, "") for key in ("title", "version")},
             "tags": [{"name": name, "description": text} for name, text in self.tags.items()],
             "paths": paths,
-            "components": {"schemas": dict(sorted(self.lowered.items()))},
+            "components": {"schemas": dict(sorted(self.lowered.items())), "securitySchemes": self.schemes},
         }
 
     def name_mappings(self):

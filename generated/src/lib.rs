@@ -6,6 +6,7 @@
 //! - [`models`]: the schemas;
 //! - [`apis`]: one trait per tag, one method per operation, and what each can answer with;
 //! - [`read`]: how a request becomes valid values, or the list of all that is wrong with it;
+//! - [`respond`]: how an answer becomes a response;
 //! - [`server`]: the router from requests to the traits.
 //!
 //! This crate decides what a valid request is. It refuses to decide what an error looks like: every refusal is a
@@ -14,6 +15,6 @@
 pub mod apis;
 pub mod models;
 pub mod read;
-mod respond;
+pub mod respond;
 pub mod server;
 pub mod types;

@@ -11,7 +11,76 @@ use validator::{Validate, ValidationError};
 
 use crate::models;
 use crate::read::{self, Failures, Object, Pointer, Read, Text};
-use crate::types::{Decimal, Timestamp};
+use crate::types::{AnyJson, Decimal, Timestamp};
+
+/// What became of the event, as in `PaymentResult`; or `duplicate`, where it was recorded before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DeliveryResult {
+    /// `applied`
+    #[serde(rename = "applied")]
+    Applied,
+    /// `ignored`
+    #[serde(rename = "ignored")]
+    Ignored,
+    /// `amount_mismatch`
+    #[serde(rename = "amount_mismatch")]
+    AmountMismatch,
+    /// `duplicate_payment`
+    #[serde(rename = "duplicate_payment")]
+    DuplicatePayment,
+    /// `refund_due`
+    #[serde(rename = "refund_due")]
+    RefundDue,
+    /// `order_gone`
+    #[serde(rename = "order_gone")]
+    OrderGone,
+    /// `partial_refund`
+    #[serde(rename = "partial_refund")]
+    PartialRefund,
+    /// `duplicate`
+    #[serde(rename = "duplicate")]
+    Duplicate,
+}
+
+impl DeliveryResult {
+    /// Every value, in the contract's order.
+    pub const ALL: &[Self] = &[
+        Self::Applied,
+        Self::Ignored,
+        Self::AmountMismatch,
+        Self::DuplicatePayment,
+        Self::RefundDue,
+        Self::OrderGone,
+        Self::PartialRefund,
+        Self::Duplicate,
+    ];
+
+    /// The value as the contract spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Ignored => "ignored",
+            Self::AmountMismatch => "amount_mismatch",
+            Self::DuplicatePayment => "duplicate_payment",
+            Self::RefundDue => "refund_due",
+            Self::OrderGone => "order_gone",
+            Self::PartialRefund => "partial_refund",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+impl Text for DeliveryResult {
+    fn from_text(text: &str) -> Result<Self, String> {
+        read::one_of(Self::ALL, Self::as_str, text)
+    }
+}
+
+impl Read for DeliveryResult {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        read::string(json, at, failures)
+    }
+}
 
 /// One thing that is wrong with a request; it names either `pointer` or `parameter`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +154,9 @@ pub enum MovementReason {
     /// `order_canceled`
     #[serde(rename = "order_canceled")]
     OrderCanceled,
+    /// `order_expired`
+    #[serde(rename = "order_expired")]
+    OrderExpired,
     /// `order_deleted`
     #[serde(rename = "order_deleted")]
     OrderDeleted,
@@ -98,6 +170,7 @@ impl MovementReason {
         Self::OrderPlaced,
         Self::OrderChanged,
         Self::OrderCanceled,
+        Self::OrderExpired,
         Self::OrderDeleted,
     ];
 
@@ -109,6 +182,7 @@ impl MovementReason {
             Self::OrderPlaced => "order_placed",
             Self::OrderChanged => "order_changed",
             Self::OrderCanceled => "order_canceled",
+            Self::OrderExpired => "order_expired",
             Self::OrderDeleted => "order_deleted",
         }
     }
@@ -302,12 +376,18 @@ pub struct Order {
     /// Where an order stands. `SHIPPED` and `CANCELED` are final.
     #[serde(rename = "status")]
     pub status: models::OrderStatus,
+    /// Whether money is owed back; true exactly while a `CANCELED` order has a payment that was not refunded.
+    #[serde(rename = "refund_due")]
+    pub refund_due: bool,
     /// RFC 3339 in UTC with milliseconds.
     #[serde(rename = "created_at")]
     pub created_at: Timestamp,
     /// RFC 3339 in UTC with milliseconds.
     #[serde(rename = "updated_at")]
     pub updated_at: Timestamp,
+    /// When the service cancels the order if it is still `PENDING`; null where it never does.
+    #[serde(rename = "expires_at")]
+    pub expires_at: Option<Timestamp>,
     /// When the order was paid, null until then.
     #[serde(rename = "paid_at")]
     pub paid_at: Option<Timestamp>,
@@ -411,6 +491,198 @@ impl Read for OrderUpdate {
     }
 }
 
+/// What a `payment.*` event is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentData {
+    /// The order; required for `payment.succeeded` and `payment.refunded`.
+    #[serde(rename = "order_id", default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<i64>,
+    /// The provider's id of a payment.
+    #[serde(rename = "payment_id", default, skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<String>,
+    /// Money that moved, with at most two decimals, decided on the number as written.
+    #[serde(rename = "amount", default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Decimal>,
+}
+
+/// A [`PaymentData`] on arrival: each member on its own, so that one that is wrong does not hide another.
+#[derive(Validate)]
+struct PaymentDataDraft {
+    #[validate(range(min = 1i64))]
+    order_id: Option<i64>,
+    #[validate(length(min = 1, max = 255))]
+    payment_id: Option<String>,
+    #[validate(range(exclusive_min = const { Decimal::literal("0") }, max = const { Decimal::literal("1000000000000") }))]
+    #[validate(custom(function = "Self::amount_step"))]
+    amount: Option<Decimal>,
+}
+
+impl Read for PaymentData {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        let mut object = Object::open(json, at, failures)?;
+        let draft = PaymentDataDraft {
+            order_id: object.optional("order_id"),
+            payment_id: object.optional("payment_id"),
+            amount: object.optional("amount"),
+        };
+        object.check(&draft, &[]);
+        Some(Self {
+            order_id: draft.order_id,
+            payment_id: draft.payment_id,
+            amount: draft.amount,
+        })
+    }
+}
+
+impl PaymentDataDraft {
+    fn amount_step(value: &Decimal) -> Result<(), ValidationError> {
+        read::multiple_of(*value, const { Decimal::literal("0.01") })
+    }
+}
+
+/// What the payment provider sends; members beyond these are passed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentEvent {
+    /// The provider's id of an event.
+    #[serde(rename = "id")]
+    pub id: String,
+    /// `payment.succeeded`, `payment.refunded` and `payment.failed` mean something here; any other type is recorded.
+    #[serde(rename = "type")]
+    pub r_type: String,
+    /// When it happened, in Unix seconds.
+    #[serde(rename = "created", default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<i64>,
+    /// For the three `payment.*` types above an object as shown; for any other type whatever it is, even nothing.
+    #[serde(rename = "data", default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<AnyJson>,
+}
+
+/// A [`PaymentEvent`] on arrival: each member on its own, so that one that is wrong does not hide another.
+#[derive(Validate)]
+struct PaymentEventDraft {
+    #[validate(length(min = 1, max = 255))]
+    id: Option<String>,
+    #[validate(length(min = 1, max = 255))]
+    r_type: Option<String>,
+    #[validate(range(min = 0i64))]
+    created: Option<i64>,
+    data: Option<AnyJson>,
+}
+
+impl Read for PaymentEvent {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        let mut object = Object::open(json, at, failures)?;
+        let draft = PaymentEventDraft {
+            id: object.required("id"),
+            r_type: object.required("type"),
+            created: object.optional("created"),
+            data: object.optional("data"),
+        };
+        object.check(&draft, &[("r_type", "type")]);
+        Some(Self {
+            id: draft.id?,
+            r_type: draft.r_type?,
+            created: draft.created,
+            data: draft.data,
+        })
+    }
+}
+
+/// A page of payment events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentEventPage {
+    /// The events, newest first.
+    #[serde(rename = "items")]
+    pub items: Vec<models::RecordedPaymentEvent>,
+    /// Pass it as `cursor` for the next page; null on the last.
+    #[serde(rename = "next_cursor")]
+    pub next_cursor: Option<String>,
+}
+
+/// What became of a delivered event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentEventReceipt {
+    /// The provider's id of an event.
+    #[serde(rename = "event_id")]
+    pub event_id: String,
+    /// What became of the event, as in `PaymentResult`; or `duplicate`, where it was recorded before.
+    #[serde(rename = "result")]
+    pub result: models::DeliveryResult,
+    /// The order that the event names (for a `duplicate`, the recorded event), null where it names none.
+    #[serde(rename = "order_id")]
+    pub order_id: Option<i64>,
+    /// Where that order stands now, null where there is no such order.
+    #[serde(rename = "order_status")]
+    pub order_status: Option<models::OrderStatus>,
+}
+
+/// What became of an event. `applied`: the order was paid, or a payment was refunded whole. `ignored`: nothing
+/// changed. The others are money that needs a person: `amount_mismatch` (a payment of another amount than the order's
+/// total), `duplicate_payment` (a further payment of a paid order), `refund_due` (a payment of a canceled order),
+/// `order_gone` (a payment of a deleted order), `partial_refund` (less than the payment was refunded).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PaymentResult {
+    /// `applied`
+    #[serde(rename = "applied")]
+    Applied,
+    /// `ignored`
+    #[serde(rename = "ignored")]
+    Ignored,
+    /// `amount_mismatch`
+    #[serde(rename = "amount_mismatch")]
+    AmountMismatch,
+    /// `duplicate_payment`
+    #[serde(rename = "duplicate_payment")]
+    DuplicatePayment,
+    /// `refund_due`
+    #[serde(rename = "refund_due")]
+    RefundDue,
+    /// `order_gone`
+    #[serde(rename = "order_gone")]
+    OrderGone,
+    /// `partial_refund`
+    #[serde(rename = "partial_refund")]
+    PartialRefund,
+}
+
+impl PaymentResult {
+    /// Every value, in the contract's order.
+    pub const ALL: &[Self] = &[
+        Self::Applied,
+        Self::Ignored,
+        Self::AmountMismatch,
+        Self::DuplicatePayment,
+        Self::RefundDue,
+        Self::OrderGone,
+        Self::PartialRefund,
+    ];
+
+    /// The value as the contract spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Ignored => "ignored",
+            Self::AmountMismatch => "amount_mismatch",
+            Self::DuplicatePayment => "duplicate_payment",
+            Self::RefundDue => "refund_due",
+            Self::OrderGone => "order_gone",
+            Self::PartialRefund => "partial_refund",
+        }
+    }
+}
+
+impl Text for PaymentResult {
+    fn from_text(text: &str) -> Result<Self, String> {
+        read::one_of(Self::ALL, Self::as_str, text)
+    }
+}
+
+impl Read for PaymentResult {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        read::string(json, at, failures)
+    }
+}
+
 /// Every error of every kind (RFC 9457). The first four members are always there; the others come with the error
 /// types that their descriptions name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -450,6 +722,9 @@ pub enum ProblemType {
     /// `/problems/malformed-json`
     #[serde(rename = "/problems/malformed-json")]
     MalformedJson,
+    /// `/problems/invalid-signature`
+    #[serde(rename = "/problems/invalid-signature")]
+    InvalidSignature,
     /// `/problems/not-found`
     #[serde(rename = "/problems/not-found")]
     NotFound,
@@ -486,6 +761,9 @@ pub enum ProblemType {
     /// `/problems/order-not-deletable`
     #[serde(rename = "/problems/order-not-deletable")]
     OrderNotDeletable,
+    /// `/problems/stale-version`
+    #[serde(rename = "/problems/stale-version")]
+    StaleVersion,
     /// `/problems/payload-too-large`
     #[serde(rename = "/problems/payload-too-large")]
     PayloadTooLarge,
@@ -495,6 +773,9 @@ pub enum ProblemType {
     /// `/problems/validation-failed`
     #[serde(rename = "/problems/validation-failed")]
     ValidationFailed,
+    /// `/problems/idempotency-key-reused`
+    #[serde(rename = "/problems/idempotency-key-reused")]
+    IdempotencyKeyReused,
     /// `/problems/internal-error`
     #[serde(rename = "/problems/internal-error")]
     InternalError,
@@ -504,12 +785,16 @@ pub enum ProblemType {
     /// `/problems/storage-unavailable`
     #[serde(rename = "/problems/storage-unavailable")]
     StorageUnavailable,
+    /// `/problems/webhook-not-configured`
+    #[serde(rename = "/problems/webhook-not-configured")]
+    WebhookNotConfigured,
 }
 
 impl ProblemType {
     /// Every value, in the contract's order.
     pub const ALL: &[Self] = &[
         Self::MalformedJson,
+        Self::InvalidSignature,
         Self::NotFound,
         Self::ProductNotFound,
         Self::OrderNotFound,
@@ -522,18 +807,22 @@ impl ProblemType {
         Self::InvalidTransition,
         Self::OrderNotEditable,
         Self::OrderNotDeletable,
+        Self::StaleVersion,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::ValidationFailed,
+        Self::IdempotencyKeyReused,
         Self::InternalError,
         Self::Overloaded,
         Self::StorageUnavailable,
+        Self::WebhookNotConfigured,
     ];
 
     /// The value as the contract spells it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MalformedJson => "/problems/malformed-json",
+            Self::InvalidSignature => "/problems/invalid-signature",
             Self::NotFound => "/problems/not-found",
             Self::ProductNotFound => "/problems/product-not-found",
             Self::OrderNotFound => "/problems/order-not-found",
@@ -546,12 +835,15 @@ impl ProblemType {
             Self::InvalidTransition => "/problems/invalid-transition",
             Self::OrderNotEditable => "/problems/order-not-editable",
             Self::OrderNotDeletable => "/problems/order-not-deletable",
+            Self::StaleVersion => "/problems/stale-version",
             Self::PayloadTooLarge => "/problems/payload-too-large",
             Self::UnsupportedMediaType => "/problems/unsupported-media-type",
             Self::ValidationFailed => "/problems/validation-failed",
+            Self::IdempotencyKeyReused => "/problems/idempotency-key-reused",
             Self::InternalError => "/problems/internal-error",
             Self::Overloaded => "/problems/overloaded",
             Self::StorageUnavailable => "/problems/storage-unavailable",
+            Self::WebhookNotConfigured => "/problems/webhook-not-configured",
         }
     }
 }
@@ -678,6 +970,35 @@ impl ProductUpdateDraft {
     fn price_step(value: &Decimal) -> Result<(), ValidationError> {
         read::multiple_of(*value, const { Decimal::literal("0.01") })
     }
+}
+
+/// A payment event as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedPaymentEvent {
+    /// The provider's id of an event.
+    #[serde(rename = "event_id")]
+    pub event_id: String,
+    /// Its type, as sent.
+    #[serde(rename = "type")]
+    pub r_type: String,
+    /// The order that it names, null where it names none.
+    #[serde(rename = "order_id")]
+    pub order_id: Option<i64>,
+    /// The payment that it names, null where it names none.
+    #[serde(rename = "payment_id")]
+    pub payment_id: Option<String>,
+    /// The amount that it names, null where it names none.
+    #[serde(rename = "amount")]
+    pub amount: Option<Decimal>,
+    /// What became of an event. `applied`: the order was paid, or a payment was refunded whole. `ignored`: nothing
+    /// changed. The others are money that needs a person: `amount_mismatch` (a payment of another amount than the order's
+    /// total), `duplicate_payment` (a further payment of a paid order), `refund_due` (a payment of a canceled order),
+    /// `order_gone` (a payment of a deleted order), `partial_refund` (less than the payment was refunded).
+    #[serde(rename = "result")]
+    pub result: models::PaymentResult,
+    /// RFC 3339 in UTC with milliseconds.
+    #[serde(rename = "received_at")]
+    pub received_at: Timestamp,
 }
 
 /// One entry of a product's ledger.

@@ -6,27 +6,28 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
+use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
 use axum::RequestPartsExt;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
-use axum::extract::{FromRequest, RawPathParams, Request};
+use axum::body::{self, Body, Bytes};
+use axum::extract::RawPathParams;
 use axum::http::{HeaderMap, Uri, header, request};
+use http_body_util::LengthLimitError;
 use regex::Regex;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use validator::{Validate, ValidationError, ValidationErrorsKind};
 
-use crate::types::{Decimal, NotATimestamp, Timestamp};
+use crate::types::{AnyJson, Decimal, NotATimestamp, Timestamp};
 
 /// Why a request did not become a call.
 #[derive(Debug)]
 pub enum Rejection {
     /// The body is not declared as JSON.
     UnsupportedMediaType,
-    /// The body is larger than the router's body limit.
+    /// The body is larger than [`BODY_BYTES_MAX`].
     PayloadTooLarge,
     /// The body ended before it was whole, or its transfer broke.
     BodyUnreadable(axum::Error),
@@ -132,26 +133,33 @@ pub trait Text: Sized {
     fn from_text(text: &str) -> Result<Self, String>;
 }
 
+/// The largest body that is taken, in bytes. A server that wants less bounds bodies before they come here.
+pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Takes the whole body of a request.
+///
+/// # Errors
+///
+/// Where it does not arrive, or is larger than [`BODY_BYTES_MAX`].
+pub async fn bytes(body: Body) -> Result<Bytes, Rejection> {
+    body::to_bytes(body, BODY_BYTES_MAX)
+        .await
+        .map_err(|error| match error.source() {
+            Some(cause) if cause.is::<LengthLimitError>() => Rejection::PayloadTooLarge,
+            Some(_) | None => Rejection::BodyUnreadable(error),
+        })
+}
+
 /// Reads the JSON body of a request.
 ///
 /// # Errors
 ///
 /// Where there is no JSON to look into. What is wrong inside it is noted in `failures`.
-pub async fn body<T: Read>(request: Request, failures: &mut Failures) -> Result<Option<T>, Rejection> {
-    if !is_json(request.headers()) {
+pub fn json<T: Read>(parts: &request::Parts, bytes: &Bytes, failures: &mut Failures) -> Result<Option<T>, Rejection> {
+    if !is_json(&parts.headers) {
         return Err(Rejection::UnsupportedMediaType);
     }
-    let bytes = Bytes::from_request(request, &()).await.map_err(|rejection| {
-        match matches!(
-            &rejection,
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_))
-        ) {
-            true => Rejection::PayloadTooLarge,
-            false => Rejection::BodyUnreadable(axum::Error::new(rejection)),
-        }
-    })?;
-    let json: &RawValue =
-        serde_json::from_slice(&bytes).map_err(|error| Rejection::MalformedJson(error.to_string()))?;
+    let json: &RawValue = serde_json::from_slice(bytes).map_err(|error| Rejection::MalformedJson(error.to_string()))?;
     Ok(T::read(json, Pointer::Root, failures))
 }
 
@@ -451,6 +459,12 @@ impl Read for String {
     }
 }
 
+impl Read for AnyJson {
+    fn read(json: &RawValue, _: Pointer<'_>, _: &mut Failures) -> Option<Self> {
+        Some(json.into())
+    }
+}
+
 impl Read for Timestamp {
     fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
         string(json, at, failures)
@@ -676,8 +690,8 @@ fn query<'a>(uri: &'a Uri, failures: &mut Failures) -> Vec<(Cow<'a, str>, Cow<'a
 }
 
 /// Refuses every query parameter, for an operation that has no parameters at all.
-pub fn refuse_query(request: &Request, failures: &mut Failures) {
-    for (name, _) in query(request.uri(), failures) {
+pub fn refuse_query(uri: &Uri, failures: &mut Failures) {
+    for (name, _) in query(uri, failures) {
         failures.parameter(&name, "is not a known parameter");
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use axum::body::Body;
+use axum::body::{self, Bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
@@ -15,7 +15,7 @@ fn unwritable(error: impl Into<axum::BoxError>) -> Rejection {
     Rejection::Unwritable(axum::Error::new(error))
 }
 
-fn response(status: u16, body: impl Into<Body>) -> Result<Response, Rejection> {
+fn response(status: u16, body: impl Into<body::Body>) -> Result<Response, Rejection> {
     let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(status).map_err(unwritable)?;
     Ok(response)
@@ -33,12 +33,28 @@ pub(crate) fn json(status: u16, body: &impl Serialize) -> Result<Response, Rejec
     Ok(typed(response(status, body)?, "application/json"))
 }
 
+/// The JSON body of an answer that may be a kept one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body<T> {
+    /// A value, written as it goes out.
+    Value(T),
+    /// JSON that was written before, sent byte for byte.
+    Written(Bytes),
+}
+
+pub(crate) fn body<T: Serialize>(status: u16, body: Body<T>) -> Result<Response, Rejection> {
+    match body {
+        Body::Value(value) => json(status, &value),
+        Body::Written(bytes) => Ok(typed(response(status, bytes)?, "application/json")),
+    }
+}
+
 pub(crate) fn html(status: u16, body: String) -> Result<Response, Rejection> {
     Ok(typed(response(status, body)?, "text/html; charset=utf-8"))
 }
 
 pub(crate) fn empty(status: u16) -> Result<Response, Rejection> {
-    response(status, Body::empty())
+    response(status, body::Body::empty())
 }
 
 /// The response with the header, where it has a value.

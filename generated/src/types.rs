@@ -224,6 +224,33 @@ impl fmt::Write for Stack {
     }
 }
 
+/// Any JSON value, as written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AnyJson(Box<RawValue>);
+
+impl AnyJson {
+    /// The value, to read further.
+    pub fn get(&self) -> &RawValue {
+        &self.0
+    }
+}
+
+impl From<&RawValue> for AnyJson {
+    fn from(json: &RawValue) -> Self {
+        Self(json.to_owned())
+    }
+}
+
+/// As written: `1.0` and `1` differ.
+impl PartialEq for AnyJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for AnyJson {}
+
 /// An instant with millisecond precision, written as RFC 3339 in UTC: `2026-03-01T09:30:00.000Z`. Read from any
 /// date-time of RFC 3339; what is finer than a millisecond is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,6 +4,7 @@
 
 use std::sync::LazyLock;
 
+use axum::body::Bytes;
 use axum::http::request;
 use axum::response::Response;
 use regex::Regex;
@@ -43,6 +44,10 @@ pub trait Operations: Api {
 
 /// What `get_health` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum GetHealthResponse {
     /// The process is alive.
     Status200 {
@@ -69,6 +74,10 @@ impl GetHealthResponse {
 
 /// What `get_problem` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum GetProblemResponse {
     /// The page.
     Status200 {
@@ -119,6 +128,10 @@ impl GetProblemParams {
 
 /// What `get_readiness` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum GetReadinessResponse {
     /// The service is ready.
     Status200 {
@@ -145,6 +158,10 @@ impl GetReadinessResponse {
 
 /// What `list_problems` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum ListProblemsResponse {
     /// The page.
     Status200 {

@@ -4,6 +4,7 @@
 
 use std::sync::LazyLock;
 
+use axum::body::Bytes;
 use axum::http::request;
 use axum::response::Response;
 use regex::Regex;
@@ -21,17 +22,20 @@ pub trait Orders: Api {
     ///
     /// Reserves `quantity` units of one product and creates a `PENDING` order, both in one transaction: of two
     /// orders for the last unit one gets it and the other gets 409 `insufficient-stock`. `unit_price` is the
-    /// product's price at this moment and never changes after.
+    /// product's price at this moment and never changes after. An order that is not paid until `expires_at` is
+    /// canceled by the service itself and gives its stock back.
     fn create_order(
         &self,
+        params: CreateOrderParams,
         body: models::NewOrder,
+        bytes: Bytes,
     ) -> impl Future<Output = Result<CreateOrderResponse, Self::Error>> + Send;
 
     /// Delete an order that never saw money.
     ///
-    /// Removes an order for which no payment was ever recorded: a `PENDING` one, whose stock goes back in the same
-    /// transaction, or a `CANCELED` one. A `PAID` or `SHIPPED` order is part of the books and stays; to take back a
-    /// paid order, cancel it.
+    /// Removes an order that never saw money, that is, no `payment.succeeded` was ever recorded for it: a `PENDING` one,
+    /// whose stock goes back in the same transaction, or a `CANCELED` one. Any other order is part of the books and
+    /// stays; to take back a paid order, cancel it.
     fn delete_order(
         &self,
         params: DeleteOrderParams,
@@ -44,7 +48,8 @@ pub trait Orders: Api {
 
     /// List orders.
     ///
-    /// Orders, newest first, a page at a time; `status` and `product_id` narrow the list and can be combined.
+    /// Orders, newest first, a page at a time; `status`, `product_id` and `refund_due` narrow the list and can be
+    /// combined.
     fn list_orders(
         &self,
         params: ListOrdersParams,
@@ -58,7 +63,9 @@ pub trait Orders: Api {
     /// | from | to | by |
     /// |---|---|---|
     /// | `PENDING` | `PAID` | the payment webhook only; asking for it here is 409 `invalid-transition` |
-    /// | `PENDING`, `PAID` | `CANCELED` | this operation; the stock goes back in the same transaction |
+    /// | `PENDING`, `PAID` | `CANCELED` | this operation; the stock goes back in the same transaction. Money that was paid is then owed back: `refund_due` |
+    /// | `PENDING` | `CANCELED` | the service itself, once `expires_at` has passed |
+    /// | `PAID` | `CANCELED` | the payment webhook, when the order's payment was refunded |
     /// | `PAID` | `SHIPPED` | this operation |
     ///
     /// `SHIPPED` and `CANCELED` are final. Asking for the status the order already has changes nothing and is 200.
@@ -73,13 +80,21 @@ pub trait Orders: Api {
 
 /// What `create_order` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum CreateOrderResponse {
     /// The order was placed and its stock reserved.
     Status201 {
         /// The body.
-        body: models::Order,
+        body: respond::Body<models::Order>,
         /// The header `Location`.
         location: String,
+        /// The header `ETag`.
+        e_tag: String,
+        /// The header `Idempotency-Replayed`.
+        idempotency_replayed: Option<String>,
     },
 }
 
@@ -91,17 +106,64 @@ impl CreateOrderResponse {
     /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
-            Self::Status201 { body, location } => {
-                let response = respond::json(201, &body)?;
+            Self::Status201 {
+                body,
+                location,
+                e_tag,
+                idempotency_replayed,
+            } => {
+                let response = respond::body(201, body)?;
                 let response = respond::header(response, "location", Some(location))?;
+                let response = respond::header(response, "etag", Some(e_tag))?;
+                let response = respond::header(response, "idempotency-replayed", idempotency_replayed)?;
                 Ok(response)
             }
         }
     }
 }
 
+/// The parameters of `create_order`.
+#[derive(Clone, Debug)]
+pub struct CreateOrderParams {
+    /// A name of your making for this request. A repetition with the same key and the same body within 24 hours is
+    /// answered with the first success; with another body it is 422 `idempotency-key-reused`. A key counts for one path.
+    pub idempotency_key: Option<String>,
+}
+
+#[derive(Validate)]
+struct CreateOrderDraft {
+    #[validate(length(min = 1, max = 255))]
+    #[validate(custom(function = "Self::idempotency_key_pattern"))]
+    idempotency_key: Option<String>,
+}
+
+impl CreateOrderDraft {
+    fn idempotency_key_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[!-~]+$"));
+        read::matches(text, &PATTERN, Some("must consist of visible ASCII characters"))
+    }
+}
+
+impl CreateOrderParams {
+    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of(parts, failures).await;
+        let draft = CreateOrderDraft {
+            idempotency_key: parameters.header("Idempotency-Key"),
+        };
+        parameters.refuse_unknown_query(&[]);
+        parameters.check(&draft, &[("idempotency_key", "Idempotency-Key")]);
+        Some(Self {
+            idempotency_key: draft.idempotency_key,
+        })
+    }
+}
+
 /// What `delete_order` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum DeleteOrderResponse {
     /// The order is gone.
     Status204,
@@ -128,12 +190,16 @@ impl DeleteOrderResponse {
 pub struct DeleteOrderParams {
     /// The order's id.
     pub id: i64,
+    /// Do it only if the resource still is in one of these versions (entity tags as `ETag` gave them, or `*`).
+    pub if_match: Option<String>,
 }
 
 #[derive(Validate)]
 struct DeleteOrderDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
+    #[validate(length(max = 1024))]
+    if_match: Option<String>,
 }
 
 impl DeleteOrderParams {
@@ -141,20 +207,35 @@ impl DeleteOrderParams {
         let mut parameters = Parameters::of(parts, failures).await;
         let draft = DeleteOrderDraft {
             id: parameters.path("id"),
+            if_match: parameters.header("If-Match"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id")]);
-        Some(Self { id: draft.id? })
+        parameters.check(&draft, &[("id", "id"), ("if_match", "If-Match")]);
+        Some(Self {
+            id: draft.id?,
+            if_match: draft.if_match,
+        })
     }
 }
 
 /// What `get_order` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum GetOrderResponse {
     /// The order.
     Status200 {
         /// The body.
         body: models::Order,
+        /// The header `ETag`.
+        e_tag: String,
+    },
+    /// The resource still is in a version that `If-None-Match` names.
+    Status304 {
+        /// The header `ETag`.
+        e_tag: String,
     },
 }
 
@@ -166,8 +247,14 @@ impl GetOrderResponse {
     /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
-            Self::Status200 { body } => {
+            Self::Status200 { body, e_tag } => {
                 let response = respond::json(200, &body)?;
+                let response = respond::header(response, "etag", Some(e_tag))?;
+                Ok(response)
+            }
+            Self::Status304 { e_tag } => {
+                let response = respond::empty(304)?;
+                let response = respond::header(response, "etag", Some(e_tag))?;
                 Ok(response)
             }
         }
@@ -179,12 +266,16 @@ impl GetOrderResponse {
 pub struct GetOrderParams {
     /// The order's id.
     pub id: i64,
+    /// Answer 304 if the resource still is in one of these versions (entity tags as `ETag` gave them, or `*`).
+    pub if_none_match: Option<String>,
 }
 
 #[derive(Validate)]
 struct GetOrderDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
+    #[validate(length(max = 1024))]
+    if_none_match: Option<String>,
 }
 
 impl GetOrderParams {
@@ -192,15 +283,23 @@ impl GetOrderParams {
         let mut parameters = Parameters::of(parts, failures).await;
         let draft = GetOrderDraft {
             id: parameters.path("id"),
+            if_none_match: parameters.header("If-None-Match"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id")]);
-        Some(Self { id: draft.id? })
+        parameters.check(&draft, &[("id", "id"), ("if_none_match", "If-None-Match")]);
+        Some(Self {
+            id: draft.id?,
+            if_none_match: draft.if_none_match,
+        })
     }
 }
 
 /// What `list_orders` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum ListOrdersResponse {
     /// A page of orders.
     Status200 {
@@ -239,6 +338,8 @@ pub struct ListOrdersParams {
     pub status: Option<models::OrderStatus>,
     /// Only orders of this product. One that does not exist gives an empty page.
     pub product_id: Option<i64>,
+    /// Only orders that owe money back (true), or only those that do not (false).
+    pub refund_due: Option<bool>,
 }
 
 #[derive(Validate)]
@@ -249,6 +350,7 @@ struct ListOrdersDraft {
     status: Option<models::OrderStatus>,
     #[validate(range(min = 1i64))]
     product_id: Option<i64>,
+    refund_due: Option<bool>,
 }
 
 impl ListOrdersParams {
@@ -259,8 +361,9 @@ impl ListOrdersParams {
             cursor: parameters.query("cursor"),
             status: parameters.query("status"),
             product_id: parameters.query("product_id"),
+            refund_due: parameters.query("refund_due"),
         };
-        parameters.refuse_unknown_query(&["limit", "cursor", "status", "product_id"]);
+        parameters.refuse_unknown_query(&["limit", "cursor", "status", "product_id", "refund_due"]);
         parameters.check(
             &draft,
             &[
@@ -268,6 +371,7 @@ impl ListOrdersParams {
                 ("cursor", "cursor"),
                 ("status", "status"),
                 ("product_id", "product_id"),
+                ("refund_due", "refund_due"),
             ],
         );
         Some(Self {
@@ -275,17 +379,24 @@ impl ListOrdersParams {
             cursor: draft.cursor,
             status: draft.status,
             product_id: draft.product_id,
+            refund_due: draft.refund_due,
         })
     }
 }
 
 /// What `update_order` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum UpdateOrderResponse {
     /// The order as it is now.
     Status200 {
         /// The body.
         body: models::Order,
+        /// The header `ETag`.
+        e_tag: String,
     },
 }
 
@@ -297,8 +408,9 @@ impl UpdateOrderResponse {
     /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
-            Self::Status200 { body } => {
+            Self::Status200 { body, e_tag } => {
                 let response = respond::json(200, &body)?;
+                let response = respond::header(response, "etag", Some(e_tag))?;
                 Ok(response)
             }
         }
@@ -310,12 +422,16 @@ impl UpdateOrderResponse {
 pub struct UpdateOrderParams {
     /// The order's id.
     pub id: i64,
+    /// Do it only if the resource still is in one of these versions (entity tags as `ETag` gave them, or `*`).
+    pub if_match: Option<String>,
 }
 
 #[derive(Validate)]
 struct UpdateOrderDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
+    #[validate(length(max = 1024))]
+    if_match: Option<String>,
 }
 
 impl UpdateOrderParams {
@@ -323,9 +439,13 @@ impl UpdateOrderParams {
         let mut parameters = Parameters::of(parts, failures).await;
         let draft = UpdateOrderDraft {
             id: parameters.path("id"),
+            if_match: parameters.header("If-Match"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id")]);
-        Some(Self { id: draft.id? })
+        parameters.check(&draft, &[("id", "id"), ("if_match", "If-Match")]);
+        Some(Self {
+            id: draft.id?,
+            if_match: draft.if_match,
+        })
     }
 }

@@ -4,6 +4,7 @@
 
 use std::sync::LazyLock;
 
+use axum::body::Bytes;
 use axum::http::request;
 use axum::response::Response;
 use regex::Regex;
@@ -23,7 +24,9 @@ pub trait Products: Api {
     /// first movement, with reason `initial`.
     fn create_product(
         &self,
+        params: CreateProductParams,
         body: models::NewProduct,
+        bytes: Bytes,
     ) -> impl Future<Output = Result<CreateProductResponse, Self::Error>> + Send;
 
     /// Restock or correct by a difference.
@@ -34,6 +37,7 @@ pub trait Products: Api {
         &self,
         params: CreateStockMovementParams,
         body: models::NewStockMovement,
+        bytes: Bytes,
     ) -> impl Future<Output = Result<CreateStockMovementResponse, Self::Error>> + Send;
 
     /// Delete a product.
@@ -86,13 +90,21 @@ pub trait Products: Api {
 
 /// What `create_product` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum CreateProductResponse {
     /// The product was created.
     Status201 {
         /// The body.
-        body: models::Product,
+        body: respond::Body<models::Product>,
         /// The header `Location`.
         location: String,
+        /// The header `ETag`.
+        e_tag: String,
+        /// The header `Idempotency-Replayed`.
+        idempotency_replayed: Option<String>,
     },
 }
 
@@ -104,22 +116,71 @@ impl CreateProductResponse {
     /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
-            Self::Status201 { body, location } => {
-                let response = respond::json(201, &body)?;
+            Self::Status201 {
+                body,
+                location,
+                e_tag,
+                idempotency_replayed,
+            } => {
+                let response = respond::body(201, body)?;
                 let response = respond::header(response, "location", Some(location))?;
+                let response = respond::header(response, "etag", Some(e_tag))?;
+                let response = respond::header(response, "idempotency-replayed", idempotency_replayed)?;
                 Ok(response)
             }
         }
     }
 }
 
+/// The parameters of `create_product`.
+#[derive(Clone, Debug)]
+pub struct CreateProductParams {
+    /// A name of your making for this request. A repetition with the same key and the same body within 24 hours is
+    /// answered with the first success; with another body it is 422 `idempotency-key-reused`. A key counts for one path.
+    pub idempotency_key: Option<String>,
+}
+
+#[derive(Validate)]
+struct CreateProductDraft {
+    #[validate(length(min = 1, max = 255))]
+    #[validate(custom(function = "Self::idempotency_key_pattern"))]
+    idempotency_key: Option<String>,
+}
+
+impl CreateProductDraft {
+    fn idempotency_key_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[!-~]+$"));
+        read::matches(text, &PATTERN, Some("must consist of visible ASCII characters"))
+    }
+}
+
+impl CreateProductParams {
+    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of(parts, failures).await;
+        let draft = CreateProductDraft {
+            idempotency_key: parameters.header("Idempotency-Key"),
+        };
+        parameters.refuse_unknown_query(&[]);
+        parameters.check(&draft, &[("idempotency_key", "Idempotency-Key")]);
+        Some(Self {
+            idempotency_key: draft.idempotency_key,
+        })
+    }
+}
+
 /// What `create_stock_movement` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum CreateStockMovementResponse {
     /// The movement was written and the stock changed.
     Status201 {
         /// The body.
-        body: models::StockMovement,
+        body: respond::Body<models::StockMovement>,
+        /// The header `Idempotency-Replayed`.
+        idempotency_replayed: Option<String>,
     },
 }
 
@@ -131,8 +192,12 @@ impl CreateStockMovementResponse {
     /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
-            Self::Status201 { body } => {
-                let response = respond::json(201, &body)?;
+            Self::Status201 {
+                body,
+                idempotency_replayed,
+            } => {
+                let response = respond::body(201, body)?;
+                let response = respond::header(response, "idempotency-replayed", idempotency_replayed)?;
                 Ok(response)
             }
         }
@@ -144,12 +209,25 @@ impl CreateStockMovementResponse {
 pub struct CreateStockMovementParams {
     /// The product's id.
     pub id: i64,
+    /// A name of your making for this request. A repetition with the same key and the same body within 24 hours is
+    /// answered with the first success; with another body it is 422 `idempotency-key-reused`. A key counts for one path.
+    pub idempotency_key: Option<String>,
 }
 
 #[derive(Validate)]
 struct CreateStockMovementDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
+    #[validate(length(min = 1, max = 255))]
+    #[validate(custom(function = "Self::idempotency_key_pattern"))]
+    idempotency_key: Option<String>,
+}
+
+impl CreateStockMovementDraft {
+    fn idempotency_key_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[!-~]+$"));
+        read::matches(text, &PATTERN, Some("must consist of visible ASCII characters"))
+    }
 }
 
 impl CreateStockMovementParams {
@@ -157,15 +235,23 @@ impl CreateStockMovementParams {
         let mut parameters = Parameters::of(parts, failures).await;
         let draft = CreateStockMovementDraft {
             id: parameters.path("id"),
+            idempotency_key: parameters.header("Idempotency-Key"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id")]);
-        Some(Self { id: draft.id? })
+        parameters.check(&draft, &[("id", "id"), ("idempotency_key", "Idempotency-Key")]);
+        Some(Self {
+            id: draft.id?,
+            idempotency_key: draft.idempotency_key,
+        })
     }
 }
 
 /// What `delete_product` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum DeleteProductResponse {
     /// The product is gone.
     Status204,
@@ -192,12 +278,16 @@ impl DeleteProductResponse {
 pub struct DeleteProductParams {
     /// The product's id.
     pub id: i64,
+    /// Do it only if the resource still is in one of these versions (entity tags as `ETag` gave them, or `*`).
+    pub if_match: Option<String>,
 }
 
 #[derive(Validate)]
 struct DeleteProductDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
+    #[validate(length(max = 1024))]
+    if_match: Option<String>,
 }
 
 impl DeleteProductParams {
@@ -205,20 +295,35 @@ impl DeleteProductParams {
         let mut parameters = Parameters::of(parts, failures).await;
         let draft = DeleteProductDraft {
             id: parameters.path("id"),
+            if_match: parameters.header("If-Match"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id")]);
-        Some(Self { id: draft.id? })
+        parameters.check(&draft, &[("id", "id"), ("if_match", "If-Match")]);
+        Some(Self {
+            id: draft.id?,
+            if_match: draft.if_match,
+        })
     }
 }
 
 /// What `get_product` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum GetProductResponse {
     /// The product.
     Status200 {
         /// The body.
         body: models::Product,
+        /// The header `ETag`.
+        e_tag: String,
+    },
+    /// The resource still is in a version that `If-None-Match` names.
+    Status304 {
+        /// The header `ETag`.
+        e_tag: String,
     },
 }
 
@@ -230,8 +335,14 @@ impl GetProductResponse {
     /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
-            Self::Status200 { body } => {
+            Self::Status200 { body, e_tag } => {
                 let response = respond::json(200, &body)?;
+                let response = respond::header(response, "etag", Some(e_tag))?;
+                Ok(response)
+            }
+            Self::Status304 { e_tag } => {
+                let response = respond::empty(304)?;
+                let response = respond::header(response, "etag", Some(e_tag))?;
                 Ok(response)
             }
         }
@@ -243,12 +354,16 @@ impl GetProductResponse {
 pub struct GetProductParams {
     /// The product's id.
     pub id: i64,
+    /// Answer 304 if the resource still is in one of these versions (entity tags as `ETag` gave them, or `*`).
+    pub if_none_match: Option<String>,
 }
 
 #[derive(Validate)]
 struct GetProductDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
+    #[validate(length(max = 1024))]
+    if_none_match: Option<String>,
 }
 
 impl GetProductParams {
@@ -256,15 +371,23 @@ impl GetProductParams {
         let mut parameters = Parameters::of(parts, failures).await;
         let draft = GetProductDraft {
             id: parameters.path("id"),
+            if_none_match: parameters.header("If-None-Match"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id")]);
-        Some(Self { id: draft.id? })
+        parameters.check(&draft, &[("id", "id"), ("if_none_match", "If-None-Match")]);
+        Some(Self {
+            id: draft.id?,
+            if_none_match: draft.if_none_match,
+        })
     }
 }
 
 /// What `list_products` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum ListProductsResponse {
     /// A page of products.
     Status200 {
@@ -344,6 +467,10 @@ impl ListProductsParams {
 
 /// What `list_stock_movements` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum ListStockMovementsResponse {
     /// A page of movements.
     Status200 {
@@ -411,11 +538,17 @@ impl ListStockMovementsParams {
 
 /// What `update_product` answers where it succeeds.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is made, turned into a response and gone"
+)]
 pub enum UpdateProductResponse {
     /// The product as it is now.
     Status200 {
         /// The body.
         body: models::Product,
+        /// The header `ETag`.
+        e_tag: String,
     },
 }
 
@@ -427,8 +560,9 @@ impl UpdateProductResponse {
     /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
-            Self::Status200 { body } => {
+            Self::Status200 { body, e_tag } => {
                 let response = respond::json(200, &body)?;
+                let response = respond::header(response, "etag", Some(e_tag))?;
                 Ok(response)
             }
         }
@@ -440,12 +574,16 @@ impl UpdateProductResponse {
 pub struct UpdateProductParams {
     /// The product's id.
     pub id: i64,
+    /// Do it only if the resource still is in one of these versions (entity tags as `ETag` gave them, or `*`).
+    pub if_match: Option<String>,
 }
 
 #[derive(Validate)]
 struct UpdateProductDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
+    #[validate(length(max = 1024))]
+    if_match: Option<String>,
 }
 
 impl UpdateProductParams {
@@ -453,9 +591,13 @@ impl UpdateProductParams {
         let mut parameters = Parameters::of(parts, failures).await;
         let draft = UpdateProductDraft {
             id: parameters.path("id"),
+            if_match: parameters.header("If-Match"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id")]);
-        Some(Self { id: draft.id? })
+        parameters.check(&draft, &[("id", "id"), ("if_match", "If-Match")]);
+        Some(Self {
+            id: draft.id?,
+            if_match: draft.if_match,
+        })
     }
 }

@@ -1,11 +1,14 @@
 //! The router: a request's way to its operation. What is wrong with a request is found here, all of it at once.
 
+#![allow(unused_imports, reason = "one list of imports serves every contract")]
+
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing;
 
-use crate::apis::{Api, operations, orders, products};
+use crate::apis::{Api, SecurityScheme, operations, orders, products, webhooks};
 use crate::models;
 use crate::read::{self, Failures};
 
@@ -13,7 +16,7 @@ use crate::read::{self, Failures};
 /// merged into.
 pub fn router<A>(api: A) -> Router
 where
-    A: Api + operations::Operations + orders::Orders + products::Products,
+    A: Api + operations::Operations + orders::Orders + products::Products + webhooks::Webhooks,
 {
     Router::new()
         .route("/healthz", routing::get(get_health::<A>))
@@ -38,60 +41,49 @@ where
             routing::get(list_stock_movements::<A>),
         )
         .route("/products/{id}", routing::put(update_product::<A>))
+        .route("/payment-events", routing::get(list_payment_events::<A>))
+        .route("/webhooks/payment", routing::post(receive_payment_event::<A>))
         .with_state(api)
 }
 
-async fn get_health<A: operations::Operations>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
-    read::refuse_query(&request, &mut failures);
-    failures.accept(Some(()))?;
+async fn get_health<A: operations::Operations>(State(api): State<A>) -> Result<Response, A::Error> {
     let answer = api.get_health().await?;
     Ok(answer.into_response()?)
 }
 
 async fn get_problem<A: operations::Operations>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
     let (mut parts, _) = request.into_parts();
+    let mut failures = Failures::default();
     let params = operations::GetProblemParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
     let answer = api.get_problem(params).await?;
     Ok(answer.into_response()?)
 }
 
-async fn get_readiness<A: operations::Operations>(
-    State(api): State<A>,
-    request: Request,
-) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
-    read::refuse_query(&request, &mut failures);
-    failures.accept(Some(()))?;
+async fn get_readiness<A: operations::Operations>(State(api): State<A>) -> Result<Response, A::Error> {
     let answer = api.get_readiness().await?;
     Ok(answer.into_response()?)
 }
 
-async fn list_problems<A: operations::Operations>(
-    State(api): State<A>,
-    request: Request,
-) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
-    read::refuse_query(&request, &mut failures);
-    failures.accept(Some(()))?;
+async fn list_problems<A: operations::Operations>(State(api): State<A>) -> Result<Response, A::Error> {
     let answer = api.list_problems().await?;
     Ok(answer.into_response()?)
 }
 
 async fn create_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
+    let (mut parts, body) = request.into_parts();
+    let bytes = read::bytes(body).await?;
     let mut failures = Failures::default();
-    read::refuse_query(&request, &mut failures);
-    let body = read::body::<models::NewOrder>(request, &mut failures).await?;
-    let body = failures.accept(body)?;
-    let answer = api.create_order(body).await?;
+    let params = orders::CreateOrderParams::read(&mut parts, &mut failures).await;
+    let body = read::json::<models::NewOrder>(&parts, &bytes, &mut failures)?;
+    let (params, body) = failures.accept(params.zip(body))?;
+    let answer = api.create_order(params, body, bytes).await?;
     Ok(answer.into_response()?)
 }
 
 async fn delete_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
     let (mut parts, _) = request.into_parts();
+    let mut failures = Failures::default();
     let params = orders::DeleteOrderParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
     let answer = api.delete_order(params).await?;
@@ -99,8 +91,8 @@ async fn delete_order<A: orders::Orders>(State(api): State<A>, request: Request)
 }
 
 async fn get_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
     let (mut parts, _) = request.into_parts();
+    let mut failures = Failures::default();
     let params = orders::GetOrderParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
     let answer = api.get_order(params).await?;
@@ -108,8 +100,8 @@ async fn get_order<A: orders::Orders>(State(api): State<A>, request: Request) ->
 }
 
 async fn list_orders<A: orders::Orders>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
     let (mut parts, _) = request.into_parts();
+    let mut failures = Failures::default();
     let params = orders::ListOrdersParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
     let answer = api.list_orders(params).await?;
@@ -117,22 +109,24 @@ async fn list_orders<A: orders::Orders>(State(api): State<A>, request: Request) 
 }
 
 async fn update_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
     let (mut parts, body) = request.into_parts();
+    let bytes = read::bytes(body).await?;
+    let mut failures = Failures::default();
     let params = orders::UpdateOrderParams::read(&mut parts, &mut failures).await;
-    let request = Request::from_parts(parts, body);
-    let body = read::body::<models::OrderUpdate>(request, &mut failures).await?;
+    let body = read::json::<models::OrderUpdate>(&parts, &bytes, &mut failures)?;
     let (params, body) = failures.accept(params.zip(body))?;
     let answer = api.update_order(params, body).await?;
     Ok(answer.into_response()?)
 }
 
 async fn create_product<A: products::Products>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
+    let (mut parts, body) = request.into_parts();
+    let bytes = read::bytes(body).await?;
     let mut failures = Failures::default();
-    read::refuse_query(&request, &mut failures);
-    let body = read::body::<models::NewProduct>(request, &mut failures).await?;
-    let body = failures.accept(body)?;
-    let answer = api.create_product(body).await?;
+    let params = products::CreateProductParams::read(&mut parts, &mut failures).await;
+    let body = read::json::<models::NewProduct>(&parts, &bytes, &mut failures)?;
+    let (params, body) = failures.accept(params.zip(body))?;
+    let answer = api.create_product(params, body, bytes).await?;
     Ok(answer.into_response()?)
 }
 
@@ -140,19 +134,19 @@ async fn create_stock_movement<A: products::Products>(
     State(api): State<A>,
     request: Request,
 ) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
     let (mut parts, body) = request.into_parts();
+    let bytes = read::bytes(body).await?;
+    let mut failures = Failures::default();
     let params = products::CreateStockMovementParams::read(&mut parts, &mut failures).await;
-    let request = Request::from_parts(parts, body);
-    let body = read::body::<models::NewStockMovement>(request, &mut failures).await?;
+    let body = read::json::<models::NewStockMovement>(&parts, &bytes, &mut failures)?;
     let (params, body) = failures.accept(params.zip(body))?;
-    let answer = api.create_stock_movement(params, body).await?;
+    let answer = api.create_stock_movement(params, body, bytes).await?;
     Ok(answer.into_response()?)
 }
 
 async fn delete_product<A: products::Products>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
     let (mut parts, _) = request.into_parts();
+    let mut failures = Failures::default();
     let params = products::DeleteProductParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
     let answer = api.delete_product(params).await?;
@@ -160,8 +154,8 @@ async fn delete_product<A: products::Products>(State(api): State<A>, request: Re
 }
 
 async fn get_product<A: products::Products>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
     let (mut parts, _) = request.into_parts();
+    let mut failures = Failures::default();
     let params = products::GetProductParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
     let answer = api.get_product(params).await?;
@@ -169,8 +163,8 @@ async fn get_product<A: products::Products>(State(api): State<A>, request: Reque
 }
 
 async fn list_products<A: products::Products>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
     let (mut parts, _) = request.into_parts();
+    let mut failures = Failures::default();
     let params = products::ListProductsParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
     let answer = api.list_products(params).await?;
@@ -181,8 +175,8 @@ async fn list_stock_movements<A: products::Products>(
     State(api): State<A>,
     request: Request,
 ) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
     let (mut parts, _) = request.into_parts();
+    let mut failures = Failures::default();
     let params = products::ListStockMovementsParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
     let answer = api.list_stock_movements(params).await?;
@@ -190,12 +184,39 @@ async fn list_stock_movements<A: products::Products>(
 }
 
 async fn update_product<A: products::Products>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
-    let mut failures = Failures::default();
     let (mut parts, body) = request.into_parts();
+    let bytes = read::bytes(body).await?;
+    let mut failures = Failures::default();
     let params = products::UpdateProductParams::read(&mut parts, &mut failures).await;
-    let request = Request::from_parts(parts, body);
-    let body = read::body::<models::ProductUpdate>(request, &mut failures).await?;
+    let body = read::json::<models::ProductUpdate>(&parts, &bytes, &mut failures)?;
     let (params, body) = failures.accept(params.zip(body))?;
     let answer = api.update_product(params, body).await?;
+    Ok(answer.into_response()?)
+}
+
+async fn list_payment_events<A: webhooks::Webhooks>(
+    State(api): State<A>,
+    request: Request,
+) -> Result<Response, A::Error> {
+    let (mut parts, _) = request.into_parts();
+    let mut failures = Failures::default();
+    let params = webhooks::ListPaymentEventsParams::read(&mut parts, &mut failures).await;
+    let params = failures.accept(params)?;
+    let answer = api.list_payment_events(params).await?;
+    Ok(answer.into_response()?)
+}
+
+async fn receive_payment_event<A: webhooks::Webhooks>(
+    State(api): State<A>,
+    request: Request,
+) -> Result<Response, A::Error> {
+    let (parts, body) = request.into_parts();
+    let bytes = read::bytes(body).await?;
+    api.authorize(SecurityScheme::WebhookSignature, &parts, &bytes)?;
+    let mut failures = Failures::default();
+    read::refuse_query(&parts.uri, &mut failures);
+    let body = read::json::<models::PaymentEvent>(&parts, &bytes, &mut failures)?;
+    let body = failures.accept(body)?;
+    let answer = api.receive_payment_event(body).await?;
     Ok(answer.into_response()?)
 }
