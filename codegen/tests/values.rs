@@ -140,12 +140,14 @@ fn units_are_exact_or_nothing() {
         (number("99999999999999999").in_units(2), number("0").in_units(u32::MAX)),
         (None, Some(0))
     );
-    assert_eq!(Decimal::from_units(1250, 2), Some(number("12.5")));
-    assert_eq!(Decimal::from_units(i64::MIN, 18).unwrap().in_units(18), Some(i64::MIN));
-    assert_eq!(
-        (Decimal::from_units(1, 19), Decimal::from_units(i64::MAX, 0)),
-        (None, None)
-    );
+    for (hundredths, text) in [(1250, "12.5"), (1200, "12"), (1, "0.01"), (0, "0"), (-5, "-0.05")] {
+        let money = Decimal::from_hundredths(hundredths);
+        assert_eq!((money, money.to_string().as_str()), (number(text), text));
+        assert_eq!(money.in_units(2), Some(hundredths));
+    }
+    for hundredths in [i64::MIN, i64::MAX] {
+        assert_eq!(Decimal::from_hundredths(hundredths).in_units(2), Some(hundredths));
+    }
 }
 
 #[test]
