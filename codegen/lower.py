@@ -44,6 +44,8 @@ TAKEN_TYPES = set(
     "Box Clone Copy Debug Decimal Deserialize Draft Eq Err Failures Hash LazyLock None Object Ok Option PartialEq Pointer"
     " RawValue Read Regex Result Self Serialize Some String Text Timestamp Validate ValidationError Vec".split()
 )
+# What a parameter takes over from its schema, for that is where the templates see it.
+PARAMETER_RULES = {"x-type", "x-length", "x-range", "x-pattern", "x-pattern-says"}
 # Headers that OpenAPI 3.0 takes from elsewhere: declared as parameters they are ignored.
 NOT_PARAMETERS = {"accept", "content-type", "authorization"}
 
@@ -165,25 +167,26 @@ class Contract:
         check(schema, at, SCALAR_KEYWORDS[kind] | {"type", "nullable"} | ({"default"} if default else set()))
         if "enum" in schema:
             refuse(below(at, "enum"), "give the enum a name under components/schemas and refer to it")
-        lowered = {k: v for k, v in schema.items() if k not in DOCS}
+        lowered = {k: schema[k] for k in ("type", "format", "nullable", "default") if k in schema}
         lowered["x-type"] = self.scalar_type(schema, kind, at)
         self.check_bounds(schema, lowered["x-type"], at)
+        lowered |= {"x-length": length(schema, "Length"), "x-range": value_range(schema, lowered["x-type"])}
         if "not" in schema:
             check(schema["not"], below(at, "not"), set(), needed=["enum"])
-            refused = lowered.pop("not")["enum"]
+            refused = schema["not"]["enum"]
             if any(type(value) is not int or not fits(value, lowered["x-type"]) for value in refused):
                 refuse(f"{at}/not/enum", f"must be of type {lowered['x-type']}")
             lowered["x-not"] = ", ".join(map(str, refused))
         if "multipleOf" in schema:
-            lowered["x-multiple-of"] = format(Decimal(lowered.pop("multipleOf")), "f")
+            lowered["x-multiple-of"] = format(Decimal(schema["multipleOf"]), "f")
         if "pattern" in schema:
             check_pattern(schema["pattern"], below(at, "pattern"))
-            lowered["x-pattern"] = rust_pattern(lowered.pop("pattern"))
+            lowered["x-pattern"] = rust_pattern(schema["pattern"])
         if "x-pattern-says" in schema:
             if "pattern" not in schema:
                 refuse(below(at, "x-pattern-says"), "there is no pattern here")
             lowered["x-pattern-says"] = rust_string(schema["x-pattern-says"])
-        return with_doc(lowered, schema)
+        return with_doc({key: value for key, value in lowered.items() if value != ""}, schema)
 
     @staticmethod
     def check_bounds(schema, rust_type, at):
@@ -194,8 +197,8 @@ class Contract:
             if bound in schema and rust_type != "Decimal" and not fits(schema[bound], rust_type):
                 refuse(below(at, bound), f"must be of type {rust_type}")
         for number in ("minimum", "maximum", "multipleOf"):
-            if number in schema and rust_type == "Decimal" and not survives(schema[number]):
-                refuse(below(at, number), "has more digits than the generator keeps")
+            if number in schema and rust_type == "Decimal" and not is_plain(schema[number]):
+                refuse(below(at, number), "has more than 18 digits before or after the point")
         exclusive = schema.get("exclusiveMinimum") or schema.get("exclusiveMaximum")
         check_pair(schema, at, "minimum", "maximum", strict=exclusive)
         check_pair(schema, at, "minLength", "maxLength")
@@ -238,7 +241,9 @@ class Contract:
         constraints = items.keys() - {"type", "format", "x-type", "x-doc"} - {"$ref"}
         if constraints:
             refuse(f"{where}/items", f"constraints on items ({', '.join(sorted(constraints))}) need an object of their own")
-        lowered = {k: v for k, v in schema.items() if k not in DOCS} | {"items": items}
+        lowered = {"type": "array", "items": items}
+        if rule := length(schema, "Items"):
+            lowered["x-length"] = rule
         return with_doc(lowered, schema)
 
     def component(self, name):
@@ -296,6 +301,8 @@ class Contract:
             if not is_text(member) or not re.fullmatch(r"[a-z][a-z0-9_]*", member) or member in NO_RAW_IDENTIFIER:
                 refuse(where, "members are snake_case")
             lowered["properties"][member] = self.member(node, where)
+            if member in RUST_KEYWORDS and "$ref" not in lowered["properties"][member]:
+                lowered["properties"][member]["x-renamed"] = True  # its failures must name it as the contract does
             if lowered["properties"][member].get("nullable") and member not in required:
                 refuse(where, "a member that may be absent must not be null as well: one way to say nothing")
         return lowered
@@ -339,7 +346,7 @@ class Contract:
             refuse(f"{at}/schema", "the templates do not support `not` and `multipleOf` in parameters")
         schema.pop("x-doc", None)  # or it would be taken for the parameter's own
         lowered = {"name": name, "in": place, "required": required, "schema": schema}
-        lowered |= {k: schema[k] for k in ("x-type", "x-pattern", "x-pattern-says") if k in schema}
+        lowered |= {k: v for k, v in schema.items() if k in PARAMETER_RULES}
         if "default" in schema:
             whole, _, where = self.resolve(parameter["schema"], f"{at}/schema")
             lowered["x-default"] = default_literal(whole, schema["x-type"], below(where, "default"))
@@ -430,7 +437,8 @@ class Contract:
         self.parameters |= {p["name"] for p in parameters}
         lowered = {key: operation[key] for key in ("tags", "operationId", "summary")}
         lowered |= {"parameters": parameters, "responses": {}}
-        lowered["x-doc"] = [" ".join(operation["summary"].split()) + ".", "", *doc_lines(operation)]
+        summary, more = " ".join(operation["summary"].split()) + ".", doc_lines(operation)
+        lowered["x-doc"] = [summary, "", *more] if more else [summary]
         lowered["x-params"] = bool(parameters)
         lowered["x-rules"] = any("x-pattern" in p for p in parameters)
         if "requestBody" in operation:
@@ -496,7 +504,7 @@ class Contract:
         }
 
     def name_mappings(self):
-        """Every member and parameter keeps its own name, as a raw identifier where it is a keyword of Rust."""
+        """Every member and parameter keeps its own name, with `r_` before it where it is a keyword of Rust."""
         members = {m for schema in self.lowered.values() for m in schema.get("properties", {})}
         return {
             "--name-mappings": {m: identifier(m) for m in sorted(members)},
@@ -510,7 +518,7 @@ def snake(name):
 
 
 def identifier(name):
-    return f"r#{name}" if name in RUST_KEYWORDS else name
+    return f"r_{name}" if name in RUST_KEYWORDS else name
 
 
 def fits(value, rust_type):
@@ -519,9 +527,27 @@ def fits(value, rust_type):
     return type(value) is int and -(2**bits) <= value < 2**bits
 
 
-def survives(number):
-    """Whether a bound is the same after the generator, which may hold it in a double, and has a plain notation."""
-    return Decimal(repr(float(number))) == number and re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", format(Decimal(number), "f"))
+def is_plain(number):
+    """Whether a number of the contract fits into the crate's Decimal."""
+    return re.fullmatch(r"-?\d{1,18}(\.\d{1,18})?", format(Decimal(number), "f"))
+
+
+def length(schema, of):
+    """`minLength` and `maxLength`, or `minItems` and `maxItems`, as the arguments of `validator`'s rule."""
+    bounds = {"min": schema.get(f"min{of}"), "max": schema.get(f"max{of}")}
+    return ", ".join(f"{side} = {bound}" for side, bound in bounds.items() if bound is not None)
+
+
+def value_range(schema, rust_type):
+    """`minimum` and `maximum`, exclusive or not, as the arguments of `validator`'s rule."""
+    arguments = []
+    for side, keyword in (("min", "minimum"), ("max", "maximum")):
+        if keyword in schema:
+            exclusive = "exclusive_" if schema.get("exclusive" + keyword.capitalize()) else ""
+            number = format(Decimal(schema[keyword]), "f")
+            literal = f'const {{ Decimal::literal("{number}") }}' if rust_type == "Decimal" else number + rust_type
+            arguments.append(f"{exclusive}{side} = {literal}")
+    return ", ".join(arguments)
 
 
 # What a pattern may be made of: the part of regular expressions that Rust, ECMAScript and Python read alike. Left out
@@ -628,17 +654,12 @@ Loader.add_constructor("tag:yaml.org,2002:float", exact)
 Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
 
 
-class Encoder(json.JSONEncoder):
-    def default(self, value):
-        return float(value) if isinstance(value, Decimal) else super().default(value)
-
-
 def main(contract, lowered, names):
     with open(contract, encoding="utf-8") as file:
         document = yaml.load(file, Loader)
     tree = Contract(document)
     with open(lowered, "w", encoding="utf-8") as file:
-        json.dump(tree.lower(), file, cls=Encoder, indent=1)
+        json.dump(tree.lower(), file, indent=1)
     with open(names, "w", encoding="utf-8") as file:
         for option, mapping in tree.name_mappings().items():
             if mapping:

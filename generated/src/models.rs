@@ -17,12 +17,13 @@ use crate::types::{Decimal, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// JSON Pointer (RFC 6901) to the value in the body; empty for the body as a whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "pointer", default, skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
     /// Name of the path, query or header parameter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "parameter", default, skip_serializing_if = "Option::is_none")]
     pub parameter: Option<String>,
     /// What is wrong with it.
+    #[serde(rename = "detail")]
     pub detail: String,
 }
 
@@ -30,6 +31,7 @@ pub struct Failure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// Always `ok`; a service that is not well answers with another status code.
+    #[serde(rename = "status")]
     pub status: models::HealthStatus,
 }
 
@@ -129,8 +131,10 @@ impl Read for MovementReason {
 #[serde(deny_unknown_fields)]
 pub struct NewOrder {
     /// A positive 64-bit integer, never used again.
+    #[serde(rename = "product_id")]
     pub product_id: i64,
     /// Units ordered.
+    #[serde(rename = "quantity")]
     pub quantity: i64,
 }
 
@@ -151,7 +155,7 @@ impl Read for NewOrder {
             quantity: object.required("quantity"),
         };
         object.refuse_unknown();
-        object.check(&draft);
+        object.check(&draft, &[]);
         Some(Self {
             product_id: draft.product_id?,
             quantity: draft.quantity?,
@@ -164,12 +168,16 @@ impl Read for NewOrder {
 #[serde(deny_unknown_fields)]
 pub struct NewProduct {
     /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
+    #[serde(rename = "sku")]
     pub sku: String,
     /// What customers read; not only blanks.
+    #[serde(rename = "name")]
     pub name: String,
     /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    #[serde(rename = "price")]
     pub price: Decimal,
     /// Units in stock, as callers may set them.
+    #[serde(rename = "stock")]
     pub stock: i64,
 }
 
@@ -199,7 +207,7 @@ impl Read for NewProduct {
             stock: object.required("stock"),
         };
         object.refuse_unknown();
-        object.check(&draft);
+        object.check(&draft, &[]);
         Some(Self {
             sku: draft.sku?,
             name: draft.name?,
@@ -234,9 +242,10 @@ impl NewProductDraft {
 #[serde(deny_unknown_fields)]
 pub struct NewStockMovement {
     /// Units to add, or to remove where negative.
+    #[serde(rename = "delta")]
     pub delta: i64,
     /// A remark for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "note", default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
@@ -258,7 +267,7 @@ impl Read for NewStockMovement {
             note: object.optional("note"),
         };
         object.refuse_unknown();
-        object.check(&draft);
+        object.check(&draft, &[]);
         Some(Self {
             delta: draft.delta?,
             note: draft.note,
@@ -276,26 +285,37 @@ impl NewStockMovementDraft {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// A positive 64-bit integer, never used again.
+    #[serde(rename = "id")]
     pub id: i64,
     /// A positive 64-bit integer, never used again.
+    #[serde(rename = "product_id")]
     pub product_id: i64,
     /// Units ordered.
+    #[serde(rename = "quantity")]
     pub quantity: i64,
     /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    #[serde(rename = "unit_price")]
     pub unit_price: Decimal,
     /// `quantity` × `unit_price`, exactly.
+    #[serde(rename = "total")]
     pub total: Decimal,
     /// Where an order stands. `SHIPPED` and `CANCELED` are final.
+    #[serde(rename = "status")]
     pub status: models::OrderStatus,
     /// RFC 3339 in UTC with milliseconds.
+    #[serde(rename = "created_at")]
     pub created_at: Timestamp,
     /// RFC 3339 in UTC with milliseconds.
+    #[serde(rename = "updated_at")]
     pub updated_at: Timestamp,
     /// When the order was paid, null until then.
+    #[serde(rename = "paid_at")]
     pub paid_at: Option<Timestamp>,
     /// When the order was shipped, null until then.
+    #[serde(rename = "shipped_at")]
     pub shipped_at: Option<Timestamp>,
     /// When the order was canceled, null until then.
+    #[serde(rename = "canceled_at")]
     pub canceled_at: Option<Timestamp>,
 }
 
@@ -303,8 +323,10 @@ pub struct Order {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderPage {
     /// The orders, newest first.
+    #[serde(rename = "items")]
     pub items: Vec<models::Order>,
     /// Pass it as `cursor` for the next page; null on the last.
+    #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
 }
 
@@ -357,10 +379,10 @@ impl Read for OrderStatus {
 #[serde(deny_unknown_fields)]
 pub struct OrderUpdate {
     /// Where an order stands. `SHIPPED` and `CANCELED` are final.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "status", default, skip_serializing_if = "Option::is_none")]
     pub status: Option<models::OrderStatus>,
     /// Units ordered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "quantity", default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<i64>,
 }
 
@@ -381,7 +403,7 @@ impl Read for OrderUpdate {
         };
         object.at_least(1);
         object.refuse_unknown();
-        object.check(&draft);
+        object.check(&draft, &[]);
         Some(Self {
             status: draft.status,
             quantity: draft.quantity,
@@ -394,27 +416,31 @@ impl Read for OrderUpdate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// What went wrong, as the path of the page that explains it.
+    #[serde(rename = "type")]
     pub r_type: models::ProblemType,
     /// The error type in a few words, the same each time.
+    #[serde(rename = "title")]
     pub title: String,
     /// The HTTP status code.
+    #[serde(rename = "status")]
     pub status: i32,
     /// What went wrong this time, for a person; the same request in the same state gets the same text.
+    #[serde(rename = "detail")]
     pub detail: String,
     /// With `validation-failed`, every failure of the request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "errors", default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<models::Failure>>,
     /// With `duplicate-sku`, the SKU that is taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "sku", default, skip_serializing_if = "Option::is_none")]
     pub sku: Option<String>,
     /// With `insufficient-stock`, the units that were asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "requested", default, skip_serializing_if = "Option::is_none")]
     pub requested: Option<i64>,
     /// With `insufficient-stock`, the units that there are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "available", default, skip_serializing_if = "Option::is_none")]
     pub available: Option<i64>,
     /// With `invalid-transition`, the statuses that this operation can move the order to from here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "allowed", default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<models::OrderStatus>>,
 }
 
@@ -546,18 +572,25 @@ impl Read for ProblemType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// A positive 64-bit integer, never used again.
+    #[serde(rename = "id")]
     pub id: i64,
     /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
+    #[serde(rename = "sku")]
     pub sku: String,
     /// What customers read; not only blanks.
+    #[serde(rename = "name")]
     pub name: String,
     /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    #[serde(rename = "price")]
     pub price: Decimal,
     /// Units that can still be ordered. Stock that comes back from orders always fits, so there is no maximum.
+    #[serde(rename = "stock")]
     pub stock: i64,
     /// RFC 3339 in UTC with milliseconds.
+    #[serde(rename = "created_at")]
     pub created_at: Timestamp,
     /// RFC 3339 in UTC with milliseconds.
+    #[serde(rename = "updated_at")]
     pub updated_at: Timestamp,
 }
 
@@ -565,8 +598,10 @@ pub struct Product {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductPage {
     /// The products, in the order of their ids.
+    #[serde(rename = "items")]
     pub items: Vec<models::Product>,
     /// Pass it as `cursor` for the next page; null on the last.
+    #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
 }
 
@@ -575,16 +610,16 @@ pub struct ProductPage {
 #[serde(deny_unknown_fields)]
 pub struct ProductUpdate {
     /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "sku", default, skip_serializing_if = "Option::is_none")]
     pub sku: Option<String>,
     /// What customers read; not only blanks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "name", default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Money in the store's one currency, with at most two decimals, decided on the number as written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "price", default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Decimal>,
     /// Units in stock, as callers may set them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "stock", default, skip_serializing_if = "Option::is_none")]
     pub stock: Option<i64>,
 }
 
@@ -615,7 +650,7 @@ impl Read for ProductUpdate {
         };
         object.at_least(1);
         object.refuse_unknown();
-        object.check(&draft);
+        object.check(&draft, &[]);
         Some(Self {
             sku: draft.sku,
             name: draft.name,
@@ -649,20 +684,28 @@ impl ProductUpdateDraft {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockMovement {
     /// A positive 64-bit integer, never used again.
+    #[serde(rename = "id")]
     pub id: i64,
     /// A positive 64-bit integer, never used again.
+    #[serde(rename = "product_id")]
     pub product_id: i64,
     /// Units that came (positive) or went (negative).
+    #[serde(rename = "delta")]
     pub delta: i64,
     /// The product's stock right after this movement.
+    #[serde(rename = "stock_after")]
     pub stock_after: i64,
     /// Why stock changed.
+    #[serde(rename = "reason")]
     pub reason: models::MovementReason,
     /// The order that caused it, null for `initial` and `adjustment`.
+    #[serde(rename = "order_id")]
     pub order_id: Option<i64>,
     /// A remark for people.
+    #[serde(rename = "note")]
     pub note: Option<String>,
     /// RFC 3339 in UTC with milliseconds.
+    #[serde(rename = "created_at")]
     pub created_at: Timestamp,
 }
 
@@ -670,7 +713,9 @@ pub struct StockMovement {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockMovementPage {
     /// The movements, newest first.
+    #[serde(rename = "items")]
     pub items: Vec<models::StockMovement>,
     /// Pass it as `cursor` for the next page; null on the last.
+    #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
 }

@@ -259,13 +259,21 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Notes what `validator` finds wrong with the members that could be read.
-    pub fn check(self, draft: &impl Validate) {
-        for (name, error) in errors(draft) {
+    /// Notes what `validator` finds wrong with the members that could be read; `names` has the contract's name of each
+    /// field that is named otherwise.
+    pub fn check(self, draft: &impl Validate, names: &[(&str, &str)]) {
+        for (field, error) in errors(draft) {
             self.failures
-                .pointer(Pointer::Member(&self.at, name.trim_start_matches("r#")), detail(&error));
+                .pointer(Pointer::Member(&self.at, contract_name(names, &field)), detail(&error));
         }
     }
+}
+
+fn contract_name<'a>(names: &[(&str, &'a str)], field: &'a str) -> &'a str {
+    names
+        .iter()
+        .find(|(key, _)| *key == field)
+        .map_or(field, |(_, name)| name)
 }
 
 /// Leaves the first member of each name, and tells of every other.
@@ -649,15 +657,10 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Notes what `validator` finds wrong with the parameters that could be read; `names` has the contract's name of
-    /// each field.
+    /// Notes what `validator` finds wrong with the parameters that could be read; `names` as in [`Object::check`].
     pub fn check(self, draft: &impl Validate, names: &[(&str, &str)]) {
         for (field, error) in errors(draft) {
-            let name = names
-                .iter()
-                .find(|(key, _)| *key == field)
-                .map_or(field.as_ref(), |(_, name)| name);
-            self.failures.parameter(name, detail(&error));
+            self.failures.parameter(contract_name(names, &field), detail(&error));
         }
     }
 }

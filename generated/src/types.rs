@@ -41,6 +41,9 @@ impl Decimal {
     #[allow(clippy::panic, reason = "evaluated by the compiler")]
     pub const fn literal(text: &str) -> Self {
         let bytes = text.as_bytes();
+        if !bytes[bytes.len() - 1].is_ascii_digit() {
+            panic!("not a plain decimal number");
+        }
         let (mut digits, mut scale, mut at, mut after_point) = (0i128, 0, 0, false);
         while at < bytes.len() {
             match bytes[at] {
@@ -99,6 +102,9 @@ impl Decimal {
 
     /// This number in units of 10^-`places`, where it is a whole number of them: 12.5 is 1250 in hundredths.
     pub fn in_units(self, places: u32) -> Option<i64> {
+        if self.digits == 0 {
+            return Some(0);
+        }
         let up = places.checked_sub(self.scale)?;
         self.digits.checked_mul(10i128.checked_pow(up)?)?.try_into().ok()
     }
@@ -216,7 +222,7 @@ impl Timestamp {
     /// RFC 3339 can write, becomes the last instant inside them.
     pub fn from_unix_ms(milliseconds: i64) -> Self {
         const YEAR_0: i64 = -62_167_219_200_000;
-        let last = jiff::Timestamp::MAX.as_millisecond();
+        let last = jiff::Timestamp::MAX.as_second() * 1000;
         Self(jiff::Timestamp::from_millisecond(milliseconds.clamp(YEAR_0, last)).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
     }
 
