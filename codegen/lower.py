@@ -556,9 +556,9 @@ def value_range(schema, rust_type):
 ESCAPED = r"\\[sSnrt^$.*+?()\[\]{}|/\\-]"
 PATTERN = re.compile(
     rf"""(?: [^\\\[\](){{}}*+?.|^$]               # a character
-          | {ESCAPED} | [\^$|)] | \((?:\?:)?
-          | \[ \^? (?: (?!&&|--|~~) [^\\\[\]^] | {ESCAPED} )+ \]
-          | [*+?] | {{ \d{{1,4}} (?: ,(?:\d{{1,4}})? )? }}
+          | {ESCAPED} | [\^$|)] | \( (?: \?: | (?!\?) )
+          | \[ (?!\^\]) \^? (?: (?!&&|--|~~) [^\\\[\]] | {ESCAPED} )+ \]
+          | (?: [*+?] | {{ \d{{1,4}} (?: ,(?:\d{{1,4}})? )? }} ) \?? (?![*+?{{])
         )*""",
     re.VERBOSE,
 )
@@ -573,8 +573,8 @@ def check_pattern(pattern, at):
     except re.error as error:
         refuse(at, f"is no regular expression: {error}")
     repeats = 1
-    for count in re.findall(r"{\d*,?(\d+),?}", pattern):
-        repeats *= max(int(count), 1)
+    for least, most in re.findall(r"{(\d+),?(\d*)}", pattern):
+        repeats *= max(int(most or least), 1)
     if repeats > REPEATS_MAX:
         refuse(at, f"repeats more than {REPEATS_MAX} times; say it with maxLength")
 
