@@ -473,18 +473,9 @@ impl Read for bool {
 
 /// An integer is a number without a fraction, however it is written: `2`, `2.0` and `2e0` are one value in JSON Schema.
 fn integer<T: TryFrom<i64>>(json: &RawValue, at: Pointer<'_>, failures: &mut Failures, detail: &str) -> Option<T> {
-    if let Ok(plain) = json.get().parse::<i64>() {
-        let value = T::try_from(plain).ok();
-        if value.is_none() {
-            failures.pointer(at, detail);
-        }
-        return value;
-    }
-    let digit = |first: char| first == '-' || first.is_ascii_digit();
-    let units = Decimal::from_json_text(json.get()).filter(|_| json.get().starts_with(digit));
-    let value = units
-        .and_then(|number| number.in_units(0))
-        .and_then(|units| T::try_from(units).ok());
+    let plain = json.get().parse::<i64>().ok();
+    let units = plain.or_else(|| Decimal::from_json_text(json.get())?.in_units(0));
+    let value = units.and_then(|units| T::try_from(units).ok());
     if value.is_none() {
         failures.pointer(at, detail);
     }

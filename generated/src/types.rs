@@ -68,9 +68,13 @@ impl Decimal {
     pub fn from_json_text(text: &str) -> Option<Self> {
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits_of_whole = whole.strip_prefix('-').unwrap_or(whole);
+        if digits_of_whole.is_empty() {
+            return None;
+        }
         // Zeros count only once another digit comes after them.
         let (mut digits, mut zeros) = (0i128, 0u32);
-        for digit in whole.strip_prefix('-').unwrap_or(whole).bytes().chain(fraction.bytes()) {
+        for digit in digits_of_whole.bytes().chain(fraction.bytes()) {
             match char::from(digit).to_digit(10)? {
                 0 if digits == 0 => {}
                 0 => zeros += 1,
@@ -263,7 +267,7 @@ fn is_date_time(text: &&str) -> bool {
     };
     let zone = &rest[fraction..];
     let zoned = like(zone, b"Z") || like(zone, b"+00:00") || like(zone, b"-00:00");
-    like(seconds, b"0000-00-00T00:00:00") && fraction != 1 && zoned
+    like(seconds, b"0000-00-00T00:00:00") && zoned
 }
 
 /// The text is no date-time of RFC 3339.
