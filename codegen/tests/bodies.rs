@@ -557,11 +557,11 @@ fn a_body_must_say_that_it_is_json() {
         "Application/JSON",
         "application/json; charset=utf-8",
         "application/json;x",
-        "application/x+json",
     ];
     let not = [
         "",
         "text/json",
+        "application/x+json",
         "application/jsonx",
         "application/json, text/plain",
         "text/plain",
