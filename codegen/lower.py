@@ -13,7 +13,8 @@ so this step does two things before the generator runs:
 Requests are checked against their schemas. Answers are our own: their schemas make types, their bounds are promises
 that the server keeps elsewhere.
 
-Usage: lower.py CONTRACT LOWERED NAMES   (YAML in; the lowered contract out as JSON, and the generator's options for names, a line each)
+Usage: lower.py CONTRACT LOWERED NAMES
+(YAML in; the lowered contract out as JSON, and the generator's options for names, a line each)
 """
 
 import json
@@ -639,8 +640,13 @@ def check_pattern(pattern, at):
 
 def rust_string(text):
     """A literal of Rust."""
-    plain = (c if c.isprintable() and c not in '"\\' else {'"': '\\"', "\\": "\\\\"}.get(c, f"\\u{{{ord(c):x}}}") for c in text)
-    return f'"{"".join(plain)}"'
+
+    def character(c):
+        if c in '"\\':
+            return "\\" + c
+        return c if c.isprintable() else f"\\u{{{ord(c):x}}}"
+
+    return '"' + "".join(map(character, text)) + '"'
 
 
 def rust_pattern(text):

@@ -8,12 +8,12 @@ use tower::ServiceExt;
 macro_rules! echo {
     ($contract:ident) => {
         pub(crate) mod $contract {
+            use axum::response::{IntoResponse, Response};
+            use $contract::apis::Api;
             use $contract::apis::side_notes::*;
             use $contract::apis::things::*;
-            use $contract::apis::Api;
             use $contract::models::*;
             use $contract::read::{Place, Rejection};
-            use axum::response::{IntoResponse, Response};
 
             #[derive(Clone)]
             pub(crate) struct Echo;
@@ -70,12 +70,20 @@ macro_rules! echo {
 
                 async fn get_thing(&self, params: GetThingParams) -> Result<GetThingResponse, Refused> {
                     if params.if_none_match.as_deref() == Some("\"same\"") {
-                        return Ok(GetThingResponse::Status304 { e_tag: "\"same\"".to_owned() });
+                        return Ok(GetThingResponse::Status304 {
+                            e_tag: "\"same\"".to_owned(),
+                        });
                     }
                     let all = params.id == 1;
                     Ok(GetThingResponse::Status200 {
-                        body: Note { text: params.id.to_string() },
-                        x_text: if params.id == 3 { "two\nlines".to_owned() } else { "text".to_owned() },
+                        body: Note {
+                            text: params.id.to_string(),
+                        },
+                        x_text: if params.id == 3 {
+                            "two\nlines".to_owned()
+                        } else {
+                            "text".to_owned()
+                        },
                         x_count: i64::MAX,
                         x_maybe_text: all.then(|| "perhaps".to_owned()),
                         x_maybe_count: all.then_some(-7),
@@ -98,11 +106,17 @@ macro_rules! echo {
 
             impl SideNotes for Echo {
                 async fn list_notes(&self, params: ListNotesParams) -> Result<ListNotesResponse, Refused> {
-                    Ok(ListNotesResponse::Status200 { body: Note { text: format!("{params:?}") } })
+                    Ok(ListNotesResponse::Status200 {
+                        body: Note {
+                            text: format!("{params:?}"),
+                        },
+                    })
                 }
 
                 async fn get_name(&self, params: GetNameParams) -> Result<GetNameResponse, Refused> {
-                    Ok(GetNameResponse::Status200 { body: format!("<p>{}, {}", params.name, params.color.as_str()) })
+                    Ok(GetNameResponse::Status200 {
+                        body: format!("<p>{}, {}", params.name, params.color.as_str()),
+                    })
                 }
 
                 async fn ping(&self) -> Result<PingResponse, Refused> {
@@ -133,16 +147,26 @@ impl Answer {
 }
 
 pub(crate) fn ask(router: Router, request: Request<Body>) -> Answer {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-        let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
-        let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, text }
-    })
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(async {
+            let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+            let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+            Answer {
+                status: parts.status.as_u16(),
+                headers: parts.headers,
+                text,
+            }
+        })
 }
 
 /// A request with a JSON body.
 pub(crate) fn json(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
-    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", "application/json");
     request.body(body.into()).unwrap()
 }
 
@@ -162,5 +186,9 @@ pub(crate) fn accepted(method: &str, path: &str, body: &str) {
 pub(crate) fn refused(method: &str, path: &str, body: impl Into<String>, failures: &[&str]) {
     let body = body.into();
     let answer = send(method, path, body.clone());
-    assert_eq!((answer.status, answer.text), (422, failures.join("\n")), "{path} {body}");
+    assert_eq!(
+        (answer.status, answer.text),
+        (422, failures.join("\n")),
+        "{path} {body}"
+    );
 }

@@ -699,7 +699,7 @@ pub struct Problem {
     /// What went wrong this time, for a person; the same request in the same state gets the same text.
     #[serde(rename = "detail")]
     pub detail: String,
-    /// With `validation-failed`, every failure of the request.
+    /// With `validation-failed`, every failure of the request; of more than 100 the first 100.
     #[serde(rename = "errors", default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<models::Failure>>,
     /// With `duplicate-sku`, the SKU that is taken.

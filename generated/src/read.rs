@@ -163,7 +163,7 @@ pub fn json<T: Read>(parts: &request::Parts, bytes: &Bytes, failures: &mut Failu
     Ok(T::read(json, Pointer::Root, failures))
 }
 
-/// Whether the one `Content-Type` is `application/json`, with any parameters, or a `+json` type of `application`.
+/// Whether the one `Content-Type` is `application/json`, with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -177,7 +177,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    essence == "application/json"
 }
 
 /// The members of a JSON object, taken out one by one.
