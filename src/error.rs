@@ -8,7 +8,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use crate::domain::product::STOCK_MAX;
-use crate::domain::{OrderId, ProductId, Quantity, Refusal, Sku, Status, Stock, StockRefusal};
+use crate::domain::{OrderId, ProductId, Quantity, Refusal, Resource, Sku, Status, Stock, StockRefusal, Version};
 
 /// What lies behind an error, shared by everyone whom the same failure hit.
 pub type Cause = Arc<dyn StdError + Send + Sync>;
@@ -79,13 +79,24 @@ pub enum Error {
         status: Status,
     },
     /// The order saw money, so it stays on record.
-    #[error("Order {order_id} is {status} and part of the books; {}.", instead_of_deletion(*status))]
+    #[error("Order {order_id} is {status} and part of the books{}.", instead_of_deletion(*status))]
     OrderNotDeletable {
         /// The order.
         order_id: OrderId,
-        /// Where it stands; `CANCELED` means canceled after its payment.
+        /// Where it stands; `PENDING` and `CANCELED` mean that a payment came all the same.
         status: Status,
     },
+    /// The product or order is in another version than its caller expects.
+    #[error("{what} is in version \"{version}\", which If-Match does not name.")]
+    StaleVersion {
+        /// Which one.
+        what: Resource,
+        /// The version that it is in.
+        version: Version,
+    },
+    /// The key was used for another request.
+    #[error("This Idempotency-Key was used for this path with another body.")]
+    IdempotencyKeyReused,
     /// There is more to do than can be done in time.
     #[error("The service has more work than it can take right now; nothing was changed.")]
     Overloaded,
@@ -135,12 +146,14 @@ impl Error {
     }
 }
 
-/// What is to be done, or to be known, where an order of this status is not deleted, as the rest of a sentence.
+/// Why an order of this status is not deleted where that is not plain, and what is to be done or to be known instead,
+/// as the rest of a sentence.
 const fn instead_of_deletion(status: Status) -> &'static str {
     match status {
-        Status::Pending | Status::Paid => "to take it back, cancel it",
-        Status::Shipped => "it is final and stays on record",
-        Status::Canceled => "it was paid before, so it stays on record",
+        Status::Pending => ", for a payment of it came; to take it back, cancel it",
+        Status::Paid => "; to take it back, cancel it",
+        Status::Shipped => "; it is final and stays on record",
+        Status::Canceled => ", for a payment of it came; it is canceled already and stays on record",
     }
 }
 
@@ -186,6 +199,11 @@ mod tests {
             }),
             refused(Refusal::NotEditable { status: Status::Paid }),
             refused(Refusal::NotDeletable { status: Status::Paid }),
+            Error::StaleVersion {
+                what: Resource::Order(order_id()),
+                version: Version::FIRST.next(),
+            },
+            Error::IdempotencyKeyReused,
             Error::Overloaded,
             Error::storage("disk full"),
             Error::internal("a bug"),
@@ -217,8 +235,21 @@ mod tests {
         let text = |status| Error::refused_order(order_id(), Refusal::NotDeletable { status }).to_string();
         let shipped = "Order 1 is SHIPPED and part of the books; it is final and stays on record.";
         assert_eq!(text(Status::Shipped), shipped);
-        let canceled = "Order 1 is CANCELED and part of the books; it was paid before, so it stays on record.";
+        let canceled = "Order 1 is CANCELED and part of the books, for a payment of it came; it is canceled already and stays on record.";
         assert_eq!(text(Status::Canceled), canceled);
+        let pending = "Order 1 is PENDING and part of the books, for a payment of it came; to take it back, cancel it.";
+        assert_eq!(text(Status::Pending), pending);
+    }
+
+    #[test]
+    fn what_is_stale_is_named() {
+        let what = Resource::Product(product_id(7));
+        let text = Error::StaleVersion {
+            what,
+            version: Version::FIRST,
+        }
+        .to_string();
+        assert_eq!(text, "Product 7 is in version \"1\", which If-Match does not name.");
     }
 
     #[test]

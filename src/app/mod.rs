@@ -3,7 +3,12 @@
 //! Each runs within one transaction that its caller opened and fails as a whole. Time is handed in. No SQL, no HTTP,
 //! and no rule that the [domain](crate::domain) could answer.
 
+use crate::domain::{Expected, Resource, Version};
+use crate::error::Error;
+
+pub mod idempotency;
 pub mod orders;
+pub mod payments;
 pub mod products;
 pub mod stock;
 
@@ -23,6 +28,15 @@ impl<T, Id> Page<T, Id> {
         items.truncate(limit);
         let next = if goes_on { items.last().map(id) } else { None };
         Self { items, next }
+    }
+}
+
+/// Whether what is about to change is in the version that its caller expects.
+fn check_expected(expected: &Expected, what: Resource, version: Version) -> Result<(), Error> {
+    if expected.is_met_by(version) {
+        Ok(())
+    } else {
+        Err(Error::StaleVersion { what, version })
     }
 }
 

@@ -1,23 +1,35 @@
 //! Orders: place, read, change, delete. Stock moves along in the same transaction.
 
-use super::{Page, products};
+use std::time::Duration;
+
+use super::{Page, check_expected, products};
 use crate::domain::{
-    Delta, NewMovement, NewOrder, Order, OrderChange, OrderId, ProductId, Quantity, Reason, Status, Stock, Timestamp,
+    Delta, Expected, NewMovement, NewOrder, Order, OrderChange, OrderId, ProductId, Quantity, Reason, Resource, Status,
+    Stock, Timestamp,
 };
 use crate::error::Error;
 use crate::store::{OrderFilter, Taken, Tx, View};
 
-/// Places an order: takes its units and fixes today's price.
+/// Places an order: takes its units and fixes today's price. If it is not paid within `ttl` it expires; without a time,
+/// or within 0, never.
 ///
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::InsufficientStock`].
-pub fn place(tx: &mut dyn Tx, product_id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Order, Error> {
+pub fn place(
+    tx: &mut dyn Tx,
+    product_id: ProductId,
+    quantity: Quantity,
+    ttl: Option<Duration>,
+    now: Timestamp,
+) -> Result<Order, Error> {
     let Taken { stock, price } = take(tx, product_id, quantity, now)?;
-    let new = NewOrder::new(product_id, quantity, price, now).map_err(|_| {
-        Error::internal(format!(
-            "the total of {quantity} units of product {product_id} overflows"
-        ))
-    })?;
+    let new = NewOrder::new(product_id, quantity, price, now)
+        .map_err(|_| {
+            Error::internal(format!(
+                "the total of {quantity} units of product {product_id} overflows"
+            ))
+        })?
+        .expiring_after(ttl);
     let order = new.with_id(tx.insert_order(&new)?);
     record(
         tx,
@@ -55,40 +67,102 @@ pub fn list(
 /// Ships, cancels or changes an order, as its caller asks. What it has already changes nothing.
 ///
 /// # Errors
-/// [`Error::OrderNotFound`], [`Error::InvalidTransition`], [`Error::OrderNotEditable`]; [`Error::InsufficientStock`] if
-/// the product has not the further units that a larger quantity needs.
-pub fn update(tx: &mut dyn Tx, id: OrderId, change: OrderChange, now: Timestamp) -> Result<Order, Error> {
+/// [`Error::OrderNotFound`], [`Error::StaleVersion`], [`Error::InvalidTransition`], [`Error::OrderNotEditable`];
+/// [`Error::InsufficientStock`] if the product has not the further units that a larger quantity needs.
+pub fn update(
+    tx: &mut dyn Tx,
+    id: OrderId,
+    expected: &Expected,
+    change: OrderChange,
+    now: Timestamp,
+) -> Result<Order, Error> {
     let before = get(tx, id)?;
+    check_expected(expected, Resource::Order(id), before.version())?;
     let after = before
-        .change(change, now)
+        .change(change, has_open_payment(tx, id)?, now)
         .map_err(|refusal| Error::refused_order(id, refusal))?;
-    if after == before {
-        return Ok(before);
-    }
-    if let Some(delta) = after.stock_change_from(&before) {
-        let reason = match after.status() {
-            Status::Canceled => Reason::OrderCanceled(id),
-            Status::Pending | Status::Paid | Status::Shipped => Reason::OrderChanged(id),
-        };
-        move_stock(tx, &after, delta, reason, now)?;
-    }
-    tx.save_order(&after)?;
+    let reason = match after.status() {
+        Status::Canceled => Reason::OrderCanceled(id),
+        Status::Pending | Status::Paid | Status::Shipped => Reason::OrderChanged(id),
+    };
+    save(tx, &before, &after, reason, now)?;
     Ok(after)
 }
 
 /// Removes an order that never saw money; the units that it holds go back.
 ///
 /// # Errors
-/// [`Error::OrderNotFound`], [`Error::OrderNotDeletable`].
-pub fn delete(tx: &mut dyn Tx, id: OrderId, now: Timestamp) -> Result<(), Error> {
+/// [`Error::OrderNotFound`], [`Error::StaleVersion`], [`Error::OrderNotDeletable`].
+pub fn delete(tx: &mut dyn Tx, id: OrderId, expected: &Expected, now: Timestamp) -> Result<(), Error> {
     let order = get(tx, id)?;
+    check_expected(expected, Resource::Order(id), order.version())?;
     order
-        .check_deletable()
+        .check_deletable(tx.saw_money(id)?)
         .map_err(|refusal| Error::refused_order(id, refusal))?;
     if let Some(held) = order.held() {
         move_stock(tx, &order, Delta::coming(held), Reason::OrderDeleted(id), now)?;
     }
     tx.delete_order(id)
+}
+
+/// What [`expire_due`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expired {
+    /// How many orders it canceled.
+    pub count: usize,
+    /// Whether there are more of them.
+    pub has_more: bool,
+}
+
+/// Whether any order waits for [`expire_due`].
+///
+/// # Errors
+/// As the storage fails.
+pub fn is_any_due(view: &dyn View, now: Timestamp) -> Result<bool, Error> {
+    Ok(!view.orders_expiring(now, 1)?.is_empty())
+}
+
+/// Cancels orders that were not paid in time, the longest overdue first and at most `limit` of them, and gives back the
+/// units that they hold.
+///
+/// # Errors
+/// As the storage fails.
+pub fn expire_due(tx: &mut dyn Tx, now: Timestamp, limit: usize) -> Result<Expired, Error> {
+    let due = tx.orders_expiring(now, limit.saturating_add(1))?;
+    let count = due.len().min(limit);
+    for before in due.iter().take(limit) {
+        let id = before.id();
+        let after = before
+            .cancel(has_open_payment(tx, id)?, now)
+            .map_err(|refusal| Error::internal(format!("order {id} cannot expire: {refusal:?}")))?;
+        save(tx, before, &after, Reason::OrderExpired(id), now)?;
+    }
+    Ok(Expired {
+        count,
+        has_more: due.len() > limit,
+    })
+}
+
+/// Writes what became of an order, and moves the stock along with it. Nothing is written where nothing changed.
+pub(super) fn save(
+    tx: &mut dyn Tx,
+    before: &Order,
+    after: &Order,
+    reason: Reason,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if after == before {
+        return Ok(());
+    }
+    if let Some(delta) = after.stock_change_from(before) {
+        move_stock(tx, after, delta, reason, now)?;
+    }
+    tx.save_order(after)
+}
+
+/// Whether a payment of the order is open, which it owes back once it is canceled.
+fn has_open_payment(view: &dyn View, id: OrderId) -> Result<bool, Error> {
+    Ok(!view.open_payments(id)?.is_empty())
 }
 
 /// Takes units for an order or gives them back, and writes that to the ledger.

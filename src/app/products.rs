@@ -1,7 +1,10 @@
 //! Products: create, read, change, delete.
 
-use super::Page;
-use crate::domain::{Delta, NewMovement, NewProduct, Product, ProductChange, ProductId, Reason, Sku, Stock, Timestamp};
+use super::{Page, check_expected};
+use crate::domain::{
+    Delta, Expected, NewMovement, NewProduct, Product, ProductChange, ProductId, Reason, Resource, Sku, Stock,
+    Timestamp,
+};
 use crate::error::Error;
 use crate::store::{Tx, View};
 
@@ -53,9 +56,16 @@ pub fn list(
 /// Changes a product; a new level of stock is an adjustment in its ledger. What is there already changes nothing.
 ///
 /// # Errors
-/// [`Error::ProductNotFound`], [`Error::DuplicateSku`].
-pub fn update(tx: &mut dyn Tx, id: ProductId, change: &ProductChange, now: Timestamp) -> Result<Product, Error> {
+/// [`Error::ProductNotFound`], [`Error::StaleVersion`], [`Error::DuplicateSku`].
+pub fn update(
+    tx: &mut dyn Tx,
+    id: ProductId,
+    expected: &Expected,
+    change: &ProductChange,
+    now: Timestamp,
+) -> Result<Product, Error> {
     let before = get(tx, id)?;
+    check_expected(expected, Resource::Product(id), before.version)?;
     let after = before.change(change, now);
     if after == before {
         return Ok(before);
@@ -73,9 +83,10 @@ pub fn update(tx: &mut dyn Tx, id: ProductId, change: &ProductChange, now: Times
 /// Removes a product and its ledger.
 ///
 /// # Errors
-/// [`Error::ProductNotFound`]; [`Error::ProductInUse`] while any order refers to it.
-pub fn delete(tx: &mut dyn Tx, id: ProductId) -> Result<(), Error> {
-    get(tx, id)?;
+/// [`Error::ProductNotFound`], [`Error::StaleVersion`]; [`Error::ProductInUse`] while any order refers to it.
+pub fn delete(tx: &mut dyn Tx, id: ProductId, expected: &Expected) -> Result<(), Error> {
+    let product = get(tx, id)?;
+    check_expected(expected, Resource::Product(id), product.version)?;
     if tx.product_has_orders(id)? {
         return Err(Error::ProductInUse { product_id: id });
     }

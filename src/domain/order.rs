@@ -2,150 +2,16 @@
 //!
 //! `PENDING → PAID → SHIPPED`, and `CANCELED` from either of the first two. A step is a method that consumes the order
 //! and returns the one after it, or a [`Refusal`]. An order holds units of its product's stock from the moment it is
-//! placed until it is canceled; who applies a step moves the stock along.
+//! placed until it is canceled; who applies a step moves the stock along. Every step makes one new version.
 
-use std::fmt;
+use std::time::Duration;
 
 use super::values::{Delta, Money, OrderId, Price, ProductId, Quantity, Timestamp};
+use super::version::Version;
 
-/// Where an order stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// It waits for its payment.
-    Pending,
-    /// It is paid and can be shipped.
-    Paid,
-    /// It is on its way. Final.
-    Shipped,
-    /// It was canceled, before or after its payment. Final.
-    Canceled,
-}
+mod state;
 
-impl Status {
-    /// Every status, in the order of an order's life.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Paid, Self::Shipped, Self::Canceled];
-
-    /// The status's name, the same wherever it is written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::Paid => "PAID",
-            Self::Shipped => "SHIPPED",
-            Self::Canceled => "CANCELED",
-        }
-    }
-
-    /// The status of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name() == name)
-    }
-
-    /// The statuses that a caller can move an order to from here. `PAID` is never among them: it comes with a payment.
-    pub const fn allowed(self) -> &'static [Self] {
-        match self {
-            Self::Pending => &[Self::Canceled],
-            Self::Paid => &[Self::Shipped, Self::Canceled],
-            Self::Shipped | Self::Canceled => &[],
-        }
-    }
-
-    /// Why an order does not go from here to `to`, as the rest of a sentence.
-    pub const fn obstacle(self, to: Self) -> &'static str {
-        match (self, to) {
-            (Self::Shipped, _) => "SHIPPED is final",
-            (Self::Canceled, _) => "CANCELED is final",
-            (Self::Pending | Self::Paid, Self::Paid) => "only the payment webhook marks an order as paid",
-            (Self::Pending | Self::Paid, Self::Shipped) => "only a paid order can be shipped",
-            (Self::Pending | Self::Paid, Self::Pending) => "no order becomes PENDING again",
-            (Self::Pending | Self::Paid, Self::Canceled) => "there is no such step",
-        }
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Where an order stands, with the times of the steps that led there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It waits for its payment.
-    Pending,
-    /// It is paid.
-    Paid {
-        /// When it was paid.
-        paid_at: Timestamp,
-    },
-    /// It is on its way.
-    Shipped {
-        /// When it was paid.
-        paid_at: Timestamp,
-        /// When it was shipped.
-        shipped_at: Timestamp,
-    },
-    /// It was canceled.
-    Canceled {
-        /// When it was paid, if it ever was.
-        paid_at: Option<Timestamp>,
-        /// When it was canceled.
-        canceled_at: Timestamp,
-    },
-}
-
-impl State {
-    /// The status without its times.
-    pub const fn status(self) -> Status {
-        match self {
-            Self::Pending => Status::Pending,
-            Self::Paid { .. } => Status::Paid,
-            Self::Shipped { .. } => Status::Shipped,
-            Self::Canceled { .. } => Status::Canceled,
-        }
-    }
-
-    /// When the order was paid, if it was.
-    pub const fn paid_at(self) -> Option<Timestamp> {
-        match self {
-            Self::Pending => None,
-            Self::Paid { paid_at } | Self::Shipped { paid_at, .. } => Some(paid_at),
-            Self::Canceled { paid_at, .. } => paid_at,
-        }
-    }
-
-    /// When the order was shipped, if it was.
-    pub const fn shipped_at(self) -> Option<Timestamp> {
-        match self {
-            Self::Shipped { shipped_at, .. } => Some(shipped_at),
-            Self::Pending | Self::Paid { .. } | Self::Canceled { .. } => None,
-        }
-    }
-
-    /// When the order was canceled, if it was.
-    pub const fn canceled_at(self) -> Option<Timestamp> {
-        match self {
-            Self::Canceled { canceled_at, .. } => Some(canceled_at),
-            Self::Pending | Self::Paid { .. } | Self::Shipped { .. } => None,
-        }
-    }
-
-    /// The state of this status and these times; `None` where a time is missing or one too many.
-    pub const fn from_parts(
-        status: Status,
-        paid_at: Option<Timestamp>,
-        shipped_at: Option<Timestamp>,
-        canceled_at: Option<Timestamp>,
-    ) -> Option<Self> {
-        match (status, paid_at, shipped_at, canceled_at) {
-            (Status::Pending, None, None, None) => Some(Self::Pending),
-            (Status::Paid, Some(paid_at), None, None) => Some(Self::Paid { paid_at }),
-            (Status::Shipped, Some(paid_at), Some(shipped_at), None) => Some(Self::Shipped { paid_at, shipped_at }),
-            (Status::Canceled, paid_at, None, Some(canceled_at)) => Some(Self::Canceled { paid_at, canceled_at }),
-            (Status::Pending | Status::Paid | Status::Shipped | Status::Canceled, _, _, _) => None,
-        }
-    }
-}
+pub use state::{State, StateParts, Status};
 
 /// Why an order stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +28,8 @@ pub enum Refusal {
         /// Where it stands.
         status: Status,
     },
-    /// It saw money, so it stays on record. `CANCELED` here means canceled after its payment.
+    /// It saw money, so it stays on record. `PENDING` and `CANCELED` here mean that a payment came all the same, of
+    /// another amount or too late, or before it was canceled.
     NotDeletable {
         /// Where it stands.
         status: Status,
@@ -188,10 +55,11 @@ pub struct NewOrder {
     unit_price: Price,
     total: Money,
     created_at: Timestamp,
+    expires_at: Option<Timestamp>,
 }
 
 impl NewOrder {
-    /// An order of `quantity` units at today's price.
+    /// An order of `quantity` units at today's price, which never expires.
     ///
     /// # Errors
     /// [`Refusal::TotalTooLarge`] if the total overflows.
@@ -208,7 +76,18 @@ impl NewOrder {
             unit_price,
             total,
             created_at,
+            expires_at: None,
         })
+    }
+
+    /// The same order, which is canceled if it is not paid within `ttl`; without a time, or within 0, never.
+    #[must_use]
+    pub fn expiring_after(self, ttl: Option<Duration>) -> Self {
+        let ttl = ttl.filter(|ttl| !ttl.is_zero());
+        Self {
+            expires_at: ttl.map(|ttl| self.created_at.after(ttl)),
+            ..self
+        }
     }
 
     /// The product.
@@ -231,6 +110,11 @@ impl NewOrder {
         self.created_at
     }
 
+    /// When it expires, if ever.
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
     /// The pending order that this becomes under its id.
     #[must_use]
     pub const fn with_id(self, id: OrderId) -> Order {
@@ -240,6 +124,7 @@ impl NewOrder {
             unit_price,
             total,
             created_at,
+            expires_at,
         } = self;
         Order {
             id,
@@ -247,7 +132,8 @@ impl NewOrder {
             quantity,
             unit_price,
             total,
-            state: State::Pending,
+            state: State::Pending { expires_at },
+            version: Version::FIRST,
             created_at,
             updated_at: created_at,
         }
@@ -263,16 +149,18 @@ pub struct Order {
     unit_price: Price,
     total: Money,
     state: State,
+    version: Version,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
 impl Order {
-    /// An order as it was recorded, in this state and last touched then.
+    /// An order as it was recorded, in this state and version and last touched then.
     #[must_use]
-    pub const fn restore(id: OrderId, placed: NewOrder, state: State, updated_at: Timestamp) -> Self {
+    pub const fn restore(id: OrderId, placed: NewOrder, state: State, version: Version, updated_at: Timestamp) -> Self {
         Self {
             state,
+            version,
             updated_at,
             ..placed.with_id(id)
         }
@@ -313,6 +201,16 @@ impl Order {
         self.state.status()
     }
 
+    /// Whether money is owed back.
+    pub const fn refund_due(&self) -> bool {
+        self.state.refund_due()
+    }
+
+    /// Its version.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
     /// When it was placed.
     pub const fn created_at(&self) -> Timestamp {
         self.created_at
@@ -329,7 +227,7 @@ impl Order {
     /// [`Refusal::InvalidTransition`] unless it is pending.
     pub fn pay(self, now: Timestamp) -> Result<Self, Refusal> {
         match self.state {
-            State::Pending => Ok(self.enter(State::Paid { paid_at: now }, now)),
+            State::Pending { .. } => Ok(self.enter(State::Paid { paid_at: now }, now)),
             State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => Err(self.no_way_to(Status::Paid)),
         }
     }
@@ -347,24 +245,47 @@ impl Order {
                 },
                 now,
             )),
-            State::Pending | State::Shipped { .. } | State::Canceled { .. } => Err(self.no_way_to(Status::Shipped)),
+            State::Pending { .. } | State::Shipped { .. } | State::Canceled { .. } => {
+                Err(self.no_way_to(Status::Shipped))
+            }
         }
     }
 
-    /// It is called off and no longer holds stock.
+    /// It is called off and no longer holds stock; where a payment of it is open, that is owed back.
     ///
     /// # Errors
     /// [`Refusal::InvalidTransition`] unless it is pending or paid.
-    pub fn cancel(self, now: Timestamp) -> Result<Self, Refusal> {
+    pub fn cancel(self, has_open_payment: bool, now: Timestamp) -> Result<Self, Refusal> {
         match self.state {
-            State::Pending | State::Paid { .. } => Ok(self.enter(
+            State::Pending { .. } | State::Paid { .. } => Ok(self.enter(
                 State::Canceled {
                     paid_at: self.state.paid_at(),
                     canceled_at: now,
+                    refund_due: has_open_payment,
                 },
                 now,
             )),
             State::Shipped { .. } | State::Canceled { .. } => Err(self.no_way_to(Status::Canceled)),
+        }
+    }
+
+    /// A payment of it was opened or closed. Only where that changes what a canceled order owes is it a change.
+    #[must_use]
+    pub fn settle(self, has_open_payment: bool, now: Timestamp) -> Self {
+        match self.state {
+            State::Canceled {
+                paid_at,
+                canceled_at,
+                refund_due,
+            } if refund_due != has_open_payment => self.enter(
+                State::Canceled {
+                    paid_at,
+                    canceled_at,
+                    refund_due: has_open_payment,
+                },
+                now,
+            ),
+            State::Pending { .. } | State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => self,
         }
     }
 
@@ -374,9 +295,10 @@ impl Order {
     /// [`Refusal::NotEditable`] unless it is pending, [`Refusal::TotalTooLarge`] if the new total overflows.
     pub fn set_quantity(self, quantity: Quantity, now: Timestamp) -> Result<Self, Refusal> {
         match self.state {
-            State::Pending => Ok(Self {
+            State::Pending { .. } => Ok(Self {
                 quantity,
                 total: total(quantity, self.unit_price)?,
+                version: self.version.next(),
                 updated_at: now,
                 ..self
             }),
@@ -387,15 +309,16 @@ impl Order {
     }
 
     /// What a caller asks for, all of it or nothing. What the order has already changes nothing and is never refused.
+    /// `has_open_payment` is what a canceled order then owes.
     ///
     /// # Errors
     /// [`Refusal::InvalidTransition`] for a status that a caller cannot bring about from here; then
     /// [`Refusal::NotEditable`] for another quantity, unless the order is pending and stays so.
-    pub fn change(self, change: OrderChange, now: Timestamp) -> Result<Self, Refusal> {
+    pub fn change(self, change: OrderChange, has_open_payment: bool, now: Timestamp) -> Result<Self, Refusal> {
         let moved = match change.status.filter(|to| *to != self.status()) {
             None => self,
             Some(Status::Shipped) => self.ship(now)?,
-            Some(Status::Canceled) => self.cancel(now)?,
+            Some(Status::Canceled) => self.cancel(has_open_payment, now)?,
             Some(to @ (Status::Pending | Status::Paid)) => return Err(self.no_way_to(to)),
         };
         match change.quantity.filter(|quantity| *quantity != self.quantity) {
@@ -406,14 +329,15 @@ impl Order {
         }
     }
 
-    /// Whether it may be removed for good.
+    /// Whether it may be removed for good. `saw_money` says whether any payment of it ever succeeded, whatever came of
+    /// that.
     ///
     /// # Errors
-    /// [`Refusal::NotDeletable`] if it was ever paid.
-    pub const fn check_deletable(&self) -> Result<(), Refusal> {
+    /// [`Refusal::NotDeletable`] if it saw money.
+    pub const fn check_deletable(&self, saw_money: bool) -> Result<(), Refusal> {
         match self.state {
-            State::Pending | State::Canceled { paid_at: None, .. } => Ok(()),
-            State::Paid { .. } | State::Shipped { .. } | State::Canceled { paid_at: Some(_), .. } => {
+            State::Pending { .. } | State::Canceled { paid_at: None, .. } if !saw_money => Ok(()),
+            State::Pending { .. } | State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => {
                 Err(Refusal::NotDeletable { status: self.status() })
             }
         }
@@ -422,7 +346,7 @@ impl Order {
     /// The units that it keeps from others. Shipped units are gone, which for the stock is the same.
     pub const fn held(&self) -> Option<Quantity> {
         match self.state {
-            State::Pending | State::Paid { .. } | State::Shipped { .. } => Some(self.quantity),
+            State::Pending { .. } | State::Paid { .. } | State::Shipped { .. } => Some(self.quantity),
             State::Canceled { .. } => None,
         }
     }
@@ -441,6 +365,7 @@ impl Order {
     const fn enter(self, state: State, now: Timestamp) -> Self {
         Self {
             state,
+            version: self.version.next(),
             updated_at: now,
             ..self
         }

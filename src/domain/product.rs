@@ -4,6 +4,7 @@
 //! never negative. What callers move cannot lift it above [`STOCK_MAX`]; units that come back from orders always fit.
 
 use super::values::{Delta, MovementId, Note, OrderId, Price, ProductId, ProductName, Quantity, Sku, Stock, Timestamp};
+use super::version::Version;
 
 /// The most units that a movement sent by a caller may lift a product's stock to.
 pub const STOCK_MAX: i64 = 1_000_000_000;
@@ -21,6 +22,8 @@ pub struct Product {
     pub price: Price,
     /// Units that can still be ordered.
     pub stock: Stock,
+    /// Its version.
+    pub version: Version,
     /// When it was created.
     pub created_at: Timestamp,
     /// When anything about it last changed, its stock included.
@@ -88,6 +91,7 @@ impl NewProduct {
             name,
             price,
             stock,
+            version: Version::FIRST,
             created_at: now,
             updated_at: now,
         }
@@ -108,6 +112,7 @@ impl Product {
         after.price = change.price.unwrap_or(self.price);
         after.stock = change.stock.unwrap_or(self.stock);
         if after != *self {
+            after.version = self.version.next();
             after.updated_at = now;
         }
         after
@@ -127,6 +132,7 @@ impl Product {
         match Stock::new(after) {
             Ok(stock) => Ok(Self {
                 stock,
+                version: self.version.next(),
                 updated_at: now,
                 ..self
             }),
@@ -148,6 +154,8 @@ pub enum Reason {
     OrderChanged(OrderId),
     /// A canceled order gave its units back.
     OrderCanceled(OrderId),
+    /// An order that was not paid in time gave its units back.
+    OrderExpired(OrderId),
     /// A deleted order gave its units back.
     OrderDeleted(OrderId),
 }
@@ -161,6 +169,7 @@ impl Reason {
             Self::OrderPlaced(_) => "order_placed",
             Self::OrderChanged(_) => "order_changed",
             Self::OrderCanceled(_) => "order_canceled",
+            Self::OrderExpired(_) => "order_expired",
             Self::OrderDeleted(_) => "order_deleted",
         }
     }
@@ -169,9 +178,11 @@ impl Reason {
     pub const fn order_id(self) -> Option<OrderId> {
         match self {
             Self::Initial | Self::Adjustment => None,
-            Self::OrderPlaced(id) | Self::OrderChanged(id) | Self::OrderCanceled(id) | Self::OrderDeleted(id) => {
-                Some(id)
-            }
+            Self::OrderPlaced(id)
+            | Self::OrderChanged(id)
+            | Self::OrderCanceled(id)
+            | Self::OrderExpired(id)
+            | Self::OrderDeleted(id) => Some(id),
         }
     }
 
@@ -183,6 +194,7 @@ impl Reason {
             ("order_placed", Some(id)) => Some(Self::OrderPlaced(id)),
             ("order_changed", Some(id)) => Some(Self::OrderChanged(id)),
             ("order_canceled", Some(id)) => Some(Self::OrderCanceled(id)),
+            ("order_expired", Some(id)) => Some(Self::OrderExpired(id)),
             ("order_deleted", Some(id)) => Some(Self::OrderDeleted(id)),
             _ => None,
         }
@@ -287,6 +299,7 @@ mod tests {
             after,
             Product {
                 price,
+                version: Version::FIRST.next(),
                 updated_at: NOW,
                 ..mug(5)
             }
@@ -338,6 +351,7 @@ mod tests {
             Reason::OrderPlaced(id),
             Reason::OrderChanged(id),
             Reason::OrderCanceled(id),
+            Reason::OrderExpired(id),
             Reason::OrderDeleted(id),
         ];
         for reason in all {

@@ -4,11 +4,12 @@
 //! long or how large a caller's values may be is the contract's to say.
 
 use std::fmt;
+use std::time::Duration;
 
 /// A value that makes no sense, with the rule it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Invalid(&'static str);
+pub struct Invalid(pub(super) &'static str);
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -21,8 +22,8 @@ macro_rules! id {
             ///
             /// # Errors
             /// [`Invalid`] if it is not positive.
-            pub const fn new(id: i64) -> Result<Self, Invalid> {
-                if id >= 1 { Ok(Self(id)) } else { Err(Invalid("an id is positive")) }
+            pub const fn new(id: i64) -> Result<Self, $crate::domain::Invalid> {
+                if id >= 1 { Ok(Self(id)) } else { Err($crate::domain::values::Invalid("an id is positive")) }
             }
 
             /// The number, 1 or more.
@@ -31,13 +32,14 @@ macro_rules! id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)
             }
         }
     };
 }
+pub(super) use id;
 
 id! {
     /// Names one product for ever; never used again after its deletion.
@@ -53,7 +55,7 @@ id! {
 }
 
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $rule:literal) => {
+    ($(#[$doc:meta])* $name:ident, $is_refused:expr, $rule:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub struct $name(String);
@@ -62,10 +64,11 @@ macro_rules! text {
             /// The value with this text, kept as it is.
             ///
             /// # Errors
-            /// [`Invalid`] if there is nothing in it but blanks.
-            pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
+            #[doc = concat!("[`Invalid`](crate::domain::Invalid): ", $rule, ".")]
+            pub fn new(text: impl Into<String>) -> Result<Self, $crate::domain::Invalid> {
+                let is_refused: fn(&str) -> bool = $is_refused;
                 let text = text.into();
-                if text.trim().is_empty() { Err(Invalid($rule)) } else { Ok(Self(text)) }
+                if is_refused(&text) { Err($crate::domain::values::Invalid($rule)) } else { Ok(Self(text)) }
             }
 
             /// The text.
@@ -79,21 +82,26 @@ macro_rules! text {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)
             }
         }
     };
 }
+pub(super) use text;
 
 text! {
     /// The store's own article number, unique among products.
-    Sku, "a SKU is not blank"
+    Sku, is_blank, "a SKU is not blank"
 }
 text! {
     /// What customers read.
-    ProductName, "a product's name is not blank"
+    ProductName, is_blank, "a product's name is not blank"
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 /// A remark for people; any text, even an empty one.
@@ -122,6 +130,9 @@ impl Note {
 pub struct Money(i64);
 
 impl Money {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
     /// The amount of so many cents.
     pub const fn from_cents(cents: i64) -> Self {
         Self(cents)
@@ -138,6 +149,12 @@ impl Money {
             Some(cents) => Some(Self(cents)),
             None => None,
         }
+    }
+
+    /// This amount and that one together, or the largest that can be counted.
+    #[must_use]
+    pub const fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
     }
 }
 
@@ -164,6 +181,34 @@ impl Price {
     }
 
     /// The amount in cents, 1 or more.
+    pub const fn cents(self) -> i64 {
+        self.0.0
+    }
+}
+
+/// Money that moved: more than nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Amount(Money);
+
+impl Amount {
+    /// The movement of this much.
+    ///
+    /// # Errors
+    /// [`Invalid`] if it is not more than 0.
+    pub const fn new(amount: Money) -> Result<Self, Invalid> {
+        if amount.0 > 0 {
+            Ok(Self(amount))
+        } else {
+            Err(Invalid("an amount is more than 0"))
+        }
+    }
+
+    /// How much it was.
+    pub const fn money(self) -> Money {
+        self.0
+    }
+
+    /// How much it was in cents, 1 or more.
     pub const fn cents(self) -> i64 {
         self.0.0
     }
@@ -311,71 +356,21 @@ impl Timestamp {
     pub const fn millis(self) -> i64 {
         self.0
     }
+
+    /// The time so much later, or the last that can be counted.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// The time so much earlier, or the first that can be counted.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_makes_no_sense_is_refused() {
-        for id in [i64::MIN, -1, 0] {
-            assert!(ProductId::new(id).is_err() && OrderId::new(id).is_err() && MovementId::new(id).is_err());
-        }
-        assert_eq!(ProductId::new(i64::MAX).map(ProductId::get), Ok(i64::MAX));
-        assert!(Quantity::new(0).is_err() && Quantity::new(-1).is_err() && Quantity::new(1).is_ok());
-        assert!(Stock::new(-1).is_err() && Stock::new(0).is_ok());
-        assert!(Delta::new(0).is_err() && Delta::new(i64::MIN).is_err() && Delta::new(-i64::MAX).is_ok());
-        assert!(Price::new(Money::from_cents(0)).is_err() && Price::new(Money::from_cents(-1)).is_err());
-        assert!(Price::new(Money::from_cents(1)).is_ok());
-        assert!(Sku::new("").is_err() && ProductName::new(" \t\u{a0}").is_err());
-    }
-
-    #[test]
-    fn texts_are_kept_as_they_are() {
-        assert_eq!(
-            ProductName::new("  Teapot <2 l> & lid ").unwrap().as_str(),
-            "  Teapot <2 l> & lid "
-        );
-        assert_eq!(Note::new("").as_str(), "");
-    }
-
-    #[test]
-    fn differences_know_their_direction_and_size() {
-        let delta = |before, after| Stock::new(after).unwrap().change_from(Stock::new(before).unwrap());
-        assert_eq!(delta(5, 5), None);
-        assert_eq!(
-            delta(5, 7).map(|d| (d.get(), d.is_going(), d.units().get())),
-            Some((2, false, 2))
-        );
-        assert_eq!(
-            delta(7, 5).map(|d| (d.get(), d.is_going(), d.units().get())),
-            Some((-2, true, 2))
-        );
-        assert_eq!(delta(i64::MAX, 0).map(|d| d.units().get()), Some(i64::MAX));
-    }
-
-    /// Prices whose nearest doubles are off, times every quantity that can be ordered, against addition of cents.
-    #[test]
-    fn totals_are_exact() {
-        for cents in [1, 10, 29, 115, 435, 1999, 99_999_999] {
-            let mut sum = 0;
-            for units in 1..=10_000 {
-                sum += cents;
-                let total = Money::from_cents(cents).checked_mul(Quantity::new(units).unwrap());
-                assert_eq!(total, Some(Money::from_cents(sum)), "{units} x {cents} cents");
-            }
-        }
-    }
-
-    #[test]
-    fn a_total_that_does_not_fit_is_none() {
-        let quantity = |units| Quantity::new(units).unwrap();
-        assert_eq!(
-            Money::from_cents(i64::MAX).checked_mul(quantity(1)),
-            Some(Money::from_cents(i64::MAX))
-        );
-        assert_eq!(Money::from_cents(i64::MAX).checked_mul(quantity(2)), None);
-        assert_eq!(Money::from_cents(i64::MIN).checked_mul(quantity(2)), None);
-    }
-}
+mod tests;

@@ -16,9 +16,15 @@ use crate::error::Error;
 
 #[cfg(test)]
 mod contract;
+mod kept;
+mod payments;
 mod sqlite;
 
-pub use sqlite::{OpenError, Options, SqliteStore};
+pub use kept::{Kept, KeptTx, KeptView, Key, StoredAnswer};
+pub use payments::{EventFilter, PaymentTx, PaymentView};
+pub use sqlite::{
+    AuditError, AuditReport, Backup, BackupError, Checked, OpenError, Options, SqliteStore, audit, backup,
+};
 
 /// Where products and orders are remembered.
 pub trait Store: Clone + Send + Sync + 'static {
@@ -58,6 +64,8 @@ pub struct OrderFilter {
     pub status: Option<Status>,
     /// Only orders of this product.
     pub product_id: Option<ProductId>,
+    /// Only orders that owe money back, or only those that do not.
+    pub refund_due: Option<bool>,
 }
 
 /// What is left of a product after units were taken, and what they cost.
@@ -71,7 +79,7 @@ pub struct Taken {
 
 /// What can be read. Every verb fails only as the storage does: [`Error::StorageUnavailable`], [`Error::Overloaded`],
 /// or [`Error::Internal`] for a row that makes no sense. A row that is not there is `None`, no failure.
-pub trait View {
+pub trait View: PaymentView + KeptView {
     /// One product.
     fn product(&self, id: ProductId) -> Result<Option<Product>, Error>;
 
@@ -97,11 +105,17 @@ pub trait View {
 
     /// The newest `limit` orders of this filter, newest first, before this one.
     fn orders(&self, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Result<Vec<Order>, Error>;
+
+    /// The first `limit` orders that expire until then, in the order of their times.
+    fn orders_expiring(&self, until: Timestamp, limit: usize) -> Result<Vec<Order>, Error>;
+
+    /// The last id ever given to an order, even if that is gone; `None` before the first.
+    fn last_order_id(&self) -> Result<Option<OrderId>, Error>;
 }
 
 /// What can be written, within one transaction. Verbs fail as those of [`View`] do, and with [`Error::Internal`] where
 /// a row that must be there is not.
-pub trait Tx: View {
+pub trait Tx: View + PaymentTx + KeptTx {
     /// Adds a product; its SKU must be free.
     fn insert_product(&mut self, product: &NewProduct, now: Timestamp) -> Result<ProductId, Error>;
 
@@ -111,10 +125,11 @@ pub trait Tx: View {
     /// Removes a product; no order and no movement may refer to it.
     fn delete_product(&mut self, id: ProductId) -> Result<(), Error>;
 
-    /// Takes units of a product if it has that many, in one step; `None` if it has not, or is not there.
+    /// Takes units of a product if it has that many, in one step, which is a new version of it; `None` if it has not, or
+    /// is not there.
     fn take_stock(&mut self, id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Option<Taken>, Error>;
 
-    /// Gives units back to a product, and says what it has then.
+    /// Gives units back to a product, which is a new version of it, and says what it has then.
     fn return_stock(&mut self, id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Stock, Error>;
 
     /// Adds an entry to a product's ledger.
@@ -126,7 +141,7 @@ pub trait Tx: View {
     /// Adds a pending order.
     fn insert_order(&mut self, order: &NewOrder) -> Result<OrderId, Error>;
 
-    /// Writes an order as it is now: its state, quantity and time of change; the rest never changes.
+    /// Writes an order as it is now: its state, quantity, version and time of change; the rest never changes.
     fn save_order(&mut self, order: &Order) -> Result<(), Error>;
 
     /// Removes an order.

@@ -7,6 +7,7 @@
 //! - `open`: the file, its checks, its schema, the settings of connections
 //! - `session`, `rows`: the verbs in SQL, and rows as values
 //! - `queue`, `writer`: a write on its way, and the thread at its end
+//! - `audit`, `backup`: the operator's commands, on a file that may be in use
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ use self::writer::Writer;
 use super::{Store, Tx, View};
 use crate::error::Error;
 
+mod audit;
+mod backup;
 mod open;
 mod queue;
 mod rows;
@@ -34,6 +37,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use self::audit::{AuditError, AuditReport, Checked, audit};
+pub use self::backup::{Backup, BackupError, backup};
 pub use self::open::OpenError;
 
 /// How long [`Store::ready`] waits for its read, and then for its write.

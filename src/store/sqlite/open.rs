@@ -31,7 +31,10 @@ const STATEMENTS_MAX: usize = 64;
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 
 /// In order; what was released is never edited, only followed by another.
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("0001_products_orders.sql"))];
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("0001_products_orders.sql")),
+    M::up(include_str!("0002_payments_versions_kept_answers.sql")),
+];
 
 /// Why the store cannot be opened. Each is one line that names the file.
 #[derive(Debug, thiserror::Error)]
@@ -93,10 +96,10 @@ pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
             reason,
         })?;
     }
-    let is_new = match read_header(path).map_err(|reason| inaccessible(path, reason))? {
-        Header::Empty => true,
-        Header::Ours => false,
-        Header::Foreign => return Err(OpenError::Foreign { path: path.to_owned() }),
+    let is_new = match whose(path).map_err(|reason| inaccessible(path, reason))? {
+        Whose::Nobodys => true,
+        Whose::Ours => false,
+        Whose::Others => return Err(OpenError::Foreign { path: path.to_owned() }),
     };
     if is_new {
         create(path).map_err(|reason| inaccessible(path, reason))?;
@@ -120,31 +123,35 @@ fn inaccessible(path: &Path, reason: impl Into<Box<dyn std::error::Error + Send 
     }
 }
 
-enum Header {
-    Empty,
+/// Whose file it is.
+pub(super) enum Whose {
+    /// Nobody's: it is empty, or not there.
+    Nobodys,
+    /// This service's.
     Ours,
-    Foreign,
+    /// Somebody else's.
+    Others,
 }
 
 /// Whose file it is, by its first bytes (sqlite.org/fileformat.html#the_database_header) and without SQLite, which
 /// might already write to a file that it opens.
-fn read_header(path: &Path) -> io::Result<Header> {
+pub(super) fn whose(path: &Path) -> io::Result<Whose> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     const APPLICATION_ID_OFFSET: usize = 68;
 
     let mut header = Vec::with_capacity(100);
     match File::open(path) {
         Ok(file) => file.take(100).read_to_end(&mut header)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Header::Empty),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Whose::Nobodys),
         Err(error) => return Err(error),
     };
     let id = header.get(APPLICATION_ID_OFFSET..APPLICATION_ID_OFFSET + 4);
     Ok(if header.is_empty() {
-        Header::Empty
+        Whose::Nobodys
     } else if header.starts_with(MAGIC) && id == Some(&APPLICATION_ID.to_be_bytes()) {
-        Header::Ours
+        Whose::Ours
     } else {
-        Header::Foreign
+        Whose::Others
     })
 }
 
@@ -157,23 +164,42 @@ fn create(path: &Path) -> rusqlite::Result<()> {
     connection.pragma_update(None, "application_id", APPLICATION_ID)
 }
 
-/// Looks for damage, read-only: opening and reading the schema alone would not see a damaged page.
+/// Refuses a damaged file.
 fn check(path: &Path) -> Result<(), OpenError> {
-    let damaged = |finding: String| OpenError::Damaged {
-        path: path.to_owned(),
-        finding,
-    };
+    match find_damage(path).map_err(|reason| inaccessible(path, reason))? {
+        None => Ok(()),
+        Some(finding) => Err(OpenError::Damaged {
+            path: path.to_owned(),
+            finding,
+        }),
+    }
+}
+
+/// Looks for damage, read-only, and says in one line what it finds first: opening and reading the schema alone would
+/// not see a damaged page.
+pub(super) fn find_damage(path: &Path) -> rusqlite::Result<Option<String>> {
     let finding = reader(path)
         .and_then(|connection| connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)));
     match finding {
-        Ok(finding) if finding == "ok" => Ok(()),
+        Ok(finding) if finding == "ok" => Ok(None),
         // SQLite may answer in several lines; ours is one.
-        Ok(finding) => Err(damaged(finding.lines().collect::<Vec<_>>().join(" "))),
-        Err(error) => match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Err(damaged(error.to_string())),
-            Some(_) | None => Err(inaccessible(path, error)),
-        },
+        Ok(finding) => Ok(Some(finding.lines().collect::<Vec<_>>().join(" "))),
+        Err(error) if is_damage(&error) => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
     }
+}
+
+/// Whether SQLite failed because of what is in the file.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+/// The version of the schema that the migrations lead to, as SQLite's `user_version` counts it.
+pub(super) fn schema_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
 /// A connection that writes. The file must be there: one that went missing is not made anew behind everybody's back.
@@ -199,7 +225,7 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// A connection that can only read.
-fn reader(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, READER_FLAGS)?;
     set_up_reader(&connection)?;
     Ok(connection)

@@ -8,10 +8,11 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Row, Statement};
 
 use crate::domain::{
-    Delta, Money, MovementId, NewOrder, Note, Order, OrderId, Price, Product, ProductId, ProductName, Quantity, Reason,
-    Sku, State, Status, Stock, StockMovement, Timestamp,
+    Amount, Delta, EventId, EventNumber, EventResult, Money, MovementId, NewOrder, Note, Order, OrderId, Payment,
+    PaymentId, Price, Product, ProductId, ProductName, Quantity, Reason, RecordedEvent, Sku, StateParts, Status, Stock,
+    StockMovement, Timestamp, Version,
 };
-use crate::store::Taken;
+use crate::store::{Kept, StoredAnswer, Taken};
 
 macro_rules! integer_column {
     ($($type:ty: $parse:expr, $number:expr;)*) => {$(
@@ -35,10 +36,14 @@ integer_column! {
     ProductId: |n| Self::new(n).map_err(FromSqlError::other), Self::get;
     OrderId: |n| Self::new(n).map_err(FromSqlError::other), Self::get;
     MovementId: |n| Self::new(n).map_err(FromSqlError::other), Self::get;
+    EventNumber: |n| Self::new(n).map_err(FromSqlError::other), Self::get;
+    Version: |n| Self::new(n).map_err(FromSqlError::other), Self::get;
     Quantity: |n| Self::new(n).map_err(FromSqlError::other), Self::get;
     Stock: |n| Self::new(n).map_err(FromSqlError::other), Self::get;
     Delta: |n| Self::new(n).map_err(FromSqlError::other), Self::get;
     Price: |n| Self::new(Money::from_cents(n)).map_err(FromSqlError::other), Self::cents;
+    Amount: |n| Self::new(Money::from_cents(n)).map_err(FromSqlError::other), Self::cents;
+    Money: |n| Ok(Self::from_cents(n)), Self::cents;
     Timestamp: |n| Ok(Self::from_millis(n)), Self::millis;
 }
 
@@ -64,13 +69,16 @@ text_column! {
     Sku: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
     ProductName: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
     Note: |text| Ok(Self::new(text)), Self::as_str;
+    EventId: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
+    PaymentId: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
+    EventResult: |name| Self::from_name(name).ok_or(FromSqlError::InvalidType), |result| result.name();
     Status: |name| Self::from_name(name).ok_or(FromSqlError::InvalidType), |status| status.name();
 }
 
 /// The columns that [`product`] reads, in its order.
 macro_rules! product_columns {
     () => {
-        "id, sku, name, price_cents, stock, created_at_ms, updated_at_ms"
+        "id, sku, name, price_cents, stock, created_at_ms, updated_at_ms, version"
     };
 }
 pub(super) use product_columns;
@@ -84,14 +92,15 @@ pub(super) fn product(row: &Row<'_>) -> rusqlite::Result<Product> {
         stock: row.get(4)?,
         created_at: row.get(5)?,
         updated_at: row.get(6)?,
+        version: row.get(7)?,
     })
 }
 
 /// The columns that [`order`] reads, in its order.
 macro_rules! order_columns {
     () => {
-        "id, product_id, quantity, unit_price_cents, created_at_ms, updated_at_ms, \
-         status, paid_at_ms, shipped_at_ms, canceled_at_ms"
+        "id, product_id, quantity, unit_price_cents, created_at_ms, updated_at_ms, version, \
+         status, expires_at_ms, paid_at_ms, shipped_at_ms, canceled_at_ms, refund_due"
     };
 }
 pub(super) use order_columns;
@@ -100,15 +109,22 @@ pub(super) fn order(row: &Row<'_>) -> rusqlite::Result<Order> {
     let id: OrderId = row.get(0)?;
     let placed = NewOrder::new(row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)
         .map_err(|_| inconsistent(row, "quantity", format!("the total of order {id} overflows")))?;
-    let status: Status = row.get(6)?;
-    let state = State::from_parts(status, row.get(7)?, row.get(8)?, row.get(9)?).ok_or_else(|| {
+    let parts = StateParts {
+        status: row.get(7)?,
+        expires_at: row.get(8)?,
+        paid_at: row.get(9)?,
+        shipped_at: row.get(10)?,
+        canceled_at: row.get(11)?,
+        refund_due: row.get(12)?,
+    };
+    let state = parts.state().ok_or_else(|| {
         inconsistent(
             row,
             "status",
-            format!("order {id} is {status} with other times than that"),
+            format!("order {id} is {} with other times or debts than that", parts.status),
         )
     })?;
-    Ok(Order::restore(id, placed, state, row.get(5)?))
+    Ok(Order::restore(id, placed, state, row.get(6)?, row.get(5)?))
 }
 
 /// The columns that [`movement`] reads, in its order.
@@ -144,6 +160,69 @@ pub(super) fn taken(row: &Row<'_>) -> rusqlite::Result<Taken> {
     Ok(Taken {
         stock: row.get(0)?,
         price: row.get(1)?,
+    })
+}
+
+/// The columns that [`event`] reads, in its order.
+macro_rules! event_columns {
+    () => {
+        "number, event_id, type, created_s, order_id, payment_id, amount_cents, result, received_at_ms"
+    };
+}
+pub(super) use event_columns;
+
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<RecordedEvent> {
+    Ok(RecordedEvent {
+        number: row.get(0)?,
+        event_id: row.get(1)?,
+        type_name: row.get(2)?,
+        created_seconds: row.get(3)?,
+        order_id: row.get(4)?,
+        payment_id: row.get(5)?,
+        amount: row.get(6)?,
+        result: row.get(7)?,
+        received_at: row.get(8)?,
+    })
+}
+
+/// The columns that [`payment`] reads, in its order.
+macro_rules! payment_columns {
+    () => {
+        "number, order_id, payment_id, amount_cents, refunded_cents, is_own, is_closed"
+    };
+}
+pub(super) use payment_columns;
+
+pub(super) fn payment(row: &Row<'_>) -> rusqlite::Result<Payment> {
+    Ok(Payment {
+        number: row.get(0)?,
+        order_id: row.get(1)?,
+        payment_id: row.get(2)?,
+        amount: row.get(3)?,
+        refunded: row.get(4)?,
+        is_own: row.get(5)?,
+        is_closed: row.get(6)?,
+    })
+}
+
+/// The columns that [`stored_answer`] reads, in its order.
+macro_rules! answer_columns {
+    () => {
+        "body_hash, status, body, location, etag, kept_at_ms"
+    };
+}
+pub(super) use answer_columns;
+
+pub(super) fn stored_answer(row: &Row<'_>) -> rusqlite::Result<StoredAnswer> {
+    Ok(StoredAnswer {
+        body_hash: row.get(0)?,
+        answer: Kept {
+            status: row.get(1)?,
+            body: row.get(2)?,
+            location: row.get(3)?,
+            etag: row.get(4)?,
+        },
+        kept_at: row.get(5)?,
     })
 }
 

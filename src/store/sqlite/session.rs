@@ -8,8 +8,8 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params
 
 use super::rows::{self, movement_columns, order_columns, product_columns};
 use crate::domain::{
-    MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Product, ProductId, Quantity, Sku, Status, Stock,
-    StockMovement, Timestamp,
+    MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Product, ProductId, Quantity, Sku, StateParts,
+    Stock, StockMovement, Timestamp,
 };
 use crate::error::Error;
 use crate::store::{OrderFilter, Taken, Tx, View};
@@ -84,6 +84,9 @@ impl<'c> Session<'c> {
         error
     }
 }
+
+mod kept;
+mod payments;
 
 type Decode<T> = fn(&Row<'_>) -> rusqlite::Result<T>;
 
@@ -163,31 +166,57 @@ impl View for Session<'_> {
 
     fn orders(&self, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Result<Vec<Order>, Error> {
         let (before, limit) = (before.map_or(i64::MAX, OrderId::get), sql_limit(limit));
-        let OrderFilter { status, product_id } = filter;
-        match (status, product_id) {
-            (None, None) => self.many(ORDERS, params![before, limit], rows::order),
-            (Some(status), None) => self.many(ORDERS_BY_STATUS, params![before, limit, status], rows::order),
-            (None, Some(product)) => self.many(ORDERS_BY_PRODUCT, params![before, limit, product], rows::order),
-            (Some(status), Some(product)) => {
-                self.many(ORDERS_BY_BOTH, params![before, limit, status, product], rows::order)
-            }
-        }
+        let OrderFilter {
+            status,
+            product_id,
+            refund_due,
+        } = filter;
+        let sql = match (refund_due, product_id, status) {
+            (Some(true), _, _) => ORDERS_OWING,
+            (Some(false) | None, Some(_), _) => ORDERS_BY_PRODUCT,
+            (Some(false) | None, None, Some(_)) => ORDERS_BY_STATUS,
+            (Some(false) | None, None, None) => ORDERS,
+        };
+        self.many(sql, params![before, limit, status, product_id, refund_due], rows::order)
+    }
+
+    fn orders_expiring(&self, until: Timestamp, limit: usize) -> Result<Vec<Order>, Error> {
+        self.many(ORDERS_EXPIRING, params![until, sql_limit(limit)], rows::order)
+    }
+
+    fn last_order_id(&self) -> Result<Option<OrderId>, Error> {
+        const SQL: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'orders' AND seq > 0";
+        self.one(SQL, params![], |row| row.get(0))
     }
 }
 
+/// A list of orders, newest first. Every filter has its parameter, and one that is NULL narrows nothing; the condition
+/// written out is the one whose index finds the rows.
 macro_rules! select_orders {
-    ($($condition:literal)?) => {
+    ($condition:literal) => {
         concat!(
-            "SELECT ", order_columns!(), " FROM orders WHERE id < ?1", $($condition,)? " ORDER BY id DESC LIMIT ?2"
+            "SELECT ",
+            order_columns!(),
+            " FROM orders WHERE id < ?1 AND ",
+            $condition,
+            " AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR product_id = ?4) \
+             AND (?5 IS NULL OR refund_due = ?5) ORDER BY id DESC LIMIT ?2"
         )
     };
 }
 
-const ORDERS: &str = select_orders!();
-const ORDERS_BY_STATUS: &str = select_orders!(" AND status = ?3");
-const ORDERS_BY_PRODUCT: &str = select_orders!(" AND product_id = ?3");
-/// The `+` keeps SQLite to the product's orders, which are fewer than those of a status.
-const ORDERS_BY_BOTH: &str = select_orders!(" AND +status = ?3 AND product_id = ?4");
+const ORDERS: &str = select_orders!("TRUE");
+const ORDERS_BY_STATUS: &str = select_orders!("status = ?3");
+/// The orders of a product are fewer than those of a status.
+const ORDERS_BY_PRODUCT: &str = select_orders!("product_id = ?4");
+/// Those that owe are the fewest.
+const ORDERS_OWING: &str = select_orders!("refund_due = 1");
+
+const ORDERS_EXPIRING: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM orders WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms, id LIMIT ?2"
+);
 
 impl Tx for Session<'_> {
     fn insert_product(&mut self, product: &NewProduct, now: Timestamp) -> Result<ProductId, Error> {
@@ -204,18 +233,19 @@ impl Tx for Session<'_> {
     }
 
     fn save_product(&mut self, product: &Product) -> Result<(), Error> {
-        const SQL: &str = "UPDATE products SET sku = ?2, name = ?3, price_cents = ?4, stock = ?5, updated_at_ms = ?6 \
-                           WHERE id = ?1";
+        const SQL: &str = "UPDATE products SET sku = ?2, name = ?3, price_cents = ?4, stock = ?5, updated_at_ms = ?6, \
+                           version = ?7 WHERE id = ?1";
         let Product {
             id,
             sku,
             name,
             price,
             stock,
+            version,
             created_at: _,
             updated_at,
         } = product;
-        self.change_one(SQL, params![id, sku, name, price, stock, updated_at])
+        self.change_one(SQL, params![id, sku, name, price, stock, updated_at, version])
     }
 
     fn delete_product(&mut self, id: ProductId) -> Result<(), Error> {
@@ -223,13 +253,14 @@ impl Tx for Session<'_> {
     }
 
     fn take_stock(&mut self, id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Option<Taken>, Error> {
-        const SQL: &str = "UPDATE products SET stock = stock - ?2, updated_at_ms = ?3 \
+        const SQL: &str = "UPDATE products SET stock = stock - ?2, updated_at_ms = ?3, version = version + 1 \
                            WHERE id = ?1 AND stock >= ?2 RETURNING stock, price_cents";
         self.one(SQL, params![id, quantity, now], rows::taken)
     }
 
     fn return_stock(&mut self, id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Stock, Error> {
-        const SQL: &str = "UPDATE products SET stock = stock + ?2, updated_at_ms = ?3 WHERE id = ?1 RETURNING stock";
+        const SQL: &str = "UPDATE products SET stock = stock + ?2, updated_at_ms = ?3, version = version + 1 \
+                           WHERE id = ?1 RETURNING stock";
         self.exactly_one(SQL, params![id, quantity, now], |row| row.get(0))
     }
 
@@ -262,38 +293,41 @@ impl Tx for Session<'_> {
 
     fn insert_order(&mut self, order: &NewOrder) -> Result<OrderId, Error> {
         const SQL: &str = "INSERT INTO orders \
-                           (product_id, quantity, unit_price_cents, status, created_at_ms, updated_at_ms) \
-                           VALUES (?1, ?2, ?3, ?4, ?5, ?5)";
-        let (quantity, unit_price) = (order.quantity(), order.unit_price());
+                           (product_id, quantity, unit_price_cents, status, expires_at_ms, created_at_ms, updated_at_ms) \
+                           VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, ?5)";
+        let (product_id, quantity, unit_price) = (order.product_id(), order.quantity(), order.unit_price());
         self.change_one(
             SQL,
-            params![
-                order.product_id(),
-                quantity,
-                unit_price,
-                Status::Pending,
-                order.created_at()
-            ],
+            params![product_id, quantity, unit_price, order.expires_at(), order.created_at()],
         )?;
         OrderId::new(self.connection.last_insert_rowid()).map_err(Error::internal)
     }
 
     fn save_order(&mut self, order: &Order) -> Result<(), Error> {
-        const SQL: &str = "UPDATE orders SET quantity = ?2, updated_at_ms = ?3, \
-                           status = ?4, paid_at_ms = ?5, shipped_at_ms = ?6, canceled_at_ms = ?7 WHERE id = ?1";
-        let (state, quantity, updated_at) = (order.state(), order.quantity(), order.updated_at());
-        let (paid_at, shipped_at, canceled_at) = (state.paid_at(), state.shipped_at(), state.canceled_at());
-        let status = state.status();
+        const SQL: &str = "UPDATE orders SET quantity = ?2, version = ?3, updated_at_ms = ?4, status = ?5, \
+                           expires_at_ms = ?6, paid_at_ms = ?7, shipped_at_ms = ?8, canceled_at_ms = ?9, \
+                           refund_due = ?10 WHERE id = ?1";
+        let StateParts {
+            status,
+            expires_at,
+            paid_at,
+            shipped_at,
+            canceled_at,
+            refund_due,
+        } = order.state().parts();
         self.change_one(
             SQL,
             params![
                 order.id(),
-                quantity,
-                updated_at,
+                order.quantity(),
+                order.version(),
+                order.updated_at(),
                 status,
+                expires_at,
                 paid_at,
                 shipped_at,
-                canceled_at
+                canceled_at,
+                refund_due
             ],
         )
     }

@@ -1,0 +1,292 @@
+//! Payments, and the events with which the provider tells of them.
+//!
+//! Money is followed payment by payment, for providers repeat, reorder and split. A payment is *open* from the event
+//! that says it succeeded until refunds have taken all of it; an order that is canceled while one is open owes it back.
+//! What an event does is for [`rules`] to say.
+
+use super::values::{Amount, Invalid, Money, OrderId, Timestamp, id, text};
+
+pub mod rules;
+
+text! {
+    /// The provider's id of an event; the same event always has the same.
+    EventId, str::is_empty, "an event's id is not empty"
+}
+text! {
+    /// The provider's id of a payment.
+    PaymentId, str::is_empty, "a payment's id is not empty"
+}
+id! {
+    /// The place of an event among all that were recorded; a later one has a larger number.
+    EventNumber
+}
+
+/// The type of an event that means nothing here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OtherType(String);
+
+impl OtherType {
+    /// The type of this name.
+    ///
+    /// # Errors
+    /// [`Invalid`] if the name is empty, or one that does mean something here.
+    pub fn new(name: impl Into<String>) -> Result<Self, Invalid> {
+        let name = name.into();
+        match name.as_str() {
+            "" => Err(Invalid("an event's type is not empty")),
+            EventKind::SUCCEEDED | EventKind::REFUNDED | EventKind::FAILED => {
+                Err(Invalid("an event of this type has a meaning"))
+            }
+            _ => Ok(Self(name)),
+        }
+    }
+
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Money that came or went, as an event tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentData {
+    /// The order that it is for.
+    pub order_id: OrderId,
+    /// The payment, where the event names it.
+    pub payment_id: Option<PaymentId>,
+    /// How much, where the event says so; else all of it.
+    pub amount: Option<Amount>,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventKind {
+    /// A payment succeeded.
+    Succeeded(PaymentData),
+    /// A payment was refunded, whole or in part.
+    Refunded(PaymentData),
+    /// A payment was tried in vain.
+    Failed {
+        /// The order that it was for, where the event names it.
+        order_id: Option<OrderId>,
+        /// The payment, where the event names it.
+        payment_id: Option<PaymentId>,
+        /// How much, where the event says so.
+        amount: Option<Amount>,
+    },
+    /// Something that means nothing here.
+    Other(OtherType),
+}
+
+impl EventKind {
+    /// The type of [`EventKind::Succeeded`].
+    pub const SUCCEEDED: &'static str = "payment.succeeded";
+    /// The type of [`EventKind::Refunded`].
+    pub const REFUNDED: &'static str = "payment.refunded";
+    /// The type of [`EventKind::Failed`].
+    pub const FAILED: &'static str = "payment.failed";
+
+    /// The event's type, as it was sent.
+    pub fn type_name(&self) -> &str {
+        match self {
+            Self::Succeeded(_) => Self::SUCCEEDED,
+            Self::Refunded(_) => Self::REFUNDED,
+            Self::Failed { .. } => Self::FAILED,
+            Self::Other(name) => name.as_str(),
+        }
+    }
+
+    /// The order that it names.
+    pub const fn order_id(&self) -> Option<OrderId> {
+        match self {
+            Self::Succeeded(data) | Self::Refunded(data) => Some(data.order_id),
+            Self::Failed { order_id, .. } => *order_id,
+            Self::Other(_) => None,
+        }
+    }
+
+    /// The payment that it names.
+    pub const fn payment_id(&self) -> Option<&PaymentId> {
+        match self {
+            Self::Succeeded(data) | Self::Refunded(data) => data.payment_id.as_ref(),
+            Self::Failed { payment_id, .. } => payment_id.as_ref(),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// The amount that it names.
+    pub const fn amount(&self) -> Option<Amount> {
+        match self {
+            Self::Succeeded(data) | Self::Refunded(data) => data.amount,
+            Self::Failed { amount, .. } => *amount,
+            Self::Other(_) => None,
+        }
+    }
+}
+
+/// What the provider sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentEvent {
+    /// The provider's id of it.
+    pub id: EventId,
+    /// When it happened, in Unix seconds by the provider's clock, where it says so. Kept, and decides nothing.
+    pub created_seconds: Option<i64>,
+    /// What it says.
+    pub kind: EventKind,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventResult {
+    /// The order was paid, or a payment was refunded whole.
+    Applied,
+    /// Nothing changed.
+    Ignored,
+    /// A payment of another amount than the order's total.
+    AmountMismatch,
+    /// A further payment of a paid order.
+    DuplicatePayment,
+    /// A payment of a canceled order.
+    RefundDue,
+    /// A payment of a deleted order.
+    OrderGone,
+    /// Less than the payment was refunded.
+    PartialRefund,
+}
+
+impl EventResult {
+    /// Every result.
+    pub const ALL: [Self; 7] = [
+        Self::Applied,
+        Self::Ignored,
+        Self::AmountMismatch,
+        Self::DuplicatePayment,
+        Self::RefundDue,
+        Self::OrderGone,
+        Self::PartialRefund,
+    ];
+
+    /// The result's name, the same wherever it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Ignored => "ignored",
+            Self::AmountMismatch => "amount_mismatch",
+            Self::DuplicatePayment => "duplicate_payment",
+            Self::RefundDue => "refund_due",
+            Self::OrderGone => "order_gone",
+            Self::PartialRefund => "partial_refund",
+        }
+    }
+
+    /// The result of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|result| result.name() == name)
+    }
+
+    /// Whether somebody has to look after this money.
+    pub const fn needs_a_person(self) -> bool {
+        match self {
+            Self::Applied | Self::Ignored => false,
+            Self::AmountMismatch | Self::DuplicatePayment | Self::RefundDue | Self::OrderGone | Self::PartialRefund => {
+                true
+            }
+        }
+    }
+}
+
+/// An event as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEvent {
+    /// Its place among all that were recorded.
+    pub number: EventNumber,
+    /// The provider's id of it.
+    pub event_id: EventId,
+    /// Its type, as it was sent.
+    pub type_name: String,
+    /// When it happened, in Unix seconds by the provider's clock.
+    pub created_seconds: Option<i64>,
+    /// The order that it names.
+    pub order_id: Option<OrderId>,
+    /// The payment that it names.
+    pub payment_id: Option<PaymentId>,
+    /// The amount that it names.
+    pub amount: Option<Amount>,
+    /// What became of it.
+    pub result: EventResult,
+    /// When it was recorded.
+    pub received_at: Timestamp,
+}
+
+/// A payment to record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPayment {
+    /// The order that it is for, which may be gone.
+    pub order_id: OrderId,
+    /// The provider's id of it, where its event named one.
+    pub payment_id: Option<PaymentId>,
+    /// Its amount. Only that of a deleted order can be unknown: where no amount was named, it is the order's total.
+    pub amount: Option<Money>,
+    /// Whether it is the one that made its order `PAID`.
+    pub is_own: bool,
+}
+
+impl NewPayment {
+    /// The open payment that this becomes with the event of this number.
+    #[must_use]
+    pub fn with_number(self, number: EventNumber) -> Payment {
+        let Self {
+            order_id,
+            payment_id,
+            amount,
+            is_own,
+        } = self;
+        Payment {
+            number,
+            order_id,
+            payment_id,
+            amount,
+            refunded: Money::ZERO,
+            is_own,
+            is_closed: false,
+        }
+    }
+}
+
+/// Money that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// The number of the event that told of it, by which it is known here.
+    pub number: EventNumber,
+    /// The order that it is for, which may be gone.
+    pub order_id: OrderId,
+    /// The provider's id of it, where its event named one.
+    pub payment_id: Option<PaymentId>,
+    /// Its amount, where it is known.
+    pub amount: Option<Money>,
+    /// What refunds have taken of it so far, never more than its amount.
+    pub refunded: Money,
+    /// Whether it is the one that made its order `PAID`.
+    pub is_own: bool,
+    /// Whether refunds have taken all of it.
+    pub is_closed: bool,
+}
+
+impl Payment {
+    /// The payment after a refund of so much, or of all that was left of it. One of unknown amount stays open until a
+    /// refund takes all.
+    #[must_use]
+    pub fn refund(self, refund: Option<Amount>) -> Self {
+        let refunded = match (self.amount, refund) {
+            (None, None) => self.refunded,
+            (None, Some(refund)) => self.refunded.saturating_add(refund.money()),
+            (Some(amount), None) => amount,
+            (Some(amount), Some(refund)) => self.refunded.saturating_add(refund.money()).min(amount),
+        };
+        Self {
+            refunded,
+            is_closed: refund.is_none() || self.amount == Some(refunded),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The verbs of payments and of the events that told of them. Both are kept for ever, also beyond their order.
+
+use crate::domain::payment::Payment;
+use crate::domain::{EventId, EventNumber, EventResult, OrderId, PaymentEvent, PaymentId, RecordedEvent, Timestamp};
+use crate::error::Error;
+
+/// Which events a list holds; `None` narrows nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Only events with this result.
+    pub result: Option<EventResult>,
+    /// Only events that name this order.
+    pub order_id: Option<OrderId>,
+}
+
+/// What can be read about payments.
+pub trait PaymentView {
+    /// The event that was recorded under this id.
+    fn event(&self, id: &EventId) -> Result<Option<RecordedEvent>, Error>;
+
+    /// The newest `limit` events of this filter, newest first, before this one.
+    fn events(
+        &self,
+        filter: EventFilter,
+        before: Option<EventNumber>,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, Error>;
+
+    /// Whether an event was recorded that says this payment of this order succeeded, or was refunded.
+    fn is_payment_known(&self, order_id: OrderId, payment_id: &PaymentId) -> Result<bool, Error>;
+
+    /// Whether an event was recorded that says any payment of this order succeeded.
+    fn saw_money(&self, order_id: OrderId) -> Result<bool, Error>;
+
+    /// The open payments of this order, newest first.
+    fn open_payments(&self, order_id: OrderId) -> Result<Vec<Payment>, Error>;
+}
+
+/// What can be written about payments.
+pub trait PaymentTx: PaymentView {
+    /// Records an event, whose id must be new, with what became of it and, if it is a refund, the payment that it went
+    /// against.
+    fn insert_event(
+        &mut self,
+        event: &PaymentEvent,
+        result: EventResult,
+        refunds: Option<EventNumber>,
+        now: Timestamp,
+    ) -> Result<EventNumber, Error>;
+
+    /// Adds a payment, whose event must be recorded.
+    fn insert_payment(&mut self, payment: &Payment) -> Result<(), Error>;
+
+    /// Writes a payment as it is now: what was refunded of it, and whether that is all; the rest never changes.
+    fn save_payment(&mut self, payment: &Payment) -> Result<(), Error>;
+}

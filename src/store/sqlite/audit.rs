@@ -1,0 +1,167 @@
+//! The audit: every invariant of the data, recomputed from the rows.
+//!
+//! Read-only and in one snapshot, so it can run beside a service that writes. What is checked is a list of
+//! [`checks`], each a question to the data whose answer must be no rows.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::open::{self, Whose};
+use checks::{CHECKS, Check};
+
+mod checks;
+
+/// How many violations of a check are named; all are counted.
+const EXAMPLES_MAX: usize = 10;
+
+/// What an audit found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditReport {
+    /// Every check, in a fixed order.
+    pub checks: Vec<Checked>,
+}
+
+/// What one check of an audit found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// What must hold.
+    pub name: &'static str,
+    /// How many rows it was checked for.
+    pub rows: u64,
+    /// How many of them break it.
+    pub violations: u64,
+    /// The first of these, each with its ids.
+    pub examples: Vec<String>,
+}
+
+impl AuditReport {
+    /// Whether everything holds.
+    pub fn is_clean(&self) -> bool {
+        self.checks.iter().all(|check| check.violations == 0)
+    }
+}
+
+impl fmt::Display for AuditReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.checks.iter().try_for_each(|check| writeln!(f, "{check}"))
+    }
+}
+
+/// One line.
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            rows,
+            violations,
+            examples,
+        } = self;
+        if *violations == 0 {
+            return write!(f, "ok      {name} ({rows} checked)");
+        }
+        write!(
+            f,
+            "BROKEN  {name} ({rows} checked, {violations} broken): {}",
+            examples.join("; ")
+        )?;
+        if examples.len() < usize::try_from(*violations).unwrap_or(usize::MAX) {
+            f.write_str("; …")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why there is no report. Each is one line that names the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// The file cannot be read, or is too damaged for it.
+    #[error("cannot read the database {}: {reason}", path.display())]
+    Unreadable {
+        /// The database file.
+        path: PathBuf,
+        /// What the system or SQLite said.
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// There is nothing in the file, or it is not a database of this service.
+    #[error("{} is not a database of this service", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The schema is not the one that this version of the service makes, so its audit says nothing.
+    #[error(
+        "the schema of the database {} is version {found}, and this audit knows {known}: start this version of the \
+         service on it once, or use the version that wrote it", path.display()
+    )]
+    Schema {
+        /// The database file.
+        path: PathBuf,
+        /// The version of its schema.
+        found: i64,
+        /// The version that is known here.
+        known: i64,
+    },
+}
+
+/// Recomputes every invariant of the data in this file, which is left as it is and may be in use.
+///
+/// # Errors
+/// [`AuditError`] where there is nothing that could be audited.
+pub fn audit(path: &Path) -> Result<AuditReport, AuditError> {
+    let unreadable = |reason: Box<dyn std::error::Error + Send + Sync>| AuditError::Unreadable {
+        path: path.to_owned(),
+        reason,
+    };
+    match open::whose(path).map_err(|error| unreadable(error.into()))? {
+        Whose::Ours => {}
+        Whose::Nobodys | Whose::Others => return Err(AuditError::Foreign { path: path.to_owned() }),
+    }
+    let connection = open::reader(path).map_err(|error| unreadable(error.into()))?;
+    let known = open::schema_version();
+    let found = schema_version(&connection).map_err(|error| unreadable(error.into()))?;
+    if found != known {
+        return Err(AuditError::Schema {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    run(connection).map_err(|error| unreadable(error.into()))
+}
+
+fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// All checks in one read transaction, so that they all see the same state.
+fn run(mut connection: Connection) -> rusqlite::Result<AuditReport> {
+    let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+    let checks = CHECKS.iter().map(|check| run_check(&snapshot, check));
+    let checks = checks.collect::<rusqlite::Result<_>>()?;
+    Ok(AuditReport { checks })
+}
+
+fn run_check(snapshot: &Transaction<'_>, check: &Check) -> rusqlite::Result<Checked> {
+    let rows: i64 = snapshot.query_row(check.count, [], |row| row.get(0))?;
+    let mut broken = snapshot.prepare(check.broken)?;
+    let mut broken = broken.query([])?;
+    let (mut violations, mut examples) = (0, Vec::new());
+    while let Some(row) = broken.next()? {
+        violations += 1;
+        if examples.len() < EXAMPLES_MAX {
+            examples.push(row.get(0)?);
+        }
+    }
+    Ok(Checked {
+        name: check.name,
+        rows: rows.unsigned_abs(),
+        violations,
+        examples,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! The backup: a consistent copy of a database that may be in use, which appears under its name only when it is whole.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::open::{self, Whose};
+
+/// A copy that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Why no copy was made. Each is one line that names the file, and nothing was left behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// There is a file already, and it stays.
+    #[error("refusing to write the backup {}: it exists", path.display())]
+    Exists {
+        /// Where the copy was to be.
+        path: PathBuf,
+    },
+    /// There is nothing in the file, or it is not a database of this service.
+    #[error("cannot back up {}: it is not a database of this service", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The database cannot be read.
+    #[error("cannot read the database {}: {reason}", path.display())]
+    Unreadable {
+        /// The database file.
+        path: PathBuf,
+        /// What the system or SQLite said.
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The copy cannot be written.
+    #[error("cannot write the backup {}: {reason}", path.display())]
+    Unwritable {
+        /// Where the copy was to be.
+        path: PathBuf,
+        /// What the system or SQLite said.
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The copy is damaged, and so most likely is the database.
+    #[error("the copy of the database {} is damaged ({finding}); no backup was made", path.display())]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// The first thing found.
+        finding: String,
+    },
+}
+
+/// Copies the database at `from`, which may be in use, to the new file `to`.
+///
+/// The copy is one consistent state: all that was acknowledged before it began and nothing half done. It is written
+/// under another name beside `to`, made durable and checked, and only then named `to`; a file that has that name by then
+/// is never replaced.
+///
+/// # Errors
+/// [`BackupError`].
+pub fn backup(from: &Path, to: &Path) -> Result<Backup, BackupError> {
+    let exists = || BackupError::Exists { path: to.to_owned() };
+    // A link that leads nowhere is there, too. This saves the work; what decides is the link below.
+    if fs::symlink_metadata(to).is_ok() {
+        return Err(exists());
+    }
+    match open::whose(from).map_err(|reason| unreadable(from, reason))? {
+        Whose::Ours => {}
+        Whose::Nobodys | Whose::Others => return Err(BackupError::Foreign { path: from.to_owned() }),
+    }
+    let folder = match to.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        Some(_) | None => Path::new("."),
+    };
+    let copy = Unfinished::begin(to).map_err(|reason| unwritable(to, reason))?;
+    copy_database(from, to, &copy.0)?;
+    let bytes = make_durable(&copy.0).map_err(|reason| unwritable(to, reason))?;
+    check(from, to, &copy.0)?;
+    // A rename would replace a file that came to be there meanwhile; a second name for the same file cannot.
+    fs::hard_link(&copy.0, to).map_err(|reason| match reason.kind() {
+        io::ErrorKind::AlreadyExists => exists(),
+        _ => unwritable(to, reason),
+    })?;
+    drop(copy);
+    // Names are the folder's to remember.
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|reason| unwritable(to, reason))?;
+    Ok(Backup {
+        path: to.to_owned(),
+        bytes,
+    })
+}
+
+/// A file that goes when this does, whether or not it has another name by then.
+struct Unfinished(PathBuf);
+
+impl Unfinished {
+    /// Makes an empty file beside `to`, under a name that nobody has: not another backup to the same name, and not one
+    /// that was killed.
+    fn begin(to: &Path) -> io::Result<Self> {
+        const NAMES_MAX: u32 = 100;
+
+        let invalid = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
+        let name = to.file_name().ok_or_else(|| invalid("it names no file"))?;
+        for n in 0..NAMES_MAX {
+            let mut unfinished = name.to_owned();
+            unfinished.push(format!(".{n}.unfinished"));
+            let path = to.with_file_name(unfinished);
+            match File::create_new(&path) {
+                Ok(_) => return Ok(Self(path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(invalid(
+            "too many unfinished backups of this name are beside it; remove them",
+        ))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Where it cannot be removed, its name says what it is.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Copies one state of the database, without its free pages, into a file that must be empty.
+fn copy_database(from: &Path, to: &Path, copy: &Path) -> Result<(), BackupError> {
+    let Some(name) = copy.to_str() else {
+        let reason = io::Error::new(io::ErrorKind::InvalidInput, "its name is not UTF-8");
+        return Err(unwritable(to, reason));
+    };
+    let connection = open::reader(from).map_err(|reason| unreadable(from, reason))?;
+    match connection.execute("VACUUM INTO ?1", [name]) {
+        Ok(_) => Ok(()),
+        Err(reason) if open::is_damage(&reason) => Err(BackupError::Damaged {
+            path: from.to_owned(),
+            finding: reason.to_string(),
+        }),
+        Err(reason) => Err(unwritable(to, reason)),
+    }
+}
+
+/// Waits until the file is on the disk, and says how large it is.
+fn make_durable(copy: &Path) -> io::Result<u64> {
+    let file = File::open(copy)?;
+    file.sync_all()?;
+    Ok(file.metadata()?.len())
+}
+
+/// Reads the whole copy back: what cannot be restored is no backup.
+fn check(from: &Path, to: &Path, copy: &Path) -> Result<(), BackupError> {
+    let damaged = |finding| BackupError::Damaged {
+        path: from.to_owned(),
+        finding,
+    };
+    match open::whose(copy).map_err(|reason| unwritable(to, reason))? {
+        Whose::Ours => {}
+        Whose::Nobodys | Whose::Others => return Err(damaged("its mark is missing".to_owned())),
+    }
+    match open::find_damage(copy).map_err(|reason| unwritable(to, reason))? {
+        None => Ok(()),
+        Some(finding) => Err(damaged(finding)),
+    }
+}
+
+fn unreadable(path: &Path, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> BackupError {
+    BackupError::Unreadable {
+        path: path.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+fn unwritable(path: &Path, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> BackupError {
+    BackupError::Unwritable {
+        path: path.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

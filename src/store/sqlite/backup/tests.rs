@@ -1,0 +1,1 @@
+//! Backups of a database in use, and what is refused.

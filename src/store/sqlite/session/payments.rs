@@ -1,0 +1,136 @@
+//! The verbs of payments and their events in SQL.
+
+use rusqlite::params;
+
+use super::{Session, sql_limit};
+use crate::domain::{
+    EventId, EventNumber, EventResult, OrderId, Payment, PaymentEvent, PaymentId, RecordedEvent, Timestamp,
+};
+use crate::error::Error;
+use crate::store::sqlite::rows::{self, event_columns, payment_columns};
+use crate::store::{EventFilter, PaymentTx, PaymentView};
+
+impl PaymentView for Session<'_> {
+    fn event(&self, id: &EventId) -> Result<Option<RecordedEvent>, Error> {
+        const SQL: &str = concat!("SELECT ", event_columns!(), " FROM payment_events WHERE event_id = ?1");
+        self.one(SQL, params![id], rows::event)
+    }
+
+    fn events(
+        &self,
+        filter: EventFilter,
+        before: Option<EventNumber>,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, Error> {
+        let (before, limit) = (before.map_or(i64::MAX, EventNumber::get), sql_limit(limit));
+        let EventFilter { result, order_id } = filter;
+        let sql = match (order_id, result) {
+            (Some(_), _) => EVENTS_BY_ORDER,
+            (None, Some(_)) => EVENTS_BY_RESULT,
+            (None, None) => EVENTS,
+        };
+        self.many(sql, params![before, limit, result, order_id], rows::event)
+    }
+
+    fn is_payment_known(&self, order_id: OrderId, payment_id: &PaymentId) -> Result<bool, Error> {
+        self.exactly_one(IS_PAYMENT_KNOWN, params![order_id, payment_id], |row| row.get(0))
+    }
+
+    fn saw_money(&self, order_id: OrderId) -> Result<bool, Error> {
+        self.exactly_one(SAW_MONEY, params![order_id], |row| row.get(0))
+    }
+
+    fn open_payments(&self, order_id: OrderId) -> Result<Vec<Payment>, Error> {
+        self.many(OPEN_PAYMENTS, params![order_id], rows::payment)
+    }
+}
+
+/// A list of events, newest first. Every filter has its parameter, and one that is NULL narrows nothing; the condition
+/// written out is the one whose index finds the rows.
+macro_rules! select_events {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM payment_events WHERE number < ?1 AND ",
+            $condition,
+            " AND (?3 IS NULL OR result = ?3) AND (?4 IS NULL OR order_id = ?4) ORDER BY number DESC LIMIT ?2"
+        )
+    };
+}
+
+pub(super) const EVENTS: &str = select_events!("TRUE");
+pub(super) const EVENTS_BY_RESULT: &str = select_events!("result = ?3");
+/// An order has fewer events than a result.
+pub(super) const EVENTS_BY_ORDER: &str = select_events!("order_id = ?4");
+
+pub(super) const IS_PAYMENT_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM payment_events WHERE order_id = ?1 \
+     AND payment_id = ?2 AND type IN ('payment.succeeded', 'payment.refunded'))";
+
+pub(super) const SAW_MONEY: &str =
+    "SELECT EXISTS (SELECT 1 FROM payment_events WHERE order_id = ?1 AND type = 'payment.succeeded')";
+
+pub(super) const OPEN_PAYMENTS: &str = concat!(
+    "SELECT ",
+    payment_columns!(),
+    " FROM payments WHERE order_id = ?1 AND is_closed = 0 ORDER BY number DESC"
+);
+
+impl PaymentTx for Session<'_> {
+    fn insert_event(
+        &mut self,
+        event: &PaymentEvent,
+        result: EventResult,
+        refunds: Option<EventNumber>,
+        now: Timestamp,
+    ) -> Result<EventNumber, Error> {
+        const SQL: &str = "INSERT INTO payment_events (event_id, type, created_s, order_id, payment_id, amount_cents, \
+                           result, refunds, received_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let PaymentEvent {
+            id,
+            created_seconds,
+            kind,
+        } = event;
+        self.change_one(
+            SQL,
+            params![
+                id,
+                kind.type_name(),
+                created_seconds,
+                kind.order_id(),
+                kind.payment_id(),
+                kind.amount(),
+                result,
+                refunds,
+                now
+            ],
+        )?;
+        EventNumber::new(self.connection.last_insert_rowid()).map_err(Error::internal)
+    }
+
+    fn insert_payment(&mut self, payment: &Payment) -> Result<(), Error> {
+        const SQL: &str = concat!(
+            "INSERT INTO payments (",
+            payment_columns!(),
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+        );
+        let Payment {
+            number,
+            order_id,
+            payment_id,
+            amount,
+            refunded,
+            is_own,
+            is_closed,
+        } = payment;
+        self.change_one(
+            SQL,
+            params![number, order_id, payment_id, amount, refunded, is_own, is_closed],
+        )
+    }
+
+    fn save_payment(&mut self, payment: &Payment) -> Result<(), Error> {
+        const SQL: &str = "UPDATE payments SET refunded_cents = ?2, is_closed = ?3 WHERE number = ?1";
+        self.change_one(SQL, params![payment.number, payment.refunded, payment.is_closed])
+    }
+}
