@@ -61,11 +61,25 @@ pub struct Settings {
     pub database_url: DatabaseUrl,
 
     /// Secret that payment webhooks are signed with; without one they are refused
-    #[arg(long, env, global = true, hide_env_values = true, default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        env,
+        global = true,
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
     pub webhook_secret: SecretText,
 
     /// Secret before that one, accepted as well during a rotation
-    #[arg(long, env, global = true, hide_env_values = true, default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        env,
+        global = true,
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
     pub webhook_secret_previous: SecretText,
 
     /// How far a webhook signature's time may be from now, either way

@@ -1,38 +1,38 @@
-//! The binary: settings, store, router, serve, stop.
+//! The binary: settings, store, router, serve, stop. The other commands are in `commands`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use axum_server::Handle;
 use orders_inventory::config::{Cli, Command, LogFormat, Settings};
-use orders_inventory::http::{self, Clock, Limits};
+use orders_inventory::http::signature::{Keyring, Secret};
+use orders_inventory::http::{self, Clock, Limits, sweeper};
 use orders_inventory::store::{Options, SqliteStore};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::fmt::time::UtcTime;
 
+mod commands;
+
 fn main() -> ExitCode {
-    let outcome = match Cli::read() {
-        Ok(Cli {
-            command: Some(Command::Openapi),
-            ..
-        }) => io::stdout()
-            .write_all(http::docs::CONTRACT_YAML.as_bytes())
-            .map_err(|error| error.to_string()),
-        Ok(Cli {
-            command: None | Some(Command::Serve),
-            settings,
-        }) => serve(&settings),
-        Err(bad_setting) => Err(bad_setting.to_string()),
+    let Cli { command, settings } = match Cli::read() {
+        Ok(cli) => cli,
+        Err(bad_setting) => return failed(&bad_setting.to_string()),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(line) => {
-            eprintln!("orders-inventory: {line}");
-            ExitCode::FAILURE
-        }
+    match command {
+        None | Some(Command::Serve) => serve(&settings).map_or_else(|line| failed(&line), |()| ExitCode::SUCCESS),
+        Some(Command::Sign { file }) => commands::sign(&settings, file.as_deref()),
+        Some(Command::Audit) => commands::audit(&settings),
+        Some(Command::Backup { file }) => commands::backup(&settings, &file),
+        Some(Command::Openapi) => commands::openapi(),
     }
+}
+
+/// The one line about what went wrong.
+fn failed(line: &str) -> ExitCode {
+    eprintln!("orders-inventory: {line}");
+    ExitCode::FAILURE
 }
 
 /// Serves until a signal says stop. What goes wrong before the first request is one line for whoever starts the service.
@@ -68,7 +68,14 @@ async fn serve_until_told(settings: &Settings, listener: TcpListener, store: Sql
         body_bytes_max: usize::try_from(settings.body_bytes_max).unwrap_or(usize::MAX),
         body_timeout: Duration::from_secs(settings.request_timeout_seconds),
     };
-    let router = http::router(store, Clock::system(), limits);
+    let options = http::Options {
+        clock: Clock::system(),
+        limits,
+        keyring: keyring(settings),
+        order_ttl: Some(Duration::from_secs(settings.order_ttl_seconds)).filter(|ttl| !ttl.is_zero()),
+    };
+    tokio::spawn(sweeper::run(store.clone(), options.clock.clone()));
+    let router = http::router(store, options);
 
     let handle = Handle::new();
     tokio::spawn(stop_when_told(
@@ -81,6 +88,21 @@ async fn serve_until_told(settings: &Settings, listener: TcpListener, store: Sql
         .first_request_timeout(head);
     server.http_builder().http1().header_read_timeout(head);
     server.serve(router.into_make_service()).await
+}
+
+fn keyring(settings: &Settings) -> Keyring {
+    let secrets = [&settings.webhook_secret, &settings.webhook_secret_previous];
+    let secrets: Vec<_> = secrets
+        .into_iter()
+        .filter_map(|text| Secret::new(text.as_str()))
+        .collect();
+    if secrets.is_empty() {
+        tracing::warn!("WEBHOOK_SECRET is not set, so payment webhooks are refused");
+    }
+    Keyring {
+        secrets,
+        tolerance: Duration::from_secs(settings.webhook_tolerance_seconds),
+    }
 }
 
 /// Waits for SIGTERM or SIGINT, then lets the requests under way finish, for so long.

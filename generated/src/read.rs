@@ -76,6 +76,12 @@ impl Failures {
         self.note(Place::Pointer(at.to_string()), detail.into());
     }
 
+    /// Whether a failure was noted of just this value of the body.
+    pub fn has(&self, at: Pointer<'_>) -> bool {
+        let place = Place::Pointer(at.to_string());
+        self.0.iter().any(|failure| failure.place == place)
+    }
+
     fn note(&mut self, place: Place, detail: String) {
         self.0.insert(Failure { place, detail });
         if self.0.len() > FAILURES_MAX {

@@ -5,17 +5,21 @@
 //!
 //! - [`layers`]: what every request passes: its id, its log line, the catching of panics, its body within limits;
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
-//! - `products`, `orders`, `operations`: the operations of each tag;
-//! - `page`: cursors and the links between pages;
+//! - `products`, `orders`, `webhooks`, `operations`: the operations of each tag;
+//! - `page`, `versions`, `retries`: cursors, entity tags, idempotency keys;
+//! - [`signature`]: who may say that an order was paid;
+//! - [`sweeper`]: what time alone does;
 //! - [`docs`]: the documentation.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
+use axum::body::Bytes;
+use axum::http::request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use orders_inventory_api::apis::Api;
+use orders_inventory_api::apis::{Api, SecurityScheme};
 use orders_inventory_api::{server, types};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -29,9 +33,15 @@ mod orders;
 mod page;
 pub mod problem;
 mod products;
+mod retries;
+pub mod signature;
+pub mod sweeper;
+mod versions;
+mod webhooks;
 
 pub use layers::Limits;
 pub use problem::Problem;
+pub use signature::Keyring;
 
 /// Tells the time, to the millisecond.
 #[derive(Clone)]
@@ -51,7 +61,8 @@ impl Clock {
         Self(Arc::new(now))
     }
 
-    fn now(&self) -> Timestamp {
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
         (self.0)()
     }
 }
@@ -62,20 +73,60 @@ impl From<Timestamp> for types::Timestamp {
     }
 }
 
+/// What the service is told when it starts.
+#[derive(Clone)]
+pub struct Options {
+    /// The time.
+    pub clock: Clock,
+    /// What one request may ask for.
+    pub limits: Limits,
+    /// What payment webhooks are signed with.
+    pub keyring: Keyring,
+    /// After how long an unpaid order expires; `None` for never.
+    pub order_ttl: Option<Duration>,
+}
+
 /// The operations of the contract, over a store.
 #[derive(Clone)]
 struct Service<S> {
     store: S,
     clock: Clock,
+    keyring: Arc<Keyring>,
+    order_ttl: Option<Duration>,
 }
 
 impl<S: Store> Api for Service<S> {
     type Error = Problem;
+
+    fn authorize(&self, scheme: SecurityScheme, parts: &request::Parts, body: &Bytes) -> Result<(), Problem> {
+        match scheme {
+            SecurityScheme::WebhookSignature if self.keyring.secrets.is_empty() => {
+                Err(Problem::webhook_not_configured())
+            }
+            SecurityScheme::WebhookSignature => {
+                signature::verify(&parts.headers, body, &self.keyring, self.clock.now()).map_err(|refused| {
+                    tracing::warn!(%refused, "a webhook was refused");
+                    Problem::invalid_signature()
+                })
+            }
+        }
+    }
 }
 
 /// The service: every operation of the contract, its documentation, and a problem for every other path and method.
-pub fn router<S: Store>(store: S, clock: Clock, limits: Limits) -> Router {
-    let operations = server::router(Service { store, clock });
+pub fn router<S: Store>(store: S, options: Options) -> Router {
+    let Options {
+        clock,
+        limits,
+        keyring,
+        order_ttl,
+    } = options;
+    let operations = server::router(Service {
+        store,
+        clock,
+        keyring: Arc::new(keyring),
+        order_ttl,
+    });
     operations
         .route_layer(from_fn_with_state(limits, layers::buffer_body))
         .merge(docs::router(not_found))

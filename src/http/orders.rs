@@ -1,31 +1,56 @@
 //! The operations tagged Orders: they translate, and nothing else.
 
+use axum::body::Bytes;
 use orders_inventory_api::apis::orders::{
-    CreateOrderResponse, DeleteOrderParams, DeleteOrderResponse, GetOrderParams, GetOrderResponse, ListOrdersParams,
-    ListOrdersResponse, Orders, UpdateOrderParams, UpdateOrderResponse,
+    CreateOrderParams, CreateOrderResponse, DeleteOrderParams, DeleteOrderResponse, GetOrderParams, GetOrderResponse,
+    ListOrdersParams, ListOrdersResponse, Orders, UpdateOrderParams, UpdateOrderResponse,
 };
 use orders_inventory_api::models;
 use orders_inventory_api::types::Decimal;
 
 use super::problem::{at_pointer, parameter};
-use super::{Problem, Service, page};
+use super::retries::{Address, Created, Request};
+use super::{Problem, Service, page, versions};
 use crate::app::orders;
 use crate::domain::{Order, OrderChange, OrderId, ProductId, Quantity, Status};
-use crate::store::{OrderFilter, Store};
+use crate::store::{OrderFilter, Store, Tx};
 
 impl<S: Store> Orders for Service<S> {
-    async fn create_order(&self, body: models::NewOrder) -> Result<CreateOrderResponse, Problem> {
+    async fn create_order(
+        &self,
+        params: CreateOrderParams,
+        body: models::NewOrder,
+        bytes: Bytes,
+    ) -> Result<CreateOrderResponse, Problem> {
         let product_id = at_pointer("/product_id", ProductId::new(body.product_id))?;
         let quantity = at_pointer("/quantity", Quantity::new(body.quantity))?;
         let now = self.clock.now();
-        let order = self
-            .store
-            .write(move |tx| orders::place(tx, product_id, quantity, now))
-            .await?;
-        let location = format!("/orders/{}", order.id());
+        let request = Request {
+            key: params.idempotency_key,
+            path: "/orders".to_owned(),
+            body: bytes,
+            now,
+        };
+        let ttl = self.order_ttl;
+        let create = move |tx: &mut dyn Tx| {
+            let order = orders::place(tx, product_id, quantity, ttl, now)?;
+            let location = format!("/orders/{}", order.id());
+            let address = Some(Address {
+                location,
+                e_tag: versions::entity_tag(order.version()),
+            });
+            Ok(Created {
+                body: models::Order::from(order),
+                address,
+            })
+        };
+        let (body, address, idempotency_replayed) = self.create(request, create).await?.addressed()?;
+        let Address { location, e_tag } = address;
         Ok(CreateOrderResponse::Status201 {
-            body: order.into(),
+            body,
             location,
+            e_tag,
+            idempotency_replayed,
         })
     }
 
@@ -35,6 +60,7 @@ impl<S: Store> Orders for Service<S> {
         let filter = OrderFilter {
             status: params.status.map(Into::into),
             product_id,
+            refund_due: params.refund_due,
         };
         let limit = usize::try_from(params.limit).unwrap_or_default();
         let found = self
@@ -46,6 +72,10 @@ impl<S: Store> Orders for Service<S> {
         let filters = [
             ("status", filter.status.map(Status::name)),
             ("product_id", product_id.as_deref()),
+            (
+                "refund_due",
+                filter.refund_due.map(|due| if due { "true" } else { "false" }),
+            ),
         ];
         let link = page::link("/orders", params.limit, next_cursor.as_deref(), &filters);
         let items = found.items.into_iter().map(Into::into).collect();
@@ -58,7 +88,14 @@ impl<S: Store> Orders for Service<S> {
     async fn get_order(&self, params: GetOrderParams) -> Result<GetOrderResponse, Problem> {
         let id = order_id(params.id)?;
         let order = self.store.read(move |view| orders::get(view, id)).await?;
-        Ok(GetOrderResponse::Status200 { body: order.into() })
+        let e_tag = versions::entity_tag(order.version());
+        match versions::is_known(params.if_none_match.as_deref(), order.version())? {
+            true => Ok(GetOrderResponse::Status304 { e_tag }),
+            false => Ok(GetOrderResponse::Status200 {
+                body: order.into(),
+                e_tag,
+            }),
+        }
     }
 
     async fn update_order(
@@ -73,14 +110,29 @@ impl<S: Store> Orders for Service<S> {
             quantity,
         };
         let now = self.clock.now();
-        let order = self.store.write(move |tx| orders::update(tx, id, change, now)).await?;
-        Ok(UpdateOrderResponse::Status200 { body: order.into() })
+        let expected = versions::if_match(params.if_match.as_deref())?;
+        let update = move |tx: &mut dyn Tx| orders::update(tx, id, &expected, change, now);
+        let order = self.store.write(update).await?;
+        if order.refund_due() {
+            tracing::warn!(
+                order = id.get(),
+                "a canceled order owes its payment back; see GET /orders?refund_due=true"
+            );
+        }
+        let e_tag = versions::entity_tag(order.version());
+        Ok(UpdateOrderResponse::Status200 {
+            body: order.into(),
+            e_tag,
+        })
     }
 
     async fn delete_order(&self, params: DeleteOrderParams) -> Result<DeleteOrderResponse, Problem> {
         let id = order_id(params.id)?;
         let now = self.clock.now();
-        self.store.write(move |tx| orders::delete(tx, id, now)).await?;
+        let expected = versions::if_match(params.if_match.as_deref())?;
+        self.store
+            .write(move |tx| orders::delete(tx, id, &expected, now))
+            .await?;
         Ok(DeleteOrderResponse::Status204)
     }
 }
@@ -99,8 +151,10 @@ impl From<Order> for models::Order {
             unit_price: Decimal::from_hundredths(order.unit_price().cents()),
             total: Decimal::from_hundredths(order.total().cents()),
             status: order.status().into(),
+            refund_due: order.refund_due(),
             created_at: order.created_at().into(),
             updated_at: order.updated_at().into(),
+            expires_at: state.expires_at().map(Into::into),
             paid_at: state.paid_at().map(Into::into),
             shipped_at: state.shipped_at().map(Into::into),
             canceled_at: state.canceled_at().map(Into::into),

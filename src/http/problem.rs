@@ -38,6 +38,12 @@ pub const fn entry(kind: ProblemType) -> Entry {
             "Malformed JSON",
             "The body is not JSON; the detail says where it stops being so. Send it again as JSON in UTF-8.",
         ),
+        ProblemType::InvalidSignature => row(
+            StatusCode::UNAUTHORIZED,
+            "Invalid signature",
+            "The X-Webhook-Signature header does not sign this body with the webhook secret and a time close to now. The \
+             documentation of the security scheme WebhookSignature says how to make one.",
+        ),
         ProblemType::NotFound => row(
             StatusCode::NOT_FOUND,
             "Not found",
@@ -99,6 +105,11 @@ pub const fn entry(kind: ProblemType) -> Entry {
             "Order not deletable",
             "The order saw money and is part of the books; the detail says what can be done instead.",
         ),
+        ProblemType::StaleVersion => row(
+            StatusCode::PRECONDITION_FAILED,
+            "Stale version",
+            "The resource changed since the version that If-Match names. Read it again, and decide again.",
+        ),
         ProblemType::PayloadTooLarge => row(
             StatusCode::PAYLOAD_TOO_LARGE,
             "Payload too large",
@@ -115,6 +126,11 @@ pub const fn entry(kind: ProblemType) -> Entry {
             "The request breaks the contract; `errors` lists every failure with its place in the body (a JSON Pointer) \
              or the name of the parameter. Nothing was changed.",
         ),
+        ProblemType::IdempotencyKeyReused => row(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Idempotency key reused",
+            "The Idempotency-Key was used for this path with another body. Use a new key for a new request.",
+        ),
         ProblemType::InternalError => row(
             StatusCode::INTERNAL_SERVER_ERROR,
             "Internal error",
@@ -130,6 +146,11 @@ pub const fn entry(kind: ProblemType) -> Entry {
             "Storage unavailable",
             "The storage takes no writes, for example because its disk is full. Nothing was changed; try again after \
              Retry-After seconds.",
+        ),
+        ProblemType::WebhookNotConfigured => row(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Webhook not configured",
+            "The service has no webhook secret, so it cannot tell the provider from anybody else. Set WEBHOOK_SECRET.",
         ),
     }
 }
@@ -175,6 +196,15 @@ impl Problem {
             ProblemType::MethodNotAllowed,
             "This path does not take this method; Allow lists those it takes.",
         )
+    }
+
+    pub(super) fn invalid_signature() -> Self {
+        let detail = "X-Webhook-Signature does not sign this body with a time close to now.";
+        Self::new(ProblemType::InvalidSignature, detail)
+    }
+
+    pub(super) fn webhook_not_configured() -> Self {
+        Self::new(ProblemType::WebhookNotConfigured, "No webhook secret is configured.")
     }
 
     pub(super) fn payload_too_large(bytes_max: usize) -> Self {
@@ -322,6 +352,8 @@ impl From<Error> for Problem {
             }
             Error::OrderNotEditable { .. } => problem(ProblemType::OrderNotEditable),
             Error::OrderNotDeletable { .. } => problem(ProblemType::OrderNotDeletable),
+            Error::StaleVersion { .. } => problem(ProblemType::StaleVersion),
+            Error::IdempotencyKeyReused => problem(ProblemType::IdempotencyKeyReused),
             Error::Overloaded => problem(ProblemType::Overloaded),
             // The store has logged it, once for everyone whom it hit.
             Error::StorageUnavailable(_) => problem(ProblemType::StorageUnavailable),

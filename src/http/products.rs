@@ -1,24 +1,32 @@
 //! The operations tagged Products: they translate, and nothing else.
 
+use axum::body::Bytes;
 use orders_inventory_api::apis::products::{
-    CreateProductResponse, CreateStockMovementParams, CreateStockMovementResponse, DeleteProductParams,
-    DeleteProductResponse, GetProductParams, GetProductResponse, ListProductsParams, ListProductsResponse,
-    ListStockMovementsParams, ListStockMovementsResponse, Products, UpdateProductParams, UpdateProductResponse,
+    CreateProductParams, CreateProductResponse, CreateStockMovementParams, CreateStockMovementResponse,
+    DeleteProductParams, DeleteProductResponse, GetProductParams, GetProductResponse, ListProductsParams,
+    ListProductsResponse, ListStockMovementsParams, ListStockMovementsResponse, Products, UpdateProductParams,
+    UpdateProductResponse,
 };
 use orders_inventory_api::models;
 use orders_inventory_api::types::Decimal;
 
 use super::problem::{at_pointer, parameter};
-use super::{Problem, Service, page};
+use super::retries::{Address, Answer, Created, Request};
+use super::{Problem, Service, page, versions};
 use crate::app::{products, stock};
 use crate::domain::{
     Delta, Money, MovementId, NewProduct, Note, OrderId, Price, Product, ProductChange, ProductId, ProductName, Reason,
     Sku, Stock, StockMovement,
 };
-use crate::store::Store;
+use crate::store::{Store, Tx};
 
 impl<S: Store> Products for Service<S> {
-    async fn create_product(&self, body: models::NewProduct) -> Result<CreateProductResponse, Problem> {
+    async fn create_product(
+        &self,
+        params: CreateProductParams,
+        body: models::NewProduct,
+        bytes: Bytes,
+    ) -> Result<CreateProductResponse, Problem> {
         let new = NewProduct {
             sku: at_pointer("/sku", Sku::new(body.sku))?,
             name: at_pointer("/name", ProductName::new(body.name))?,
@@ -26,11 +34,31 @@ impl<S: Store> Products for Service<S> {
             stock: at_pointer("/stock", Stock::new(body.stock))?,
         };
         let now = self.clock.now();
-        let product = self.store.write(move |tx| products::create(tx, &new, now)).await?;
-        let location = format!("/products/{}", product.id);
+        let request = Request {
+            key: params.idempotency_key,
+            path: "/products".to_owned(),
+            body: bytes,
+            now,
+        };
+        let create = move |tx: &mut dyn Tx| {
+            let product = products::create(tx, &new, now)?;
+            let location = format!("/products/{}", product.id);
+            let address = Some(Address {
+                location,
+                e_tag: versions::entity_tag(product.version),
+            });
+            Ok(Created {
+                body: models::Product::from(product),
+                address,
+            })
+        };
+        let (body, address, idempotency_replayed) = self.create(request, create).await?.addressed()?;
+        let Address { location, e_tag } = address;
         Ok(CreateProductResponse::Status201 {
-            body: product.into(),
+            body,
             location,
+            e_tag,
+            idempotency_replayed,
         })
     }
 
@@ -57,7 +85,14 @@ impl<S: Store> Products for Service<S> {
     async fn get_product(&self, params: GetProductParams) -> Result<GetProductResponse, Problem> {
         let id = product_id(params.id)?;
         let product = self.store.read(move |view| products::get(view, id)).await?;
-        Ok(GetProductResponse::Status200 { body: product.into() })
+        let e_tag = versions::entity_tag(product.version);
+        match versions::is_known(params.if_none_match.as_deref(), product.version)? {
+            true => Ok(GetProductResponse::Status304 { e_tag }),
+            false => Ok(GetProductResponse::Status200 {
+                body: product.into(),
+                e_tag,
+            }),
+        }
     }
 
     async fn update_product(
@@ -72,17 +107,23 @@ impl<S: Store> Products for Service<S> {
             price: body.price.map(price).transpose()?,
             stock: at_pointer("/stock", body.stock.map(Stock::new).transpose())?,
         };
+        let expected = versions::if_match(params.if_match.as_deref())?;
         let now = self.clock.now();
         let product = self
             .store
-            .write(move |tx| products::update(tx, id, &change, now))
+            .write(move |tx| products::update(tx, id, &expected, &change, now))
             .await?;
-        Ok(UpdateProductResponse::Status200 { body: product.into() })
+        let e_tag = versions::entity_tag(product.version);
+        Ok(UpdateProductResponse::Status200 {
+            body: product.into(),
+            e_tag,
+        })
     }
 
     async fn delete_product(&self, params: DeleteProductParams) -> Result<DeleteProductResponse, Problem> {
         let id = product_id(params.id)?;
-        self.store.write(move |tx| products::delete(tx, id)).await?;
+        let expected = versions::if_match(params.if_match.as_deref())?;
+        self.store.write(move |tx| products::delete(tx, id, &expected)).await?;
         Ok(DeleteProductResponse::Status204)
     }
 
@@ -111,16 +152,35 @@ impl<S: Store> Products for Service<S> {
         &self,
         params: CreateStockMovementParams,
         body: models::NewStockMovement,
+        bytes: Bytes,
     ) -> Result<CreateStockMovementResponse, Problem> {
         let id = product_id(params.id)?;
         let delta = at_pointer("/delta", Delta::new(body.delta))?;
         let note = body.note.map(Note::new);
         let now = self.clock.now();
-        let movement = self
-            .store
-            .write(move |tx| stock::adjust(tx, id, delta, note.as_ref(), now))
-            .await?;
-        Ok(CreateStockMovementResponse::Status201 { body: movement.into() })
+        let path = format!("/products/{id}/stock-movements");
+        let request = Request {
+            key: params.idempotency_key,
+            path,
+            body: bytes,
+            now,
+        };
+        let create = move |tx: &mut dyn Tx| {
+            let movement = stock::adjust(tx, id, delta, note.as_ref(), now)?;
+            Ok(Created {
+                body: models::StockMovement::from(movement),
+                address: None,
+            })
+        };
+        let Answer {
+            body,
+            address: _,
+            idempotency_replayed,
+        } = self.create(request, create).await?;
+        Ok(CreateStockMovementResponse::Status201 {
+            body,
+            idempotency_replayed,
+        })
     }
 }
 
@@ -146,6 +206,7 @@ impl From<Product> for models::Product {
             stock,
             created_at,
             updated_at,
+            version: _,
         } = product;
         Self {
             id: id.get(),
@@ -191,6 +252,7 @@ impl From<Reason> for models::MovementReason {
             Reason::OrderPlaced(_) => Self::OrderPlaced,
             Reason::OrderChanged(_) => Self::OrderChanged,
             Reason::OrderCanceled(_) => Self::OrderCanceled,
+            Reason::OrderExpired(_) => Self::OrderExpired,
             Reason::OrderDeleted(_) => Self::OrderDeleted,
         }
     }

@@ -71,12 +71,16 @@ pub enum Refused {
 /// [`Refused`] in every other case.
 pub fn verify(headers: &HeaderMap, body: &[u8], keyring: &Keyring, now: Timestamp) -> Result<(), Refused> {
     let mut lines = headers.get_all(HEADER).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else { return Err(Refused::NotOneHeader) };
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return Err(Refused::NotOneHeader);
+    };
     let line = line.to_str().map_err(|_| Refused::DoesNotFit)?;
     let parts = || line.split(',').filter_map(|part| part.trim().split_once('='));
 
     let mut times = parts().filter(|(scheme, _)| *scheme == "t").map(|(_, time)| time);
-    let (Some(time), None) = (times.next(), times.next()) else { return Err(Refused::NoTime) };
+    let (Some(time), None) = (times.next(), times.next()) else {
+        return Err(Refused::NoTime);
+    };
     let is_plain = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
     let seconds: i64 = time.parse().ok().filter(|_| is_plain).ok_or(Refused::NoTime)?;
     if (now.millis() / 1_000).abs_diff(seconds) > keyring.tolerance.as_secs() {
@@ -87,7 +91,9 @@ pub fn verify(headers: &HeaderMap, body: &[u8], keyring: &Keyring, now: Timestam
     let candidates: Vec<[u8; 32]> = candidates.filter_map(|(_, text)| decode(text)).collect();
     let fits = keyring.secrets.iter().any(|secret| {
         let signed = mac(secret, time, body);
-        candidates.iter().any(|candidate| signed.clone().verify_slice(candidate).is_ok())
+        candidates
+            .iter()
+            .any(|candidate| signed.clone().verify_slice(candidate).is_ok())
     });
     if fits { Ok(()) } else { Err(Refused::DoesNotFit) }
 }
@@ -126,11 +132,17 @@ mod tests {
 
     fn keyring(secrets: &[&str]) -> Keyring {
         let secrets = secrets.iter().filter_map(|text| Secret::new(text)).collect();
-        Keyring { secrets, tolerance: Duration::from_secs(300) }
+        Keyring {
+            secrets,
+            tolerance: Duration::from_secs(300),
+        }
     }
 
     fn headers(line: &str) -> HeaderMap {
-        HeaderMap::from_iter([(axum::http::HeaderName::from_static(HEADER), HeaderValue::from_str(line).unwrap())])
+        HeaderMap::from_iter([(
+            axum::http::HeaderName::from_static(HEADER),
+            HeaderValue::from_str(line).unwrap(),
+        )])
     }
 
     fn check(line: &str) -> Result<(), Refused> {
@@ -139,15 +151,34 @@ mod tests {
 
     /// Computed with another implementation, Python's: `hmac.new(secret, t + b"." + body, "sha256").hexdigest()`.
     const BY_PYTHON: [(&str, i64, &[u8], &str); 3] = [
-        ("whsec_example", 1_772_359_200, BODY, "60c1d01672b7fd5d04650c515873cd864131773219d5727a2e54747f01e29b4f"),
-        ("k", 0, b"", "6b4a4b8b3c40f1e8f53a3d36682e5f99f7ad2ac1df1c93dfe336f329167641e7"),
-        ("a secret longer than the block of SHA-256, which is 64 bytes, is hashed first by HMAC", 1, "ü\u{0}\r\n".as_bytes(), "6b9959f110f35a4fe9a760d41b893ee74234bf0266fb9f0694cc09e0fda26f55"),
+        (
+            "whsec_example",
+            1_772_359_200,
+            BODY,
+            "60c1d01672b7fd5d04650c515873cd864131773219d5727a2e54747f01e29b4f",
+        ),
+        (
+            "k",
+            0,
+            b"",
+            "6b4a4b8b3c40f1e8f53a3d36682e5f99f7ad2ac1df1c93dfe336f329167641e7",
+        ),
+        (
+            "a secret longer than the block of SHA-256, which is 64 bytes, is hashed first by HMAC",
+            1,
+            "ü\u{0}\r\n".as_bytes(),
+            "6b9959f110f35a4fe9a760d41b893ee74234bf0266fb9f0694cc09e0fda26f55",
+        ),
     ];
 
     #[test]
     fn signatures_are_those_of_another_implementation() {
         for (secret, seconds, body, hex) in BY_PYTHON {
-            let signed = sign(&Secret::new(secret).unwrap(), Timestamp::from_millis(seconds * 1_000), body);
+            let signed = sign(
+                &Secret::new(secret).unwrap(),
+                Timestamp::from_millis(seconds * 1_000),
+                body,
+            );
             assert_eq!(signed, format!("t={seconds},v1={hex}"));
         }
     }
@@ -194,15 +225,24 @@ mod tests {
             (format!("t={t},v0={hex}"), Refused::DoesNotFit),
             (format!("t=0{t},v1={hex}"), Refused::DoesNotFit),
             (format!("t={},v1={hex}", t - 1), Refused::DoesNotFit),
-            (format!("t={t},{}v1={hex}", "v1=00,".repeat(CANDIDATES_MAX)), Refused::DoesNotFit),
+            (
+                format!("t={t},{}v1={hex}", "v1=00,".repeat(CANDIDATES_MAX)),
+                Refused::DoesNotFit,
+            ),
         ];
         for (line, refused) in cases {
             assert_eq!(check(&line), Err(refused), "{line}");
         }
-        assert_eq!(verify(&HeaderMap::new(), BODY, &keyring(&["x"]), NOW), Err(Refused::NotOneHeader));
+        assert_eq!(
+            verify(&HeaderMap::new(), BODY, &keyring(&["x"]), NOW),
+            Err(Refused::NotOneHeader)
+        );
         let mut two = headers(&format!("t={t},v1={hex}"));
         two.append(HEADER, two[HEADER].clone());
-        assert_eq!(verify(&two, BODY, &keyring(&["whsec_example"]), NOW), Err(Refused::NotOneHeader));
+        assert_eq!(
+            verify(&two, BODY, &keyring(&["whsec_example"]), NOW),
+            Err(Refused::NotOneHeader)
+        );
     }
 
     #[test]

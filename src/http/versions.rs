@@ -1,0 +1,116 @@
+//! Entity tags: how versions travel, and what conditions on them mean (RFC 9110, section 13.1).
+//!
+//! A tag is the version's number in quotes, always a strong one. A tag that is well formed but was never ours matches
+//! nothing; a header that is no list of tags is refused.
+
+use super::Problem;
+use crate::domain::{Expected, Version};
+
+/// The entity tag of this version.
+pub(super) fn entity_tag(version: Version) -> String {
+    format!("\"{version}\"")
+}
+
+/// What `If-Match` expects. Tags compare strongly: a weak one matches nothing.
+///
+/// # Errors
+/// `validation-failed` where the header is neither `*` nor a list of entity tags.
+pub(super) fn if_match(header: Option<&str>) -> Result<Expected, Problem> {
+    let Some(header) = header else { return Ok(Expected::Any) };
+    let condition = condition("If-Match", header)?;
+    Ok(condition.map_or(Expected::Exists, |tags| {
+        Expected::OneOf(versions(tags.iter().filter(|tag| !tag.is_weak)))
+    }))
+}
+
+/// Whether `If-None-Match` says that the caller has this version already. Tags compare weakly.
+///
+/// # Errors
+/// As [`if_match`].
+pub(super) fn is_known(header: Option<&str>, version: Version) -> Result<bool, Problem> {
+    let Some(header) = header else { return Ok(false) };
+    let condition = condition("If-None-Match", header)?;
+    Ok(condition.is_none_or(|tags| versions(tags.iter()).contains(&version)))
+}
+
+struct Tag<'a> {
+    is_weak: bool,
+    opaque: &'a str,
+}
+
+/// The tags of a condition; `None` for `*`.
+fn condition<'a>(name: &str, header: &'a str) -> Result<Option<Vec<Tag<'a>>>, Problem> {
+    let header = header.trim();
+    if header == "*" {
+        return Ok(None);
+    }
+    let tags: Option<Vec<_>> = header.split(',').map(|tag| parse(tag.trim())).collect();
+    tags.map(Some)
+        .ok_or_else(|| Problem::invalid_parameter(name, "must be * or a list of entity tags in quotes"))
+}
+
+/// One tag. RFC 9110 lets a comma stand inside the quotes; none of ours has one, so such a list is refused as malformed.
+fn parse(tag: &str) -> Option<Tag<'_>> {
+    let (is_weak, quoted) = tag.strip_prefix("W/").map_or((false, tag), |rest| (true, rest));
+    let opaque = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    opaque
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'"')
+        .then_some(Tag { is_weak, opaque })
+}
+
+/// Those of the tags that could be ours.
+fn versions<'a>(tags: impl Iterator<Item = &'a Tag<'a>>) -> Vec<Version> {
+    let parsed = tags.filter_map(|tag| {
+        let version = tag.opaque.parse().ok().and_then(|number| Version::new(number).ok())?;
+        // Each version has one spelling.
+        (version.to_string() == tag.opaque).then_some(version)
+    });
+    parsed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(number: i64) -> Version {
+        Version::new(number).unwrap()
+    }
+
+    #[test]
+    fn if_match_compares_strongly() {
+        let expected = |header| if_match(Some(header)).unwrap();
+        assert_eq!(if_match(None).unwrap(), Expected::Any);
+        assert_eq!(expected("*"), Expected::Exists);
+        assert_eq!(expected("\"3\""), Expected::OneOf(vec![version(3)]));
+        assert_eq!(expected(" \"3\" ,\"4\""), Expected::OneOf(vec![version(3), version(4)]));
+        for never_ours in ["W/\"3\"", "\"03\"", "\"+3\"", "\"0\"", "\"\"", "\"x\""] {
+            assert_eq!(expected(never_ours), Expected::OneOf(Vec::new()), "{never_ours}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly() {
+        let known = |header| is_known(Some(header), version(3)).unwrap();
+        assert!(known("*") && known("\"3\"") && known("W/\"3\"") && known("\"1\", \"3\""));
+        assert!(!known("\"4\"") && !known("\"x\""));
+        assert!(!is_known(None, version(3)).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_refused() {
+        for header in [
+            "",
+            "3",
+            "\"3",
+            "3\"",
+            "\"3\",",
+            "\"3\" \"4\"",
+            "*,\"3\"",
+            "w/\"3\"",
+            "\"a b\"",
+        ] {
+            assert!(if_match(Some(header)).is_err(), "{header}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The operations tagged Webhooks: what the payment provider says, in our words, and what became of it.
+
+use orders_inventory_api::apis::webhooks::{
+    ListPaymentEventsParams, ListPaymentEventsResponse, ReceivePaymentEventResponse, Webhooks,
+};
+use orders_inventory_api::models;
+use orders_inventory_api::read::{Failures, Pointer, Read};
+use orders_inventory_api::types::{AnyJson, Decimal};
+
+use super::problem::{at_pointer, parameter};
+use super::{Problem, Service, page};
+use crate::app::payments::{self, Delivery};
+use crate::domain::{
+    Amount, EventId, EventKind, EventNumber, EventResult, Money, OrderId, OtherType, PaymentData, PaymentEvent,
+    PaymentId, RecordedEvent,
+};
+use crate::store::{EventFilter, Store};
+
+impl<S: Store> Webhooks for Service<S> {
+    async fn receive_payment_event(&self, body: models::PaymentEvent) -> Result<ReceivePaymentEventResponse, Problem> {
+        let event = event(body)?;
+        let now = self.clock.now();
+        let receipt = self.store.write(move |tx| payments::receive(tx, &event, now)).await?;
+        if let Delivery::Recorded(result) = receipt.result
+            && result.needs_a_person()
+        {
+            let (event, order) = (receipt.event_id.as_str(), receipt.order_id.map(OrderId::get));
+            tracing::warn!(
+                event,
+                order,
+                result = result.name(),
+                "money that needs a person; see GET /payment-events"
+            );
+        }
+        let body = models::PaymentEventReceipt {
+            event_id: receipt.event_id.into_string(),
+            result: receipt.result.into(),
+            order_id: receipt.order_id.map(OrderId::get),
+            order_status: receipt.order_status.map(Into::into),
+        };
+        Ok(ReceivePaymentEventResponse::Status200 { body })
+    }
+
+    async fn list_payment_events(&self, params: ListPaymentEventsParams) -> Result<ListPaymentEventsResponse, Problem> {
+        let before = page::cursor(params.cursor.as_deref(), EventNumber::new)?;
+        let order_id = parameter("order_id", params.order_id.map(OrderId::new).transpose())?;
+        let filter = EventFilter {
+            result: params.result.map(Into::into),
+            order_id,
+        };
+        let limit = usize::try_from(params.limit).unwrap_or_default();
+        let found = self
+            .store
+            .read(move |view| payments::list(view, filter, before, limit))
+            .await?;
+        let next_cursor = found.next.map(|number| page::next_cursor(number.get()));
+        let order_id = order_id.map(|id| id.to_string());
+        let filters = [
+            ("result", filter.result.map(EventResult::name)),
+            ("order_id", order_id.as_deref()),
+        ];
+        let link = page::link("/payment-events", params.limit, next_cursor.as_deref(), &filters);
+        let items = found.items.into_iter().map(Into::into).collect();
+        Ok(ListPaymentEventsResponse::Status200 {
+            body: models::PaymentEventPage { items, next_cursor },
+            link,
+        })
+    }
+}
+
+/// The event in our words. Its envelope has been read; its data is read here, for the types that mean something.
+fn event(body: models::PaymentEvent) -> Result<PaymentEvent, Problem> {
+    let kind = match body.r_type.as_str() {
+        EventKind::SUCCEEDED => EventKind::Succeeded(Told::read(body.data.as_ref(), true)?.of_an_order()?),
+        EventKind::REFUNDED => EventKind::Refunded(Told::read(body.data.as_ref(), true)?.of_an_order()?),
+        EventKind::FAILED => {
+            let Told {
+                order_id,
+                payment_id,
+                amount,
+            } = Told::read(body.data.as_ref(), false)?;
+            EventKind::Failed {
+                order_id,
+                payment_id,
+                amount,
+            }
+        }
+        _ => EventKind::Other(at_pointer("/type", OtherType::new(body.r_type))?),
+    };
+    Ok(PaymentEvent {
+        id: at_pointer("/id", EventId::new(body.id))?,
+        created_seconds: body.created,
+        kind,
+    })
+}
+
+/// What an event's data tells.
+struct Told {
+    order_id: Option<OrderId>,
+    payment_id: Option<PaymentId>,
+    amount: Option<Amount>,
+}
+
+impl Told {
+    /// Reads an event's data, noting every failure at once.
+    fn read(data: Option<&AnyJson>, needs_order: bool) -> Result<Self, Problem> {
+        let at = Pointer::Member(&Pointer::Root, "data");
+        let mut failures = Failures::default();
+        let data = match data {
+            Some(json) => models::PaymentData::read(json.get(), at, &mut failures),
+            None => {
+                failures.pointer(at, "is required");
+                None
+            }
+        };
+        let order_at = Pointer::Member(&at, "order_id");
+        if needs_order && data.as_ref().is_some_and(|data| data.order_id.is_none()) && !failures.has(order_at) {
+            failures.pointer(order_at, "is required");
+        }
+        let models::PaymentData {
+            order_id,
+            payment_id,
+            amount,
+        } = failures.accept(data)?;
+        Ok(Self {
+            order_id: at_pointer("/data/order_id", order_id.map(OrderId::new).transpose())?,
+            payment_id: at_pointer("/data/payment_id", payment_id.map(PaymentId::new).transpose())?,
+            amount: amount.map(amount_of).transpose()?,
+        })
+    }
+
+    fn of_an_order(self) -> Result<PaymentData, Problem> {
+        let Self {
+            order_id,
+            payment_id,
+            amount,
+        } = self;
+        let order_id = order_id.ok_or_else(|| Problem::invalid_pointer("/data/order_id", "is required"))?;
+        Ok(PaymentData {
+            order_id,
+            payment_id,
+            amount,
+        })
+    }
+}
+
+fn amount_of(number: Decimal) -> Result<Amount, Problem> {
+    let cents = number.in_units(2);
+    let cents = cents.ok_or_else(|| Problem::invalid_pointer("/data/amount", "must be an amount of money"))?;
+    at_pointer("/data/amount", Amount::new(Money::from_cents(cents)))
+}
+
+impl From<RecordedEvent> for models::RecordedPaymentEvent {
+    fn from(event: RecordedEvent) -> Self {
+        Self {
+            event_id: event.event_id.into_string(),
+            r_type: event.type_name,
+            order_id: event.order_id.map(OrderId::get),
+            payment_id: event.payment_id.map(PaymentId::into_string),
+            amount: event.amount.map(|amount| Decimal::from_hundredths(amount.cents())),
+            result: event.result.into(),
+            received_at: event.received_at.into(),
+        }
+    }
+}
+
+impl From<EventResult> for models::PaymentResult {
+    fn from(result: EventResult) -> Self {
+        match result {
+            EventResult::Applied => Self::Applied,
+            EventResult::Ignored => Self::Ignored,
+            EventResult::AmountMismatch => Self::AmountMismatch,
+            EventResult::DuplicatePayment => Self::DuplicatePayment,
+            EventResult::RefundDue => Self::RefundDue,
+            EventResult::OrderGone => Self::OrderGone,
+            EventResult::PartialRefund => Self::PartialRefund,
+        }
+    }
+}
+
+impl From<models::PaymentResult> for EventResult {
+    fn from(result: models::PaymentResult) -> Self {
+        match result {
+            models::PaymentResult::Applied => Self::Applied,
+            models::PaymentResult::Ignored => Self::Ignored,
+            models::PaymentResult::AmountMismatch => Self::AmountMismatch,
+            models::PaymentResult::DuplicatePayment => Self::DuplicatePayment,
+            models::PaymentResult::RefundDue => Self::RefundDue,
+            models::PaymentResult::OrderGone => Self::OrderGone,
+            models::PaymentResult::PartialRefund => Self::PartialRefund,
+        }
+    }
+}
+
+impl From<Delivery> for models::DeliveryResult {
+    fn from(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Recorded(EventResult::Applied) => Self::Applied,
+            Delivery::Recorded(EventResult::Ignored) => Self::Ignored,
+            Delivery::Recorded(EventResult::AmountMismatch) => Self::AmountMismatch,
+            Delivery::Recorded(EventResult::DuplicatePayment) => Self::DuplicatePayment,
+            Delivery::Recorded(EventResult::RefundDue) => Self::RefundDue,
+            Delivery::Recorded(EventResult::OrderGone) => Self::OrderGone,
+            Delivery::Recorded(EventResult::PartialRefund) => Self::PartialRefund,
+            Delivery::Duplicate => Self::Duplicate,
+        }
+    }
+}
