@@ -60,6 +60,17 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "sqlite://data/orders-inventory.db")]
     pub database_url: DatabaseUrl,
 
+    /// API keys, with commas between them; without one everybody may call
+    #[arg(
+        long,
+        env,
+        global = true,
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub api_keys: SecretText,
+
     /// Secret that payment webhooks are signed with; without one they are refused
     #[arg(
         long,
@@ -110,9 +121,29 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "pretty")]
     pub log_format: LogFormat,
 
+    /// Whether this is Render.com, which sets it to true; then nothing is served without keys and a secret
+    #[arg(long, env, global = true, hide = true, default_value = "")]
+    pub render: String,
+
     /// Which log lines are written, as tracing's filter directives
     #[arg(long, env = "RUST_LOG", global = true, default_value = "info")]
     pub log: LogFilter,
+}
+
+impl Settings {
+    /// Refuses settings that make no sense together.
+    ///
+    /// # Errors
+    /// [`BadSetting`] where a service on the open internet would let everybody in, or could not be paid.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        let needed = [("API_KEYS", &self.api_keys), ("WEBHOOK_SECRET", &self.webhook_secret)];
+        match needed.into_iter().find(|(_, value)| value.as_str().trim().is_empty()) {
+            Some((variable, _)) if self.render == "true" => Err(BadSetting(format!(
+                "{variable}: must be set on Render, where everybody can reach the service"
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// A duration that somebody waits for: a second to an hour.
@@ -291,6 +322,27 @@ mod tests {
             assert!(line.starts_with(start), "{line}");
             assert!(!line.contains('\n'), "{line}");
         }
+    }
+
+    #[test]
+    fn render_needs_keys_and_a_secret() {
+        let check = |arguments: &[&str]| {
+            let arguments = std::iter::once(&"orders-inventory").chain(arguments);
+            let checked = Cli::try_parse_from(arguments).unwrap().settings.check();
+            checked
+                .err()
+                .map(|line| line.to_string().split(':').next().unwrap_or_default().to_owned())
+        };
+        assert_eq!(check(&[]), None);
+        assert_eq!(check(&["--render", "true"]).as_deref(), Some("API_KEYS"));
+        assert_eq!(
+            check(&["--render", "true", "--api-keys", "k"]).as_deref(),
+            Some("WEBHOOK_SECRET")
+        );
+        assert_eq!(
+            check(&["--render", "true", "--api-keys", "k", "--webhook-secret", "s"]),
+            None
+        );
     }
 
     #[test]

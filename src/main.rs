@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum_server::Handle;
 use orders_inventory::config::{Cli, Command, LogFormat, Settings};
 use orders_inventory::http::signature::{Keyring, Secret};
-use orders_inventory::http::{self, Clock, Limits, sweeper};
+use orders_inventory::http::{self, ApiKeys, Clock, Limits, sweeper};
 use orders_inventory::store::{Options, SqliteStore};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::fmt::time::UtcTime;
@@ -37,6 +37,7 @@ fn failed(line: &str) -> ExitCode {
 
 /// Serves until a signal says stop. What goes wrong before the first request is one line for whoever starts the service.
 fn serve(settings: &Settings) -> Result<(), String> {
+    settings.check().map_err(|bad_setting| bad_setting.to_string())?;
     start_log(settings);
     let store = SqliteStore::open(Options {
         path: settings.database_url.path().to_owned(),
@@ -71,6 +72,7 @@ async fn serve_until_told(settings: &Settings, listener: TcpListener, store: Sql
     let options = http::Options {
         clock: Clock::system(),
         limits,
+        api_keys: api_keys(settings),
         keyring: keyring(settings),
         order_ttl: Some(Duration::from_secs(settings.order_ttl_seconds)).filter(|ttl| !ttl.is_zero()),
     };
@@ -88,6 +90,14 @@ async fn serve_until_told(settings: &Settings, listener: TcpListener, store: Sql
         .first_request_timeout(head);
     server.http_builder().http1().header_read_timeout(head);
     server.serve(router.into_make_service()).await
+}
+
+fn api_keys(settings: &Settings) -> ApiKeys {
+    let keys = ApiKeys::new(settings.api_keys.as_str());
+    if keys.is_empty() {
+        tracing::warn!("API_KEYS is not set, so everybody may call every operation");
+    }
+    keys
 }
 
 fn keyring(settings: &Settings) -> Keyring {

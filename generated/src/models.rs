@@ -722,6 +722,12 @@ pub enum ProblemType {
     /// `/problems/malformed-json`
     #[serde(rename = "/problems/malformed-json")]
     MalformedJson,
+    /// `/problems/missing-api-key`
+    #[serde(rename = "/problems/missing-api-key")]
+    MissingApiKey,
+    /// `/problems/invalid-api-key`
+    #[serde(rename = "/problems/invalid-api-key")]
+    InvalidApiKey,
     /// `/problems/invalid-signature`
     #[serde(rename = "/problems/invalid-signature")]
     InvalidSignature,
@@ -776,6 +782,9 @@ pub enum ProblemType {
     /// `/problems/idempotency-key-reused`
     #[serde(rename = "/problems/idempotency-key-reused")]
     IdempotencyKeyReused,
+    /// `/problems/rate-limited`
+    #[serde(rename = "/problems/rate-limited")]
+    RateLimited,
     /// `/problems/internal-error`
     #[serde(rename = "/problems/internal-error")]
     InternalError,
@@ -794,6 +803,8 @@ impl ProblemType {
     /// Every value, in the contract's order.
     pub const ALL: &[Self] = &[
         Self::MalformedJson,
+        Self::MissingApiKey,
+        Self::InvalidApiKey,
         Self::InvalidSignature,
         Self::NotFound,
         Self::ProductNotFound,
@@ -812,6 +823,7 @@ impl ProblemType {
         Self::UnsupportedMediaType,
         Self::ValidationFailed,
         Self::IdempotencyKeyReused,
+        Self::RateLimited,
         Self::InternalError,
         Self::Overloaded,
         Self::StorageUnavailable,
@@ -822,6 +834,8 @@ impl ProblemType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MalformedJson => "/problems/malformed-json",
+            Self::MissingApiKey => "/problems/missing-api-key",
+            Self::InvalidApiKey => "/problems/invalid-api-key",
             Self::InvalidSignature => "/problems/invalid-signature",
             Self::NotFound => "/problems/not-found",
             Self::ProductNotFound => "/problems/product-not-found",
@@ -840,6 +854,7 @@ impl ProblemType {
             Self::UnsupportedMediaType => "/problems/unsupported-media-type",
             Self::ValidationFailed => "/problems/validation-failed",
             Self::IdempotencyKeyReused => "/problems/idempotency-key-reused",
+            Self::RateLimited => "/problems/rate-limited",
             Self::InternalError => "/problems/internal-error",
             Self::Overloaded => "/problems/overloaded",
             Self::StorageUnavailable => "/problems/storage-unavailable",

@@ -7,7 +7,7 @@
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
 //! - `products`, `orders`, `webhooks`, `operations`: the operations of each tag;
 //! - `page`, `versions`, `retries`: cursors, entity tags, idempotency keys;
-//! - [`signature`]: who may say that an order was paid;
+//! - [`callers`], [`signature`]: who may call, and who may say that an order was paid;
 //! - [`sweeper`]: what time alone does;
 //! - [`docs`]: the documentation.
 
@@ -23,9 +23,11 @@ use orders_inventory_api::apis::{Api, SecurityScheme};
 use orders_inventory_api::{server, types};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use self::callers::Caller;
 use crate::domain::Timestamp;
 use crate::store::Store;
 
+pub mod callers;
 pub mod docs;
 pub mod layers;
 mod operations;
@@ -39,6 +41,7 @@ pub mod sweeper;
 mod versions;
 mod webhooks;
 
+pub use callers::ApiKeys;
 pub use layers::Limits;
 pub use problem::Problem;
 pub use signature::Keyring;
@@ -80,6 +83,8 @@ pub struct Options {
     pub clock: Clock,
     /// What one request may ask for.
     pub limits: Limits,
+    /// Whom to let in.
+    pub api_keys: ApiKeys,
     /// What payment webhooks are signed with.
     pub keyring: Keyring,
     /// After how long an unpaid order expires; `None` for never.
@@ -91,23 +96,29 @@ pub struct Options {
 struct Service<S> {
     store: S,
     clock: Clock,
+    api_keys: Arc<ApiKeys>,
     keyring: Arc<Keyring>,
     order_ttl: Option<Duration>,
 }
 
 impl<S: Store> Api for Service<S> {
     type Error = Problem;
+    type Caller = Caller;
 
-    fn authorize(&self, scheme: SecurityScheme, parts: &request::Parts, body: &Bytes) -> Result<(), Problem> {
+    fn authorize(&self, scheme: SecurityScheme, parts: &request::Parts, body: &Bytes) -> Result<Caller, Problem> {
         match scheme {
+            SecurityScheme::ApiKey => self.api_keys.identify(&parts.headers).map_err(Problem::stranger),
             SecurityScheme::WebhookSignature if self.keyring.secrets.is_empty() => {
                 Err(Problem::webhook_not_configured())
             }
             SecurityScheme::WebhookSignature => {
-                signature::verify(&parts.headers, body, &self.keyring, self.clock.now()).map_err(|refused| {
-                    tracing::warn!(%refused, "a webhook was refused");
-                    Problem::invalid_signature()
-                })
+                match signature::verify(&parts.headers, body, &self.keyring, self.clock.now()) {
+                    Ok(()) => Ok(Caller::PaymentProvider),
+                    Err(refused) => {
+                        tracing::warn!(%refused, "a webhook was refused");
+                        Err(Problem::invalid_signature())
+                    }
+                }
             }
         }
     }
@@ -118,13 +129,16 @@ pub fn router<S: Store>(store: S, options: Options) -> Router {
     let Options {
         clock,
         limits,
+        api_keys,
         keyring,
         order_ttl,
     } = options;
+    let (api_keys, keyring) = (Arc::new(api_keys), Arc::new(keyring));
     let operations = server::router(Service {
         store,
         clock,
-        keyring: Arc::new(keyring),
+        api_keys,
+        keyring,
         order_ttl,
     });
     operations

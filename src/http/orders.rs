@@ -8,6 +8,7 @@ use orders_inventory_api::apis::orders::{
 use orders_inventory_api::models;
 use orders_inventory_api::types::Decimal;
 
+use super::callers::Caller;
 use super::problem::{at_pointer, parameter};
 use super::retries::{Address, Created, Request};
 use super::{Problem, Service, page, versions};
@@ -18,6 +19,7 @@ use crate::store::{OrderFilter, Store, Tx};
 impl<S: Store> Orders for Service<S> {
     async fn create_order(
         &self,
+        caller: Caller,
         params: CreateOrderParams,
         body: models::NewOrder,
         bytes: Bytes,
@@ -26,6 +28,7 @@ impl<S: Store> Orders for Service<S> {
         let quantity = at_pointer("/quantity", Quantity::new(body.quantity))?;
         let now = self.clock.now();
         let request = Request {
+            caller,
             key: params.idempotency_key,
             path: "/orders".to_owned(),
             body: bytes,
@@ -54,7 +57,7 @@ impl<S: Store> Orders for Service<S> {
         })
     }
 
-    async fn list_orders(&self, params: ListOrdersParams) -> Result<ListOrdersResponse, Problem> {
+    async fn list_orders(&self, _: Caller, params: ListOrdersParams) -> Result<ListOrdersResponse, Problem> {
         let before = page::cursor(params.cursor.as_deref(), OrderId::new)?;
         let product_id = parameter("product_id", params.product_id.map(ProductId::new).transpose())?;
         let filter = OrderFilter {
@@ -85,7 +88,7 @@ impl<S: Store> Orders for Service<S> {
         })
     }
 
-    async fn get_order(&self, params: GetOrderParams) -> Result<GetOrderResponse, Problem> {
+    async fn get_order(&self, _: Caller, params: GetOrderParams) -> Result<GetOrderResponse, Problem> {
         let id = order_id(params.id)?;
         let order = self.store.read(move |view| orders::get(view, id)).await?;
         let e_tag = versions::entity_tag(order.version());
@@ -100,6 +103,7 @@ impl<S: Store> Orders for Service<S> {
 
     async fn update_order(
         &self,
+        _: Caller,
         params: UpdateOrderParams,
         body: models::OrderUpdate,
     ) -> Result<UpdateOrderResponse, Problem> {
@@ -126,7 +130,7 @@ impl<S: Store> Orders for Service<S> {
         })
     }
 
-    async fn delete_order(&self, params: DeleteOrderParams) -> Result<DeleteOrderResponse, Problem> {
+    async fn delete_order(&self, _: Caller, params: DeleteOrderParams) -> Result<DeleteOrderResponse, Problem> {
         let id = order_id(params.id)?;
         let now = self.clock.now();
         let expected = versions::if_match(params.if_match.as_deref())?;

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use orders_inventory_api::models::{self, ProblemType};
 use orders_inventory_api::read::{Failure, Place, Rejection};
 
+use super::callers::Stranger;
 use crate::domain::Invalid;
 use crate::error::Error;
 
@@ -37,6 +38,16 @@ pub const fn entry(kind: ProblemType) -> Entry {
             StatusCode::BAD_REQUEST,
             "Malformed JSON",
             "The body is not JSON; the detail says where it stops being so. Send it again as JSON in UTF-8.",
+        ),
+        ProblemType::MissingApiKey => row(
+            StatusCode::UNAUTHORIZED,
+            "Missing API key",
+            "The operation needs an API key. Send one in the header X-API-Key.",
+        ),
+        ProblemType::InvalidApiKey => row(
+            StatusCode::UNAUTHORIZED,
+            "Invalid API key",
+            "The service does not know the API key in the header X-API-Key; it may have been rotated.",
         ),
         ProblemType::InvalidSignature => row(
             StatusCode::UNAUTHORIZED,
@@ -131,6 +142,11 @@ pub const fn entry(kind: ProblemType) -> Entry {
             "Idempotency key reused",
             "The Idempotency-Key was used for this path with another body. Use a new key for a new request.",
         ),
+        ProblemType::RateLimited => row(
+            StatusCode::TOO_MANY_REQUESTS,
+            "Rate limited",
+            "The caller sends more requests than the service's rate limit allows. Try again after Retry-After seconds.",
+        ),
         ProblemType::InternalError => row(
             StatusCode::INTERNAL_SERVER_ERROR,
             "Internal error",
@@ -196,6 +212,18 @@ impl Problem {
             ProblemType::MethodNotAllowed,
             "This path does not take this method; Allow lists those it takes.",
         )
+    }
+
+    pub(super) fn stranger(stranger: Stranger) -> Self {
+        match stranger {
+            Stranger::WithoutKey => Self::new(
+                ProblemType::MissingApiKey,
+                "The request needs an API key in the header X-API-Key.",
+            ),
+            Stranger::WithUnknownKey => {
+                Self::new(ProblemType::InvalidApiKey, "The service does not know this API key.")
+            }
+        }
     }
 
     pub(super) fn invalid_signature() -> Self {
@@ -379,6 +407,14 @@ impl IntoResponse for Problem {
         );
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, section 15.5.2: a 401 says how to do better.
+            let challenge = match kind == ProblemType::InvalidSignature {
+                true => "Signature header=\"X-Webhook-Signature\"",
+                false => "ApiKey header=\"X-API-Key\"",
+            };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }

@@ -10,6 +10,7 @@ use orders_inventory_api::apis::products::{
 use orders_inventory_api::models;
 use orders_inventory_api::types::Decimal;
 
+use super::callers::Caller;
 use super::problem::{at_pointer, parameter};
 use super::retries::{Address, Answer, Created, Request};
 use super::{Problem, Service, page, versions};
@@ -23,6 +24,7 @@ use crate::store::{Store, Tx};
 impl<S: Store> Products for Service<S> {
     async fn create_product(
         &self,
+        caller: Caller,
         params: CreateProductParams,
         body: models::NewProduct,
         bytes: Bytes,
@@ -35,6 +37,7 @@ impl<S: Store> Products for Service<S> {
         };
         let now = self.clock.now();
         let request = Request {
+            caller,
             key: params.idempotency_key,
             path: "/products".to_owned(),
             body: bytes,
@@ -97,6 +100,7 @@ impl<S: Store> Products for Service<S> {
 
     async fn update_product(
         &self,
+        _: Caller,
         params: UpdateProductParams,
         body: models::ProductUpdate,
     ) -> Result<UpdateProductResponse, Problem> {
@@ -120,7 +124,7 @@ impl<S: Store> Products for Service<S> {
         })
     }
 
-    async fn delete_product(&self, params: DeleteProductParams) -> Result<DeleteProductResponse, Problem> {
+    async fn delete_product(&self, _: Caller, params: DeleteProductParams) -> Result<DeleteProductResponse, Problem> {
         let id = product_id(params.id)?;
         let expected = versions::if_match(params.if_match.as_deref())?;
         self.store.write(move |tx| products::delete(tx, id, &expected)).await?;
@@ -129,6 +133,7 @@ impl<S: Store> Products for Service<S> {
 
     async fn list_stock_movements(
         &self,
+        _: Caller,
         params: ListStockMovementsParams,
     ) -> Result<ListStockMovementsResponse, Problem> {
         let id = product_id(params.id)?;
@@ -150,6 +155,7 @@ impl<S: Store> Products for Service<S> {
 
     async fn create_stock_movement(
         &self,
+        caller: Caller,
         params: CreateStockMovementParams,
         body: models::NewStockMovement,
         bytes: Bytes,
@@ -160,6 +166,7 @@ impl<S: Store> Products for Service<S> {
         let now = self.clock.now();
         let path = format!("/products/{id}/stock-movements");
         let request = Request {
+            caller,
             key: params.idempotency_key,
             path,
             body: bytes,

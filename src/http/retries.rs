@@ -7,6 +7,7 @@ use orders_inventory_api::respond::Body;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::callers::Caller;
 use super::{Problem, Service};
 use crate::app::idempotency::{self, Kept, Key, Outcome};
 use crate::domain::Timestamp;
@@ -18,6 +19,8 @@ const CREATED: u16 = 201;
 
 /// What a request asks for when it may come again.
 pub(super) struct Request {
+    /// Who sent it; a key counts for one caller.
+    pub caller: Caller,
     /// Its `Idempotency-Key`, if it has one.
     pub key: Option<String>,
     /// Its path; a key counts for one path.
@@ -59,7 +62,13 @@ impl<S: Store> Service<S> {
         M: Serialize + Send + 'static,
         F: Fn(&mut dyn Tx) -> Result<Created<M>, Error> + Send + 'static,
     {
-        let Request { key, path, body, now } = request;
+        let Request {
+            caller,
+            key,
+            path,
+            body,
+            now,
+        } = request;
         let Some(key) = key else {
             let Created { body, address } = self.store.write(work).await?;
             return Ok(Answer {
@@ -68,9 +77,8 @@ impl<S: Store> Service<S> {
                 idempotency_replayed: None,
             });
         };
-        // Nobody has a name yet, so all callers share their keys.
         let key = Key {
-            caller: String::new(),
+            caller: caller.name(),
             path,
             key,
         };

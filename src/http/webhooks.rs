@@ -7,6 +7,7 @@ use orders_inventory_api::models;
 use orders_inventory_api::read::{Failures, Pointer, Read};
 use orders_inventory_api::types::{AnyJson, Decimal};
 
+use super::callers::Caller;
 use super::problem::{at_pointer, parameter};
 use super::{Problem, Service, page};
 use crate::app::payments::{self, Delivery};
@@ -17,7 +18,11 @@ use crate::domain::{
 use crate::store::{EventFilter, Store};
 
 impl<S: Store> Webhooks for Service<S> {
-    async fn receive_payment_event(&self, body: models::PaymentEvent) -> Result<ReceivePaymentEventResponse, Problem> {
+    async fn receive_payment_event(
+        &self,
+        _: Caller,
+        body: models::PaymentEvent,
+    ) -> Result<ReceivePaymentEventResponse, Problem> {
         let event = event(body)?;
         let now = self.clock.now();
         let receipt = self.store.write(move |tx| payments::receive(tx, &event, now)).await?;
@@ -41,7 +46,11 @@ impl<S: Store> Webhooks for Service<S> {
         Ok(ReceivePaymentEventResponse::Status200 { body })
     }
 
-    async fn list_payment_events(&self, params: ListPaymentEventsParams) -> Result<ListPaymentEventsResponse, Problem> {
+    async fn list_payment_events(
+        &self,
+        _: Caller,
+        params: ListPaymentEventsParams,
+    ) -> Result<ListPaymentEventsResponse, Problem> {
         let before = page::cursor(params.cursor.as_deref(), EventNumber::new)?;
         let order_id = parameter("order_id", params.order_id.map(OrderId::new).transpose())?;
         let filter = EventFilter {

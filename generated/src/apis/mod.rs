@@ -17,18 +17,28 @@ pub trait Api: Clone + Send + Sync + 'static {
     /// Every answer that is not a success, including the refusal of a request that breaks the contract.
     type Error: From<Rejection> + IntoResponse;
 
+    /// Who called an operation that has a security scheme.
+    type Caller: Send;
+
     /// Lets a request in, or not. Asked once for each request whose operation has a security scheme, before anything in
     /// its parameters or its body is read.
     ///
     /// # Errors
     ///
     /// The answer to a caller who may not.
-    fn authorize(&self, scheme: SecurityScheme, parts: &request::Parts, body: &Bytes) -> Result<(), Self::Error>;
+    fn authorize(
+        &self,
+        scheme: SecurityScheme,
+        parts: &request::Parts,
+        body: &Bytes,
+    ) -> Result<Self::Caller, Self::Error>;
 }
 
 /// How the contract wants callers to say who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SecurityScheme {
+    /// In the header `X-API-Key`.
+    ApiKey,
     /// In the header `X-Webhook-Signature`.
     WebhookSignature,
 }

@@ -26,6 +26,7 @@ pub trait Orders: Api {
     /// canceled by the service itself and gives its stock back.
     fn create_order(
         &self,
+        caller: Self::Caller,
         params: CreateOrderParams,
         body: models::NewOrder,
         bytes: Bytes,
@@ -38,13 +39,18 @@ pub trait Orders: Api {
     /// stays; to take back a paid order, cancel it.
     fn delete_order(
         &self,
+        caller: Self::Caller,
         params: DeleteOrderParams,
     ) -> impl Future<Output = Result<DeleteOrderResponse, Self::Error>> + Send;
 
     /// Get an order.
     ///
     /// One order as it is now, with the time of each step it has taken.
-    fn get_order(&self, params: GetOrderParams) -> impl Future<Output = Result<GetOrderResponse, Self::Error>> + Send;
+    fn get_order(
+        &self,
+        caller: Self::Caller,
+        params: GetOrderParams,
+    ) -> impl Future<Output = Result<GetOrderResponse, Self::Error>> + Send;
 
     /// List orders.
     ///
@@ -52,6 +58,7 @@ pub trait Orders: Api {
     /// combined.
     fn list_orders(
         &self,
+        caller: Self::Caller,
         params: ListOrdersParams,
     ) -> impl Future<Output = Result<ListOrdersResponse, Self::Error>> + Send;
 
@@ -73,6 +80,7 @@ pub trait Orders: Api {
     /// the difference of stock; the quantity it already has changes nothing.
     fn update_order(
         &self,
+        caller: Self::Caller,
         params: UpdateOrderParams,
         body: models::OrderUpdate,
     ) -> impl Future<Output = Result<UpdateOrderResponse, Self::Error>> + Send;

@@ -24,6 +24,7 @@ pub trait Products: Api {
     /// first movement, with reason `initial`.
     fn create_product(
         &self,
+        caller: Self::Caller,
         params: CreateProductParams,
         body: models::NewProduct,
         bytes: Bytes,
@@ -35,6 +36,7 @@ pub trait Products: Api {
     /// reason `adjustment`. Stock never goes below 0, nor above 1 000 000 000 this way.
     fn create_stock_movement(
         &self,
+        caller: Self::Caller,
         params: CreateStockMovementParams,
         body: models::NewStockMovement,
         bytes: Bytes,
@@ -46,6 +48,7 @@ pub trait Products: Api {
     /// must always be able to say what was ordered.
     fn delete_product(
         &self,
+        caller: Self::Caller,
         params: DeleteProductParams,
     ) -> impl Future<Output = Result<DeleteProductResponse, Self::Error>> + Send;
 
@@ -72,6 +75,7 @@ pub trait Products: Api {
     /// transaction, so the product's `stock` is always the sum of all `delta` and the newest `stock_after`.
     fn list_stock_movements(
         &self,
+        caller: Self::Caller,
         params: ListStockMovementsParams,
     ) -> impl Future<Output = Result<ListStockMovementsResponse, Self::Error>> + Send;
 
@@ -83,6 +87,7 @@ pub trait Products: Api {
     /// that came in between). A new `price` holds for later orders only.
     fn update_product(
         &self,
+        caller: Self::Caller,
         params: UpdateProductParams,
         body: models::ProductUpdate,
     ) -> impl Future<Output = Result<UpdateProductResponse, Self::Error>> + Send;

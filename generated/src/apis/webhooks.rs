@@ -24,6 +24,7 @@ pub trait Webhooks: Api {
     /// that were answered `duplicate` are not events of their own.
     fn list_payment_events(
         &self,
+        caller: Self::Caller,
         params: ListPaymentEventsParams,
     ) -> impl Future<Output = Result<ListPaymentEventsResponse, Self::Error>> + Send;
 
@@ -39,6 +40,7 @@ pub trait Webhooks: Api {
     /// `GET /payment-events`. Only an order id that was never issued is not recorded (404), so that a retry may succeed.
     fn receive_payment_event(
         &self,
+        caller: Self::Caller,
         body: models::PaymentEvent,
     ) -> impl Future<Output = Result<ReceivePaymentEventResponse, Self::Error>> + Send;
 }

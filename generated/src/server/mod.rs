@@ -73,60 +73,66 @@ async fn list_problems<A: operations::Operations>(State(api): State<A>) -> Resul
 async fn create_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
     let (mut parts, body) = request.into_parts();
     let bytes = read::bytes(body).await?;
+    let caller = api.authorize(SecurityScheme::ApiKey, &parts, &bytes)?;
     let mut failures = Failures::default();
     let params = orders::CreateOrderParams::read(&mut parts, &mut failures).await;
     let body = read::json::<models::NewOrder>(&parts, &bytes, &mut failures)?;
     let (params, body) = failures.accept(params.zip(body))?;
-    let answer = api.create_order(params, body, bytes).await?;
+    let answer = api.create_order(caller, params, body, bytes).await?;
     Ok(answer.into_response()?)
 }
 
 async fn delete_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
     let (mut parts, _) = request.into_parts();
+    let caller = api.authorize(SecurityScheme::ApiKey, &parts, &Bytes::new())?;
     let mut failures = Failures::default();
     let params = orders::DeleteOrderParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
-    let answer = api.delete_order(params).await?;
+    let answer = api.delete_order(caller, params).await?;
     Ok(answer.into_response()?)
 }
 
 async fn get_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
     let (mut parts, _) = request.into_parts();
+    let caller = api.authorize(SecurityScheme::ApiKey, &parts, &Bytes::new())?;
     let mut failures = Failures::default();
     let params = orders::GetOrderParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
-    let answer = api.get_order(params).await?;
+    let answer = api.get_order(caller, params).await?;
     Ok(answer.into_response()?)
 }
 
 async fn list_orders<A: orders::Orders>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
     let (mut parts, _) = request.into_parts();
+    let caller = api.authorize(SecurityScheme::ApiKey, &parts, &Bytes::new())?;
     let mut failures = Failures::default();
     let params = orders::ListOrdersParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
-    let answer = api.list_orders(params).await?;
+    let answer = api.list_orders(caller, params).await?;
     Ok(answer.into_response()?)
 }
 
 async fn update_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
     let (mut parts, body) = request.into_parts();
     let bytes = read::bytes(body).await?;
+    let caller = api.authorize(SecurityScheme::ApiKey, &parts, &bytes)?;
     let mut failures = Failures::default();
     let params = orders::UpdateOrderParams::read(&mut parts, &mut failures).await;
     let body = read::json::<models::OrderUpdate>(&parts, &bytes, &mut failures)?;
     let (params, body) = failures.accept(params.zip(body))?;
-    let answer = api.update_order(params, body).await?;
+    let answer = api.update_order(caller, params, body).await?;
     Ok(answer.into_response()?)
 }
 
 async fn create_product<A: products::Products>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
     let (mut parts, body) = request.into_parts();
     let bytes = read::bytes(body).await?;
+    let caller = api.authorize(SecurityScheme::ApiKey, &parts, &bytes)?;
     let mut failures = Failures::default();
     let params = products::CreateProductParams::read(&mut parts, &mut failures).await;
     let body = read::json::<models::NewProduct>(&parts, &bytes, &mut failures)?;
     let (params, body) = failures.accept(params.zip(body))?;
-    let answer = api.create_product(params, body, bytes).await?;
+    let answer = api.create_product(caller, params, body, bytes).await?;
     Ok(answer.into_response()?)
 }
 
@@ -136,20 +142,22 @@ async fn create_stock_movement<A: products::Products>(
 ) -> Result<Response, A::Error> {
     let (mut parts, body) = request.into_parts();
     let bytes = read::bytes(body).await?;
+    let caller = api.authorize(SecurityScheme::ApiKey, &parts, &bytes)?;
     let mut failures = Failures::default();
     let params = products::CreateStockMovementParams::read(&mut parts, &mut failures).await;
     let body = read::json::<models::NewStockMovement>(&parts, &bytes, &mut failures)?;
     let (params, body) = failures.accept(params.zip(body))?;
-    let answer = api.create_stock_movement(params, body, bytes).await?;
+    let answer = api.create_stock_movement(caller, params, body, bytes).await?;
     Ok(answer.into_response()?)
 }
 
 async fn delete_product<A: products::Products>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
     let (mut parts, _) = request.into_parts();
+    let caller = api.authorize(SecurityScheme::ApiKey, &parts, &Bytes::new())?;
     let mut failures = Failures::default();
     let params = products::DeleteProductParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
-    let answer = api.delete_product(params).await?;
+    let answer = api.delete_product(caller, params).await?;
     Ok(answer.into_response()?)
 }
 
@@ -176,21 +184,23 @@ async fn list_stock_movements<A: products::Products>(
     request: Request,
 ) -> Result<Response, A::Error> {
     let (mut parts, _) = request.into_parts();
+    let caller = api.authorize(SecurityScheme::ApiKey, &parts, &Bytes::new())?;
     let mut failures = Failures::default();
     let params = products::ListStockMovementsParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
-    let answer = api.list_stock_movements(params).await?;
+    let answer = api.list_stock_movements(caller, params).await?;
     Ok(answer.into_response()?)
 }
 
 async fn update_product<A: products::Products>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
     let (mut parts, body) = request.into_parts();
     let bytes = read::bytes(body).await?;
+    let caller = api.authorize(SecurityScheme::ApiKey, &parts, &bytes)?;
     let mut failures = Failures::default();
     let params = products::UpdateProductParams::read(&mut parts, &mut failures).await;
     let body = read::json::<models::ProductUpdate>(&parts, &bytes, &mut failures)?;
     let (params, body) = failures.accept(params.zip(body))?;
-    let answer = api.update_product(params, body).await?;
+    let answer = api.update_product(caller, params, body).await?;
     Ok(answer.into_response()?)
 }
 
@@ -199,10 +209,11 @@ async fn list_payment_events<A: webhooks::Webhooks>(
     request: Request,
 ) -> Result<Response, A::Error> {
     let (mut parts, _) = request.into_parts();
+    let caller = api.authorize(SecurityScheme::ApiKey, &parts, &Bytes::new())?;
     let mut failures = Failures::default();
     let params = webhooks::ListPaymentEventsParams::read(&mut parts, &mut failures).await;
     let params = failures.accept(params)?;
-    let answer = api.list_payment_events(params).await?;
+    let answer = api.list_payment_events(caller, params).await?;
     Ok(answer.into_response()?)
 }
 
@@ -212,11 +223,11 @@ async fn receive_payment_event<A: webhooks::Webhooks>(
 ) -> Result<Response, A::Error> {
     let (parts, body) = request.into_parts();
     let bytes = read::bytes(body).await?;
-    api.authorize(SecurityScheme::WebhookSignature, &parts, &bytes)?;
+    let caller = api.authorize(SecurityScheme::WebhookSignature, &parts, &bytes)?;
     let mut failures = Failures::default();
     read::refuse_query(&parts.uri, &mut failures);
     let body = read::json::<models::PaymentEvent>(&parts, &bytes, &mut failures)?;
     let body = failures.accept(body)?;
-    let answer = api.receive_payment_event(body).await?;
+    let answer = api.receive_payment_event(caller, body).await?;
     Ok(answer.into_response()?)
 }
