@@ -11,8 +11,10 @@
 )]
 
 mod binary;
+mod bodies;
 mod concurrency;
 mod errors;
+mod garbage;
 mod lists;
 mod money;
 mod operations;
@@ -23,3 +25,4 @@ mod refusals;
 mod settings;
 mod stock_movements;
 mod support;
+mod validation;

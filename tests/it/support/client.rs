@@ -1,6 +1,7 @@
 //! A client of the router. It refuses answers that the contract does not name, whatever its caller looks at.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -11,6 +12,9 @@ use tower::ServiceExt;
 
 use super::Answer;
 use super::contract::Contract;
+
+/// How long an answer may take that takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks a router. Clones ask the same one.
 #[derive(Clone)]
@@ -53,12 +57,10 @@ impl Client {
     /// Sends a request as it is.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let response = self
-            .router
-            .clone()
-            .oneshot(request)
-            .await
-            .expect("a router is infallible");
+        let answering = self.router.clone().oneshot(request);
+        let response = tokio::time::timeout(PATIENCE, answering).await;
+        let response = response.unwrap_or_else(|_| panic!("no answer to {method} {path} in {PATIENCE:?}"));
+        let Ok(response) = response;
         let answer = Answer::read(response).await;
         if let Err(breach) = Contract::ours().check(&method, &path, &answer) {
             panic!("{method} {path} breaks the contract: {breach}\n{answer:?}");

@@ -116,10 +116,11 @@ impl Contract {
         if is_outside(path) {
             return Ok(());
         }
-        let here: Vec<Operation<'_>> = self.operations_at(path);
-        if here.is_empty() {
+        let Some(template) = self.template_of(path) else {
             return self.check_stray(answer, 404, "/problems/not-found");
-        }
+        };
+        let here = self.operations().filter(|operation| operation.template == template);
+        let here: Vec<Operation<'_>> = here.collect();
         // Whoever answers GET answers HEAD, without the body.
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
         match here.iter().find(|operation| operation.method == *wanted) {
@@ -131,20 +132,11 @@ impl Contract {
         }
     }
 
-    /// The operations of the template that this path fits best.
-    fn operations_at(&self, path: &str) -> Vec<Operation<'_>> {
-        let fitting = self.operations().filter(|operation| fits(operation.template, path));
-        let mut fitting: Vec<_> = fitting.collect();
-        // A template without parameters stands before one with them.
-        let Some(best) = fitting
-            .iter()
-            .map(|operation| operation.template)
-            .min_by_key(|it| it.matches('{').count())
-        else {
-            return fitting;
-        };
-        fitting.retain(|operation| operation.template == best);
-        fitting
+    /// The template that this path fits best: one without parameters stands before one with them.
+    pub(crate) fn template_of(&self, path: &str) -> Option<&str> {
+        let templates = members(&self.document["paths"]).map(|(template, _)| template.as_str());
+        let fitting = templates.filter(|template| fits(template, path));
+        fitting.min_by_key(|template| template.matches('{').count())
     }
 
     fn check_operation(&self, operation: &Operation<'_>, method: &Method, answer: &Answer) -> Result<(), String> {

@@ -13,7 +13,8 @@ impl TestApp {
         let connection = Connection::open(self.database()).unwrap();
         connection.busy_timeout(Duration::from_secs(60)).unwrap();
         let changed = connection.execute(
-            "UPDATE orders SET status = 'PAID', paid_at_ms = ?2, updated_at_ms = ?2 WHERE id = ?1 AND status = 'PENDING'",
+            "UPDATE orders SET status = 'PAID', paid_at_ms = ?2, updated_at_ms = ?2 \
+             WHERE id = ?1 AND status = 'PENDING'",
             params![order_id, self.clock.now_ms()],
         );
         assert_eq!(changed, Ok(1), "order {order_id} cannot be paid");
