@@ -6,9 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Method;
 use futures_util::{Stream, StreamExt, stream};
-use orders_inventory::http::Limits;
 
-use crate::support::app::LIMITS;
 use crate::support::client::Call;
 use crate::support::{Client, TestApp};
 
@@ -89,10 +87,7 @@ async fn a_body_must_say_that_it_is_json() {
 
 #[tokio::test]
 async fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
-    let app = TestApp::with_limits(Limits {
-        body_bytes_max: 100,
-        ..LIMITS
-    });
+    let app = TestApp::with(|options| options.limits.body_bytes_max = 100);
     let padded = |bytes: usize| format!("{PRODUCT:bytes$}");
     for (method, path) in WITH_BODY {
         let problem = app
@@ -121,10 +116,7 @@ fn begun(app: &Client, rest: impl Stream<Item = io::Result<&'static str>> + Send
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_in_time_is_given_up() {
-    let app = TestApp::with_limits(Limits {
-        body_timeout: Duration::from_millis(20),
-        ..LIMITS
-    });
+    let app = TestApp::with(|options| options.limits.body_timeout = Duration::from_millis(20));
     begun(&app, stream::pending())
         .await
         .expect_problem(408, "/problems/request-timeout");

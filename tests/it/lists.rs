@@ -221,7 +221,7 @@ async fn filters_narrow_every_page() {
                 .expect(200);
         }
         if number % 3 == 1 {
-            app.pay(order);
+            app.pay(order).await;
         }
     }
     let all = app.walk("/orders").await;

@@ -29,7 +29,7 @@ impl Life {
         let path = format!("/orders/{order}");
         if matches!(self, Self::Paid | Self::Shipped | Self::CanceledAfterPayment) {
             app.clock.advance_ms(1_000);
-            app.pay(order);
+            app.pay(order).await;
         }
         app.clock.advance_ms(1_000);
         match self {

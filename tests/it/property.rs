@@ -243,7 +243,7 @@ async fn take_step(app: &TestApp, model: &mut Model, number: usize, step: &Step)
             let id = model.order_id(order);
             if let Some(order) = model.orders.get_mut(&id).filter(|order| order.status == "PENDING") {
                 (order.status, order.was_paid) = ("PAID", true);
-                app.pay(id);
+                app.pay(id).await;
             }
             return;
         }

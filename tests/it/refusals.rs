@@ -8,10 +8,8 @@ use axum::body::Body;
 use axum::http::Method;
 use futures_util::stream;
 use orders_inventory::error::Error;
-use orders_inventory::http::Limits;
 use serde_json::{Value, json};
 
-use crate::support::app::LIMITS;
 use crate::support::client::Json;
 use crate::support::contract::{Contract, Operation};
 use crate::support::{Answer, Client, TestApp, failing};
@@ -107,14 +105,11 @@ fn named() -> Had {
 #[tokio::test]
 async fn every_refusal_that_the_contract_names_can_be_had() {
     let contract = Contract::ours();
-    let app = TestApp::with_limits(Limits {
-        body_timeout: Duration::from_millis(10),
-        ..LIMITS
-    });
+    let app = TestApp::with(|options| options.limits.body_timeout = Duration::from_millis(10));
     let product = app.product(40).await;
     app.product(0).await;
     app.order(product, 1).await;
-    app.pay(app.order(product, 1).await);
+    app.pay(app.order(product, 1).await).await;
     let broken = [
         failing::service(|| Error::Overloaded),
         failing::service(|| Error::storage("full")),

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use orders_inventory::domain::Timestamp;
-use orders_inventory::http::{self, Clock, Limits};
+use orders_inventory::http::signature::{Keyring, Secret};
+use orders_inventory::http::{self, ApiKeys, Clock, Limits};
 use orders_inventory::store::{Options, SqliteStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,11 +18,25 @@ use super::Client;
 /// Where the clock stands at first: 2026-03-01T09:30:00.000Z.
 const FIRST_MS: i64 = 1_772_357_400_000;
 
-/// As the binary's by default.
-pub(crate) const LIMITS: Limits = Limits {
-    body_bytes_max: 65_536,
-    body_timeout: Duration::from_secs(10),
-};
+/// What webhooks are signed with.
+pub(crate) const SECRET: &str = "whsec_test";
+
+/// As the binary's by default, without API keys and with a webhook secret.
+pub(crate) fn options(clock: Clock) -> http::Options {
+    http::Options {
+        clock,
+        limits: Limits {
+            body_bytes_max: 65_536,
+            body_timeout: Duration::from_secs(10),
+        },
+        api_keys: ApiKeys::default(),
+        keyring: Keyring {
+            secrets: Secret::new(SECRET).into_iter().collect(),
+            tolerance: Duration::from_secs(300),
+        },
+        order_ttl: Some(Duration::from_secs(86_400)),
+    }
+}
 
 /// The service, asked through the [`Client`] that it is.
 pub(crate) struct TestApp {
@@ -34,15 +49,16 @@ pub(crate) struct TestApp {
 impl TestApp {
     /// The service over a file that was not there before.
     pub(crate) fn new() -> Self {
-        Self::with_limits(LIMITS)
+        Self::with(|_| ())
     }
 
-    pub(crate) fn with_limits(limits: Limits) -> Self {
+    /// The service with other options.
+    pub(crate) fn with(change: impl FnOnce(&mut http::Options)) -> Self {
         let folder = TempDir::new().expect("a folder");
-        Self::over(folder, TestClock::default(), limits)
+        Self::over(folder, TestClock::default(), change)
     }
 
-    fn over(folder: TempDir, clock: TestClock, limits: Limits) -> Self {
+    fn over(folder: TempDir, clock: TestClock, change: impl FnOnce(&mut http::Options)) -> Self {
         let options = Options {
             path: database(folder.path()),
             // No test waits for an Overloaded here, and a busy machine must not make one.
@@ -51,7 +67,9 @@ impl TestApp {
             ..Options::default()
         };
         let store = SqliteStore::open(options).expect("a store");
-        let client = Client::new(http::router(store.clone(), clock.clock(), limits));
+        let mut options = self::options(clock.clock());
+        change(&mut options);
+        let client = Client::new(http::router(store.clone(), options));
         Self {
             client,
             clock,
@@ -63,7 +81,7 @@ impl TestApp {
     /// The service after its end and another beginning, over the same file.
     pub(crate) async fn reopened(self) -> Self {
         self.store.close().await;
-        Self::over(self.folder, self.clock, LIMITS)
+        Self::over(self.folder, self.clock, |_| ())
     }
 
     /// The database file.

@@ -5,7 +5,7 @@ use orders_inventory::http::{self, Clock};
 use orders_inventory::store::{Store, Tx, View};
 
 use super::Client;
-use super::app::LIMITS;
+use super::app::options;
 
 /// Does nothing but fail; a function that panics makes it panic.
 #[derive(Clone, Copy)]
@@ -35,5 +35,5 @@ impl Store for FailingStore {
 
 /// The service over a store that always fails like this.
 pub(crate) fn service(error: fn() -> Error) -> Client {
-    Client::new(http::router(FailingStore(error), Clock::system(), LIMITS))
+    Client::new(http::router(FailingStore(error), options(Clock::system())))
 }
