@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use super::{OrderFilter, Store, Taken, Tx};
 use crate::domain::{
-    Delta, MovementId, NewMovement, Note, Order, OrderId, Product, ProductId, Reason, State, Status, Timestamp,
+    Delta, MovementId, NewMovement, Note, Order, OrderId, Product, ProductId, Reason, State, Status, Timestamp, Version,
 };
 use crate::error::Error;
 use crate::testing::{
@@ -104,6 +104,7 @@ pub(crate) async fn products_are_changed_and_removed(store: impl Store) {
         name: name("Tasse <groß> 'n' \"Löffel\" ☕"),
         price: price(99_999_999),
         stock: stock(1_000_000_000_000),
+        version: Version::new(7).unwrap(),
         created_at: NOW,
         updated_at: LATER,
     };
@@ -146,8 +147,8 @@ pub(crate) async fn stock_is_taken_only_if_it_suffices(store: impl Store) {
     };
     assert_eq!(take(id, 6).await, None);
     assert_eq!(
-        product(&store, id).await.map(|p| (p.stock, p.updated_at)),
-        Some((stock(5), NOW))
+        product(&store, id).await.map(|p| (p.stock, p.updated_at, p.version.get())),
+        Some((stock(5), NOW, 1))
     );
     assert_eq!(
         take(id, 2).await,
@@ -165,8 +166,8 @@ pub(crate) async fn stock_is_taken_only_if_it_suffices(store: impl Store) {
     );
     assert_eq!(take(id, 1).await, None);
     assert_eq!(
-        product(&store, id).await.map(|p| (p.stock, p.updated_at)),
-        Some((stock(0), LATER))
+        product(&store, id).await.map(|p| (p.stock, p.updated_at, p.version.get())),
+        Some((stock(0), LATER, 3))
     );
     assert_eq!(take(product_id(id.get() + 1), 1).await, None);
 }
@@ -179,8 +180,8 @@ pub(crate) async fn stock_comes_back(store: impl Store) {
         .unwrap();
     assert_eq!(after, stock(1_000_000_007));
     assert_eq!(
-        product(&store, id).await.map(|p| (p.stock, p.updated_at)),
-        Some((after, LATER))
+        product(&store, id).await.map(|p| (p.stock, p.updated_at, p.version.get())),
+        Some((after, LATER, 2))
     );
 }
 
@@ -199,15 +200,21 @@ pub(crate) async fn orders_come_back_in_every_state(store: impl Store) {
         State::Canceled {
             paid_at: Some(time(4)),
             canceled_at: time(5),
+            refund_due: true,
         },
         State::Canceled {
             paid_at: None,
             canceled_at: time(6),
+            refund_due: false,
         },
-        State::Pending,
+        State::Pending { expires_at: None },
+        State::Pending {
+            expires_at: Some(time(7)),
+        },
     ];
-    for state in states {
-        let changed = Order::restore(id, new_order(product, 10_000), state, LATER);
+    for (version, state) in (2..).zip(states) {
+        let version = Version::new(version).unwrap();
+        let changed = Order::restore(id, new_order(product, 10_000), state, version, LATER);
         store.write(move |tx| tx.save_order(&changed)).await.unwrap();
         assert_eq!(order(&store, id).await, Some(changed));
     }
@@ -246,21 +253,43 @@ pub(crate) async fn orders_are_narrowed_down(store: impl Store) {
     store
         .write(move |tx| {
             for id in canceled {
-                let order = tx.order(id)?.unwrap().cancel(LATER).unwrap();
+                let order = tx.order(id)?.unwrap().cancel(id == canceled[0], LATER).unwrap();
                 tx.save_order(&order)?;
             }
             Ok(())
         })
         .await
         .unwrap();
-    let filter = |status, product_id| OrderFilter { status, product_id };
+    let filter = |status, product_id| OrderFilter {
+        status,
+        product_id,
+        refund_due: None,
+    };
+    let owing = |refund_due, filter| OrderFilter {
+        refund_due: Some(refund_due),
+        ..filter
+    };
     let found = async |filter| order_ids(&store, filter, None, 9).await;
     assert_eq!(found(filter(None, Some(mug))).await, [ids[4], ids[2], ids[0]]);
     assert_eq!(found(filter(Some(Status::Canceled), None)).await, [ids[3], ids[2]]);
     assert_eq!(found(filter(Some(Status::Pending), Some(mug))).await, [ids[4], ids[0]]);
     assert_eq!(found(filter(Some(Status::Paid), None)).await, []);
     assert_eq!(found(filter(None, Some(product_id(pot.get() + 1)))).await, []);
+    let (all, canceled, mugs) = (
+        filter(None, None),
+        filter(Some(Status::Canceled), None),
+        filter(None, Some(mug)),
+    );
+    assert_eq!(found(owing(true, all)).await, [ids[2]]);
+    assert_eq!(found(owing(true, canceled)).await, [ids[2]]);
+    assert_eq!(found(owing(true, mugs)).await, [ids[2]]);
+    assert_eq!(found(owing(true, filter(Some(Status::Paid), None))).await, []);
+    assert_eq!(found(owing(true, filter(None, Some(pot)))).await, []);
+    assert_eq!(found(owing(false, all)).await, [ids[4], ids[3], ids[1], ids[0]]);
+    assert_eq!(found(owing(false, canceled)).await, [ids[3]]);
+    assert_eq!(found(owing(false, mugs)).await, [ids[4], ids[0]]);
     // Pages go on within the filter.
+    assert_eq!(order_ids(&store, owing(true, all), Some(ids[2]), 9).await, []);
     let pending = filter(Some(Status::Pending), None);
     assert_eq!(order_ids(&store, pending, Some(ids[4]), 1).await, [ids[1]]);
     assert_eq!(
@@ -305,6 +334,7 @@ pub(crate) async fn movements_are_listed_newest_first(store: impl Store) {
         movement(-2, Reason::OrderPlaced(order), None),
         movement(1, Reason::OrderChanged(order), Some("")),
         movement(1, Reason::OrderCanceled(order), None),
+        movement(1, Reason::OrderExpired(order), None),
         movement(1, Reason::OrderDeleted(order), None),
     ];
     let expected = written.clone();
