@@ -3,8 +3,8 @@
 use tempfile::TempDir;
 
 use crate::domain::{
-    Amount, EventId, EventKind, Money, NewMovement, NewOrder, NewProduct, OrderId, PaymentData, PaymentEvent, PaymentId,
-    Price, ProductId, ProductName, Quantity, Reason, Sku, Stock, Timestamp,
+    Amount, EventId, EventKind, Money, NewMovement, NewOrder, NewProduct, OrderId, PaymentData, PaymentEvent,
+    PaymentId, Price, ProductId, ProductName, Quantity, Reason, Sku, Stock, Timestamp,
 };
 use crate::store::{Options, SqliteStore};
 

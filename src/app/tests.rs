@@ -40,11 +40,7 @@ impl Shop {
             .await
             .unwrap()
             .id;
-        Self {
-            store,
-            mug,
-            folder,
-        }
+        Self { store, mug, folder }
     }
 
     async fn create(&self, sku: &'static str, units: i64) -> Result<Product, Error> {
@@ -69,7 +65,9 @@ impl Shop {
     }
 
     async fn delete(&self, id: ProductId) -> Result<(), Error> {
-        self.store.write(move |tx| products::delete(tx, id, &Expected::Any)).await
+        self.store
+            .write(move |tx| products::delete(tx, id, &Expected::Any))
+            .await
     }
 
     async fn adjust(&self, delta: i64, note: Option<Note>) -> Result<StockMovement, Error> {
@@ -103,9 +101,7 @@ impl Shop {
     /// Tells of money, as the provider does.
     async fn tell(&self, id: &str, kind: EventKind) -> Result<Receipt, Error> {
         let event = payment_event(id, kind);
-        self.store
-            .write(move |tx| payments::receive(tx, &event, LATER))
-            .await
+        self.store.write(move |tx| payments::receive(tx, &event, LATER)).await
     }
 
     /// Pays an order in full.

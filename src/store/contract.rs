@@ -147,7 +147,9 @@ pub(crate) async fn stock_is_taken_only_if_it_suffices(store: impl Store) {
     };
     assert_eq!(take(id, 6).await, None);
     assert_eq!(
-        product(&store, id).await.map(|p| (p.stock, p.updated_at, p.version.get())),
+        product(&store, id)
+            .await
+            .map(|p| (p.stock, p.updated_at, p.version.get())),
         Some((stock(5), NOW, 1))
     );
     assert_eq!(
@@ -166,7 +168,9 @@ pub(crate) async fn stock_is_taken_only_if_it_suffices(store: impl Store) {
     );
     assert_eq!(take(id, 1).await, None);
     assert_eq!(
-        product(&store, id).await.map(|p| (p.stock, p.updated_at, p.version.get())),
+        product(&store, id)
+            .await
+            .map(|p| (p.stock, p.updated_at, p.version.get())),
         Some((stock(0), LATER, 3))
     );
     assert_eq!(take(product_id(id.get() + 1), 1).await, None);
@@ -180,7 +184,9 @@ pub(crate) async fn stock_comes_back(store: impl Store) {
         .unwrap();
     assert_eq!(after, stock(1_000_000_007));
     assert_eq!(
-        product(&store, id).await.map(|p| (p.stock, p.updated_at, p.version.get())),
+        product(&store, id)
+            .await
+            .map(|p| (p.stock, p.updated_at, p.version.get())),
         Some((after, LATER, 2))
     );
 }

@@ -169,7 +169,11 @@ async fn of_many_buyers_one_gets_the_last_unit() {
     let shop = Shop::with_mugs(1).await;
     let buyers = (0..64).map(|_| {
         let (store, mug) = (shop.store.clone(), shop.mug);
-        tokio::spawn(async move { store.write(move |tx| orders::place(tx, mug, quantity(1), None, NOW)).await })
+        tokio::spawn(async move {
+            store
+                .write(move |tx| orders::place(tx, mug, quantity(1), None, NOW))
+                .await
+        })
     });
     let mut refusals = Vec::new();
     for buyer in buyers.collect::<Vec<_>>() {

@@ -35,7 +35,10 @@ impl Shop {
         };
         assert_eq!(receipt.order_status, order.map(|order| order.status()));
         self.check();
-        (receipt.result.name(), order.map(|order| (order.status(), order.refund_due())))
+        (
+            receipt.result.name(),
+            order.map(|order| (order.status(), order.refund_due())),
+        )
     }
 
     async fn events(&self, filter: EventFilter, before: Option<EventNumber>, limit: usize) -> Vec<RecordedEvent> {
@@ -75,7 +78,10 @@ async fn an_event_that_was_seen_before_is_a_duplicate_whatever_else_it_says() {
     ] {
         let receipt = shop.tell("e1", kind).await.unwrap();
         // The order is the recorded event's, where it stands now.
-        assert_eq!((receipt.result, receipt.order_id), (Delivery::Duplicate, Some(order_id(1))));
+        assert_eq!(
+            (receipt.result, receipt.order_id),
+            (Delivery::Duplicate, Some(order_id(1)))
+        );
         assert_eq!(receipt.order_status, Some(Status::Shipped));
     }
     assert_eq!(shop.order(order_id(2)).await.unwrap().status(), Status::Pending);
@@ -149,8 +155,14 @@ async fn the_total_pays_a_pending_order_and_nothing_else_does() {
     for _ in 0..3 {
         shop.place(2).await.unwrap();
     }
-    assert_eq!(shop.paid("e1", 1, None, Some(2_499)).await, ("amount_mismatch", PENDING));
-    assert_eq!(shop.paid("e2", 1, None, Some(2_501)).await, ("amount_mismatch", PENDING));
+    assert_eq!(
+        shop.paid("e1", 1, None, Some(2_499)).await,
+        ("amount_mismatch", PENDING)
+    );
+    assert_eq!(
+        shop.paid("e2", 1, None, Some(2_501)).await,
+        ("amount_mismatch", PENDING)
+    );
     // It can be paid all the same.
     assert_eq!(shop.paid("e3", 1, None, Some(2_500)).await, ("applied", PAID));
     assert_eq!(shop.paid("e4", 2, Some("p"), None).await, ("applied", PAID));
@@ -170,12 +182,21 @@ async fn a_second_payment_and_its_refund_harm_no_good_order() {
     shop.paid("e1", 1, Some("p1"), None).await;
     assert_eq!(shop.paid("e2", 1, Some("p2"), None).await, ("duplicate_payment", PAID));
     shop.ask(order_id(1), Some(Status::Shipped), None).await.unwrap();
-    assert_eq!(shop.paid("e3", 1, Some("p3"), Some(7)).await, ("duplicate_payment", SHIPPED));
+    assert_eq!(
+        shop.paid("e3", 1, Some("p3"), Some(7)).await,
+        ("duplicate_payment", SHIPPED)
+    );
     assert_eq!(shop.refunded("e4", 1, Some("p2"), None).await, ("applied", SHIPPED));
     // Where no payment is named, the newest goes back first.
     assert_eq!(shop.refunded("e5", 1, None, None).await, ("applied", SHIPPED));
-    assert_eq!(shop.refunded("e6", 1, None, Some(2_000)).await, ("partial_refund", SHIPPED));
-    assert_eq!(shop.refunded("e7", 1, Some("p1"), Some(500)).await, ("applied", SHIPPED));
+    assert_eq!(
+        shop.refunded("e6", 1, None, Some(2_000)).await,
+        ("partial_refund", SHIPPED)
+    );
+    assert_eq!(
+        shop.refunded("e7", 1, Some("p1"), Some(500)).await,
+        ("applied", SHIPPED)
+    );
     assert_eq!(shop.refunded("e8", 1, None, None).await, ("ignored", SHIPPED));
     assert_eq!(shop.stock().await, 7);
 }
@@ -186,14 +207,26 @@ async fn the_refund_of_a_paid_order_cancels_it_and_gives_its_units_back() {
     for (id, payment) in [(1, Some("p1")), (2, None)] {
         shop.place(2).await.unwrap();
         shop.paid(&format!("paid-{id}"), id, payment, None).await;
-        assert_eq!(shop.refunded(&format!("part-{id}"), id, payment, Some(1)).await, ("partial_refund", PAID));
+        assert_eq!(
+            shop.refunded(&format!("part-{id}"), id, payment, Some(1)).await,
+            ("partial_refund", PAID)
+        );
         assert_eq!(shop.stock().await, 7);
         // A name that the payment had not given is its own.
         let named = Some("p1");
-        assert_eq!(shop.refunded(&format!("rest-{id}"), id, named, Some(2_499)).await, ("applied", CANCELED));
-        assert_eq!(shop.ledger().await.last(), Some(&(2, 9, Reason::OrderCanceled(order_id(id)))));
+        assert_eq!(
+            shop.refunded(&format!("rest-{id}"), id, named, Some(2_499)).await,
+            ("applied", CANCELED)
+        );
+        assert_eq!(
+            shop.ledger().await.last(),
+            Some(&(2, 9, Reason::OrderCanceled(order_id(id))))
+        );
         let order = shop.order(order_id(id)).await.unwrap();
-        assert_eq!((order.state().paid_at(), order.state().canceled_at()), (Some(LATER), Some(LATER)));
+        assert_eq!(
+            (order.state().paid_at(), order.state().canceled_at()),
+            (Some(LATER), Some(LATER))
+        );
     }
 }
 
@@ -203,9 +236,20 @@ async fn a_paid_order_that_is_canceled_owes_its_payment() {
     shop.place(2).await.unwrap();
     shop.paid("e1", 1, Some("p1"), None).await;
     shop.paid("e2", 1, Some("p2"), None).await;
-    assert!(shop.ask(order_id(1), Some(Status::Canceled), None).await.unwrap().refund_due());
-    assert_eq!(shop.refunded("e3", 1, Some("p1"), Some(2_500)).await, ("applied", OWING));
-    assert_eq!(shop.refunded("e4", 1, Some("p2"), Some(2_499)).await, ("partial_refund", OWING));
+    assert!(
+        shop.ask(order_id(1), Some(Status::Canceled), None)
+            .await
+            .unwrap()
+            .refund_due()
+    );
+    assert_eq!(
+        shop.refunded("e3", 1, Some("p1"), Some(2_500)).await,
+        ("applied", OWING)
+    );
+    assert_eq!(
+        shop.refunded("e4", 1, Some("p2"), Some(2_499)).await,
+        ("partial_refund", OWING)
+    );
     assert_eq!(shop.refunded("e5", 1, Some("p2"), Some(1)).await, ("applied", CANCELED));
     assert_eq!(shop.refunded("e6", 1, Some("p2"), None).await, ("ignored", CANCELED));
     assert_eq!(shop.stock().await, 9);
@@ -237,7 +281,10 @@ async fn money_of_a_deleted_order_is_followed_too() {
     assert_eq!(shop.paid("e1", 1, Some("p1"), None).await, ("order_gone", None));
     assert_eq!(shop.paid("e2", 1, Some("p1"), None).await, ("ignored", None));
     // Nobody knows how much it was, so only all of it closes it.
-    assert_eq!(shop.refunded("e3", 1, Some("p1"), Some(2_500)).await, ("partial_refund", None));
+    assert_eq!(
+        shop.refunded("e3", 1, Some("p1"), Some(2_500)).await,
+        ("partial_refund", None)
+    );
     assert_eq!(shop.refunded("e4", 1, Some("p1"), None).await, ("applied", None));
     assert_eq!(shop.refunded("e5", 1, Some("p1"), None).await, ("ignored", None));
     assert_eq!(shop.paid("e6", 1, Some("p2"), Some(7)).await, ("order_gone", None));
@@ -308,11 +355,14 @@ async fn events_are_listed_page_by_page() {
     let shop = Shop::with_mugs(9).await;
     shop.place(2).await.unwrap();
     for n in 1..=3 {
-        shop.paid(&format!("e{n}"), 1, Some(&format!("p{n}")), Some(2_500)).await;
+        shop.paid(&format!("e{n}"), 1, Some(&format!("p{n}")), Some(2_500))
+            .await;
     }
     let list = async |before: Option<i64>, limit| {
         let before = before.map(|number| EventNumber::new(number).unwrap());
-        let list = shop.store.read(move |view| payments::list(view, EventFilter::default(), before, limit));
+        let list = shop
+            .store
+            .read(move |view| payments::list(view, EventFilter::default(), before, limit));
         let page = list.await.unwrap();
         let numbers = page.items.iter().map(|event| event.number.get()).collect::<Vec<_>>();
         (numbers, page.next.map(EventNumber::get))
@@ -353,7 +403,10 @@ async fn an_unpaid_order_expires_in_its_time() {
     assert_eq!(shop.expire(early, 9).await, (false, expired(0, false)));
     assert_eq!(shop.expire(due, 9).await, (true, expired(1, false)));
     let order = shop.order(id).await.unwrap();
-    assert_eq!((order.status(), order.state().canceled_at()), (Status::Canceled, Some(due)));
+    assert_eq!(
+        (order.status(), order.state().canceled_at()),
+        (Status::Canceled, Some(due))
+    );
     assert_eq!((order.refund_due(), order.version().get()), (false, 2));
     assert_eq!(shop.ledger().await.last(), Some(&(2, 9, Reason::OrderExpired(id))));
     assert_eq!(shop.expire(LATER, 9).await, (false, expired(0, false)));
@@ -399,7 +452,10 @@ async fn the_longest_overdue_expire_first_in_bounded_batches() {
 async fn an_expired_order_owes_what_was_paid_wrong() {
     let shop = Shop::with_mugs(9).await;
     let id = shop.place_for(2, SECOND).await;
-    assert_eq!(shop.paid("e1", 1, Some("p1"), Some(7)).await, ("amount_mismatch", PENDING));
+    assert_eq!(
+        shop.paid("e1", 1, Some("p1"), Some(7)).await,
+        ("amount_mismatch", PENDING)
+    );
     shop.expire(LATER, 9).await;
     assert!(shop.order(id).await.unwrap().refund_due());
     assert_eq!(shop.refunded("e2", 1, Some("p1"), Some(7)).await, ("applied", CANCELED));

@@ -50,7 +50,9 @@ fn location(outcome: Outcome) -> (bool, String) {
 async fn a_request_that_comes_again_is_answered_as_the_first_time() {
     let shop = Shop::with_mugs(9).await;
     let first = shop.order_once(key("a", "/orders", "k"), BODY, NOW).await.unwrap();
-    let Outcome::Fresh(kept) = first else { panic!("{first:?}") };
+    let Outcome::Fresh(kept) = first else {
+        panic!("{first:?}")
+    };
     // Whatever became of the order since.
     shop.remove(order_id(1)).await.unwrap();
     let again = shop.order_once(key("a", "/orders", "k"), BODY, LATER).await.unwrap();
@@ -169,7 +171,10 @@ async fn an_answer_is_given_for_a_day() {
     };
     let (a_day_later, millisecond) = (NOW.after(KEPT_FOR), Duration::from_millis(1));
     assert_eq!(order(BODY, NOW).await, (false, "/orders/1".to_owned()));
-    assert_eq!(order(BODY, a_day_later.before(millisecond)).await, (true, "/orders/1".to_owned()));
+    assert_eq!(
+        order(BODY, a_day_later.before(millisecond)).await,
+        (true, "/orders/1".to_owned())
+    );
     // From then on the key is as if never used, for any body, and what is kept is the new answer.
     assert_eq!(order(OTHER_BODY, a_day_later).await, (false, "/orders/2".to_owned()));
     assert_eq!(order(OTHER_BODY, a_day_later).await, (true, "/orders/2".to_owned()));
@@ -185,7 +190,10 @@ async fn answers_that_are_given_no_longer_are_swept() {
         now = now.after(second);
     }
     let sweep = async |now: Timestamp, limit| {
-        let is_any = shop.store.read(move |view| idempotency::is_any_expired(view, now)).await;
+        let is_any = shop
+            .store
+            .read(move |view| idempotency::is_any_expired(view, now))
+            .await;
         let swept = shop.store.write(move |tx| idempotency::sweep(tx, now, limit)).await;
         (is_any.unwrap(), swept.unwrap())
     };

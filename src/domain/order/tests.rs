@@ -90,7 +90,11 @@ fn every_step_from_every_state() {
         let before = order(state);
         assert_eq!(before.pay(NOW).map(|o| o.state()), pay, "pay {state:?}");
         assert_eq!(before.ship(NOW).map(|o| o.state()), ship, "ship {state:?}");
-        assert_eq!(before.cancel(is_open, NOW).map(|o| o.state()), cancel, "cancel {state:?}");
+        assert_eq!(
+            before.cancel(is_open, NOW).map(|o| o.state()),
+            cancel,
+            "cancel {state:?}"
+        );
         let edited = before.set_quantity(quantity(5), NOW);
         assert_eq!(
             edited.map(|o| (o.quantity(), o.total())),
@@ -130,7 +134,10 @@ fn every_state_settled() {
         match state {
             State::Canceled { refund_due, .. } if refund_due != is_open => {
                 assert_eq!((after.refund_due(), after.updated_at()), (is_open, NOW));
-                assert_eq!((after.version().get(), after.state().canceled_at()), (2, Some(CANCELED)));
+                assert_eq!(
+                    (after.version().get(), after.state().canceled_at()),
+                    (2, Some(CANCELED))
+                );
             }
             State::Pending { .. } | State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => {
                 assert_eq!(after, before, "{state:?}");
@@ -148,13 +155,18 @@ fn an_order_expires_only_if_told_when() {
     assert_eq!(expires_at(Some(0)), None);
     assert_eq!(expires_at(Some(7_000)), Some(EXPIRES));
     assert_eq!(expires_at(Some(u64::MAX)), Some(Timestamp::from_millis(i64::MAX)));
-    let placed = new.expiring_after(Some(Duration::from_secs(7))).with_id(OrderId::new(1).unwrap());
+    let placed = new
+        .expiring_after(Some(Duration::from_secs(7)))
+        .with_id(OrderId::new(1).unwrap());
     assert_eq!(placed.state().expires_at(), Some(EXPIRES));
     // No step takes the time along.
     assert_eq!(placed.pay(NOW).unwrap().state().expires_at(), None);
     assert_eq!(placed.cancel(false, NOW).unwrap().state().expires_at(), None);
     // But another quantity is no new time.
-    assert_eq!(placed.set_quantity(quantity(1), NOW).unwrap().state().expires_at(), Some(EXPIRES));
+    assert_eq!(
+        placed.set_quantity(quantity(1), NOW).unwrap().state().expires_at(),
+        Some(EXPIRES)
+    );
 }
 
 /// What a caller gets who asks for each status in each state; `allowed` must say the same.

@@ -104,12 +104,20 @@ fn ignored() -> Does {
 
 /// What success of a payment of so much does to an order in this state.
 fn pays(state: Option<State>, cents: Option<i64>) -> Does {
-    does(succeeded(&data(Some("p"), cents), &known(state.map(order), Vec::new()), NOW))
+    does(succeeded(
+        &data(Some("p"), cents),
+        &known(state.map(order), Vec::new()),
+        NOW,
+    ))
 }
 
 /// What a refund does to an order in this state that has these open payments.
 fn refunds(state: Option<State>, named: Option<&str>, cents: Option<i64>, open: &[Payment]) -> Does {
-    does(refunded(&data(named, cents), &known(state.map(order), open.to_vec()), NOW))
+    does(refunded(
+        &data(named, cents),
+        &known(state.map(order), open.to_vec()),
+        NOW,
+    ))
 }
 
 #[test]

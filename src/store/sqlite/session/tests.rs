@@ -79,7 +79,7 @@ fn lists_use_their_indexes() {
         ),
         (
             kept::DELETE_ANSWERS,
-            "SEARCH kept_answers USING PRIMARY KEY (caller=? AND path=? AND key=?); LIST SUBQUERY 1; \
+            "SEARCH kept_answers USING PRIMARY KEY (caller=? AND path=? AND key=?); LIST SUBQUERY 2; \
              SEARCH kept_answers USING COVERING INDEX kept_answers_by_age (kept_at_ms<?)",
         ),
     ] {
