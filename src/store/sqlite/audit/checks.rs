@@ -1,7 +1,8 @@
 //! What must hold, as questions to the data.
 //!
 //! They are written from the meaning of the tables, not from the code that fills them, and each asks for the rows that
-//! break it. A row that breaks several is named by each.
+//! break it. A row that breaks several is named by each. What the schema's CHECKs say is asked here again, for SQLite
+//! does not look at them on a connection that only reads.
 
 /// One thing that must hold.
 pub(super) struct Check {
@@ -97,6 +98,16 @@ const STOCK: &[Check] = &[
                  UNION ALL SELECT format('movement %d is above the counter %d', id, last)
                  FROM stock_movements, movement_ids WHERE id > last
                  UNION ALL SELECT format('there are %d counters', count(*)) FROM movement_ids HAVING count(*) <> 1",
+    },
+    Check {
+        name: "movements have a reason, and the order that it speaks of",
+        count: "SELECT count(*) FROM stock_movements",
+        broken: "SELECT format('movement %d has reason %s and order %s', id, reason, ifnull(order_id, 'none'))
+                 FROM stock_movements WHERE NOT CASE
+                     WHEN reason IN ('initial', 'adjustment') THEN order_id IS NULL
+                     WHEN reason IN ('order_placed', 'order_changed', 'order_canceled', 'order_expired',
+                         'order_deleted') THEN order_id IS NOT NULL
+                     ELSE FALSE END",
     },
     Check {
         name: "orders hold what their movements took",
@@ -226,11 +237,11 @@ const PAYMENTS: &[Check] = &[
     Check {
         name: "refunds went against a payment of their order that came before",
         count: "SELECT count(*) FROM payment_events WHERE type = 'payment.refunded'",
-        broken: "SELECT format('refund %d has result %s and went against payment %s', e.number, result,
+        broken: "SELECT format('event %d has result %s and went against payment %s', e.number, result,
                      ifnull(refunds, 'none'))
                  FROM payment_events AS e LEFT JOIN payments AS p ON p.number = refunds
-                 WHERE type = 'payment.refunded' AND NOT CASE result
-                     WHEN 'ignored' THEN refunds IS NULL
+                 WHERE NOT CASE
+                     WHEN type <> 'payment.refunded' OR result = 'ignored' THEN refunds IS NULL
                      ELSE p.number IS NOT NULL AND p.order_id = e.order_id AND p.number < e.number END",
     },
     Check {
