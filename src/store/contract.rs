@@ -3,6 +3,7 @@
 //! A backend runs it with `store_contract!(open)`, where `open()` gives a new, empty store and a guard that keeps it.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use super::{OrderFilter, Store, Taken, Tx};
 use crate::domain::{
@@ -38,6 +39,18 @@ macro_rules! store_contract {
             a_read_sees_one_state
             one_of_many_gets_the_last_unit
             it_is_ready
+            orders_expire_in_the_order_of_their_times
+            the_last_order_id_outlives_its_order
+            events_come_back_as_recorded
+            an_event_is_recorded_once
+            events_are_narrowed_down
+            payments_are_known_by_what_was_recorded
+            orders_know_whether_they_saw_money
+            open_payments_are_listed_newest_first
+            writes_to_payments_that_are_not_there_are_faults
+            answers_come_back_as_stored
+            answers_are_found_by_their_whole_key
+            answers_are_removed_by_age
         }
     };
     ($open:expr => $($rule:ident)*) => {
@@ -45,12 +58,22 @@ macro_rules! store_contract {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $rule() {
                 let (store, _guard) = $open();
-                $crate::store::contract::$rule(store).await;
+                $crate::store::contract::rules::$rule(store).await;
             }
         )*
     };
 }
 pub(crate) use store_contract;
+
+mod kept;
+mod payments;
+
+/// Every rule, wherever it stands.
+pub(crate) mod rules {
+    pub(crate) use super::kept::*;
+    pub(crate) use super::payments::*;
+    pub(crate) use super::*;
+}
 
 async fn add_product(store: &impl Store, sku: &'static str, units: i64) -> ProductId {
     store
@@ -247,6 +270,53 @@ pub(crate) async fn orders_are_listed_newest_first(store: impl Store) {
     assert_eq!(order_ids(&store, all, None, 2).await, [c, b]);
     assert_eq!(order_ids(&store, all, Some(b), 2).await, [a]);
     assert_eq!(order_ids(&store, all, Some(a), 2).await, []);
+}
+
+pub(crate) async fn orders_expire_in_the_order_of_their_times(store: impl Store) {
+    let product = add_product(&store, "MUG", 9).await;
+    let mut ids = Vec::new();
+    for seconds in [Some(3), Some(1), None, Some(1), Some(2)] {
+        let order = new_order(product, 1).expiring_after(seconds.map(Duration::from_secs));
+        ids.push(store.write(move |tx| tx.insert_order(&order)).await.unwrap());
+    }
+    let expiring = async |seconds, limit| {
+        let until = NOW.after(Duration::from_secs(seconds));
+        let orders = store.read(move |view| view.orders_expiring(until, limit)).await.unwrap();
+        orders.iter().map(Order::id).collect::<Vec<_>>()
+    };
+    assert_eq!(expiring(0, 9).await, []);
+    assert_eq!(expiring(1, 9).await, [ids[1], ids[3]]);
+    assert_eq!(expiring(3, 9).await, [ids[1], ids[3], ids[4], ids[0]]);
+    assert_eq!(expiring(3, 3).await, [ids[1], ids[3], ids[4]]);
+    assert_eq!(expiring(3, 0).await, []);
+    let paid = ids[1];
+    store
+        .write(move |tx| {
+            let order = tx.order(paid)?.unwrap().pay(LATER).unwrap();
+            tx.save_order(&order)
+        })
+        .await
+        .unwrap();
+    assert_eq!(expiring(3, 1).await, [ids[3]]);
+}
+
+pub(crate) async fn the_last_order_id_outlives_its_order(store: impl Store) {
+    let last = async || store.read(|view| view.last_order_id()).await.unwrap();
+    let product = add_product(&store, "MUG", 9).await;
+    assert_eq!(last().await, None);
+    let (a, b) = (add_order(&store, product).await, add_order(&store, product).await);
+    assert_eq!(last().await, Some(b));
+    for id in [a, b] {
+        store.write(move |tx| tx.delete_order(id)).await.unwrap();
+        assert_eq!(last().await, Some(b));
+    }
+    // What was undone was never given.
+    let failed = store.write(move |tx| -> Result<(), Error> {
+        tx.insert_order(&new_order(product, 1))?;
+        Err(Error::Overloaded)
+    });
+    assert!(failed.await.is_err());
+    assert_eq!(last().await, Some(b));
 }
 
 pub(crate) async fn orders_are_narrowed_down(store: impl Store) {
