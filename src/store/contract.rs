@@ -3,10 +3,11 @@
 //! A backend runs it with `store_contract!(open)`, where `open()` gives a new, empty store and a guard that keeps it.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use super::{OrderFilter, Store, Taken, Tx};
 use crate::domain::{
-    Delta, MovementId, NewMovement, Note, Order, OrderId, Product, ProductId, Reason, State, Status, Timestamp,
+    Delta, MovementId, NewMovement, Note, Order, OrderId, Product, ProductId, Reason, State, Status, Timestamp, Version,
 };
 use crate::error::Error;
 use crate::testing::{
@@ -38,6 +39,18 @@ macro_rules! store_contract {
             a_read_sees_one_state
             one_of_many_gets_the_last_unit
             it_is_ready
+            orders_expire_in_the_order_of_their_times
+            the_last_order_id_outlives_its_order
+            events_come_back_as_recorded
+            an_event_is_recorded_once
+            events_are_narrowed_down
+            payments_are_known_by_what_was_recorded
+            orders_know_whether_they_saw_money
+            open_payments_are_listed_newest_first
+            writes_to_payments_that_are_not_there_are_faults
+            answers_come_back_as_stored
+            answers_are_found_by_their_whole_key
+            answers_are_removed_by_age
         }
     };
     ($open:expr => $($rule:ident)*) => {
@@ -45,12 +58,22 @@ macro_rules! store_contract {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $rule() {
                 let (store, _guard) = $open();
-                $crate::store::contract::$rule(store).await;
+                $crate::store::contract::rules::$rule(store).await;
             }
         )*
     };
 }
 pub(crate) use store_contract;
+
+mod kept;
+mod payments;
+
+/// Every rule, wherever it stands.
+pub(crate) mod rules {
+    pub(crate) use super::kept::*;
+    pub(crate) use super::payments::*;
+    pub(crate) use super::*;
+}
 
 async fn add_product(store: &impl Store, sku: &'static str, units: i64) -> ProductId {
     store
@@ -104,6 +127,7 @@ pub(crate) async fn products_are_changed_and_removed(store: impl Store) {
         name: name("Tasse <groß> 'n' \"Löffel\" ☕"),
         price: price(99_999_999),
         stock: stock(1_000_000_000_000),
+        version: Version::new(7).unwrap(),
         created_at: NOW,
         updated_at: LATER,
     };
@@ -146,8 +170,10 @@ pub(crate) async fn stock_is_taken_only_if_it_suffices(store: impl Store) {
     };
     assert_eq!(take(id, 6).await, None);
     assert_eq!(
-        product(&store, id).await.map(|p| (p.stock, p.updated_at)),
-        Some((stock(5), NOW))
+        product(&store, id)
+            .await
+            .map(|p| (p.stock, p.updated_at, p.version.get())),
+        Some((stock(5), NOW, 1))
     );
     assert_eq!(
         take(id, 2).await,
@@ -165,8 +191,10 @@ pub(crate) async fn stock_is_taken_only_if_it_suffices(store: impl Store) {
     );
     assert_eq!(take(id, 1).await, None);
     assert_eq!(
-        product(&store, id).await.map(|p| (p.stock, p.updated_at)),
-        Some((stock(0), LATER))
+        product(&store, id)
+            .await
+            .map(|p| (p.stock, p.updated_at, p.version.get())),
+        Some((stock(0), LATER, 3))
     );
     assert_eq!(take(product_id(id.get() + 1), 1).await, None);
 }
@@ -179,8 +207,10 @@ pub(crate) async fn stock_comes_back(store: impl Store) {
         .unwrap();
     assert_eq!(after, stock(1_000_000_007));
     assert_eq!(
-        product(&store, id).await.map(|p| (p.stock, p.updated_at)),
-        Some((after, LATER))
+        product(&store, id)
+            .await
+            .map(|p| (p.stock, p.updated_at, p.version.get())),
+        Some((after, LATER, 2))
     );
 }
 
@@ -199,15 +229,21 @@ pub(crate) async fn orders_come_back_in_every_state(store: impl Store) {
         State::Canceled {
             paid_at: Some(time(4)),
             canceled_at: time(5),
+            refund_due: true,
         },
         State::Canceled {
             paid_at: None,
             canceled_at: time(6),
+            refund_due: false,
         },
-        State::Pending,
+        State::Pending { expires_at: None },
+        State::Pending {
+            expires_at: Some(time(7)),
+        },
     ];
-    for state in states {
-        let changed = Order::restore(id, new_order(product, 10_000), state, LATER);
+    for (version, state) in (2..).zip(states) {
+        let version = Version::new(version).unwrap();
+        let changed = Order::restore(id, new_order(product, 10_000), state, version, LATER);
         store.write(move |tx| tx.save_order(&changed)).await.unwrap();
         assert_eq!(order(&store, id).await, Some(changed));
     }
@@ -236,6 +272,53 @@ pub(crate) async fn orders_are_listed_newest_first(store: impl Store) {
     assert_eq!(order_ids(&store, all, Some(a), 2).await, []);
 }
 
+pub(crate) async fn orders_expire_in_the_order_of_their_times(store: impl Store) {
+    let product = add_product(&store, "MUG", 9).await;
+    let mut ids = Vec::new();
+    for seconds in [Some(3), Some(1), None, Some(1), Some(2)] {
+        let order = new_order(product, 1).expiring_after(seconds.map(Duration::from_secs));
+        ids.push(store.write(move |tx| tx.insert_order(&order)).await.unwrap());
+    }
+    let expiring = async |seconds, limit| {
+        let until = NOW.after(Duration::from_secs(seconds));
+        let orders = store.read(move |view| view.orders_expiring(until, limit)).await.unwrap();
+        orders.iter().map(Order::id).collect::<Vec<_>>()
+    };
+    assert_eq!(expiring(0, 9).await, []);
+    assert_eq!(expiring(1, 9).await, [ids[1], ids[3]]);
+    assert_eq!(expiring(3, 9).await, [ids[1], ids[3], ids[4], ids[0]]);
+    assert_eq!(expiring(3, 3).await, [ids[1], ids[3], ids[4]]);
+    assert_eq!(expiring(3, 0).await, []);
+    let paid = ids[1];
+    store
+        .write(move |tx| {
+            let order = tx.order(paid)?.unwrap().pay(LATER).unwrap();
+            tx.save_order(&order)
+        })
+        .await
+        .unwrap();
+    assert_eq!(expiring(3, 1).await, [ids[3]]);
+}
+
+pub(crate) async fn the_last_order_id_outlives_its_order(store: impl Store) {
+    let last = async || store.read(|view| view.last_order_id()).await.unwrap();
+    let product = add_product(&store, "MUG", 9).await;
+    assert_eq!(last().await, None);
+    let (a, b) = (add_order(&store, product).await, add_order(&store, product).await);
+    assert_eq!(last().await, Some(b));
+    for id in [a, b] {
+        store.write(move |tx| tx.delete_order(id)).await.unwrap();
+        assert_eq!(last().await, Some(b));
+    }
+    // What was undone was never given.
+    let failed = store.write(move |tx| -> Result<(), Error> {
+        tx.insert_order(&new_order(product, 1))?;
+        Err(Error::Overloaded)
+    });
+    assert!(failed.await.is_err());
+    assert_eq!(last().await, Some(b));
+}
+
 pub(crate) async fn orders_are_narrowed_down(store: impl Store) {
     let (mug, pot) = (add_product(&store, "MUG", 9).await, add_product(&store, "POT", 9).await);
     let mut ids = Vec::new();
@@ -246,21 +329,43 @@ pub(crate) async fn orders_are_narrowed_down(store: impl Store) {
     store
         .write(move |tx| {
             for id in canceled {
-                let order = tx.order(id)?.unwrap().cancel(LATER).unwrap();
+                let order = tx.order(id)?.unwrap().cancel(id == canceled[0], LATER).unwrap();
                 tx.save_order(&order)?;
             }
             Ok(())
         })
         .await
         .unwrap();
-    let filter = |status, product_id| OrderFilter { status, product_id };
+    let filter = |status, product_id| OrderFilter {
+        status,
+        product_id,
+        refund_due: None,
+    };
+    let owing = |refund_due, filter| OrderFilter {
+        refund_due: Some(refund_due),
+        ..filter
+    };
     let found = async |filter| order_ids(&store, filter, None, 9).await;
     assert_eq!(found(filter(None, Some(mug))).await, [ids[4], ids[2], ids[0]]);
     assert_eq!(found(filter(Some(Status::Canceled), None)).await, [ids[3], ids[2]]);
     assert_eq!(found(filter(Some(Status::Pending), Some(mug))).await, [ids[4], ids[0]]);
     assert_eq!(found(filter(Some(Status::Paid), None)).await, []);
     assert_eq!(found(filter(None, Some(product_id(pot.get() + 1)))).await, []);
+    let (all, canceled, mugs) = (
+        filter(None, None),
+        filter(Some(Status::Canceled), None),
+        filter(None, Some(mug)),
+    );
+    assert_eq!(found(owing(true, all)).await, [ids[2]]);
+    assert_eq!(found(owing(true, canceled)).await, [ids[2]]);
+    assert_eq!(found(owing(true, mugs)).await, [ids[2]]);
+    assert_eq!(found(owing(true, filter(Some(Status::Paid), None))).await, []);
+    assert_eq!(found(owing(true, filter(None, Some(pot)))).await, []);
+    assert_eq!(found(owing(false, all)).await, [ids[4], ids[3], ids[1], ids[0]]);
+    assert_eq!(found(owing(false, canceled)).await, [ids[3]]);
+    assert_eq!(found(owing(false, mugs)).await, [ids[4], ids[0]]);
     // Pages go on within the filter.
+    assert_eq!(order_ids(&store, owing(true, all), Some(ids[2]), 9).await, []);
     let pending = filter(Some(Status::Pending), None);
     assert_eq!(order_ids(&store, pending, Some(ids[4]), 1).await, [ids[1]]);
     assert_eq!(
@@ -305,6 +410,7 @@ pub(crate) async fn movements_are_listed_newest_first(store: impl Store) {
         movement(-2, Reason::OrderPlaced(order), None),
         movement(1, Reason::OrderChanged(order), Some("")),
         movement(1, Reason::OrderCanceled(order), None),
+        movement(1, Reason::OrderExpired(order), None),
         movement(1, Reason::OrderDeleted(order), None),
     ];
     let expected = written.clone();

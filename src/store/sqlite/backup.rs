@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use super::open::{self, Whose};
 
@@ -113,7 +113,8 @@ impl Unfinished {
         for n in 0..NAMES_MAX {
             let mut unfinished = name.to_owned();
             unfinished.push(format!(".{n}.unfinished"));
-            let path = to.with_file_name(unfinished);
+            // A relative name could look like a URI, which SQLite would take apart.
+            let path = path::absolute(to.with_file_name(unfinished))?;
             match File::create_new(&path) {
                 Ok(_) => return Ok(Self(path)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
