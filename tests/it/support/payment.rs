@@ -26,7 +26,8 @@ impl TestApp {
 
     /// Delivers a body with this signature.
     pub(crate) fn signed(&self, signature: &str, body: impl Json) -> Call {
-        self.post("/webhooks/payment", body).header(signature::HEADER, signature)
+        self.post("/webhooks/payment", body)
+            .header(signature::HEADER, signature)
     }
 
     /// The signature of a body, now.
