@@ -10,7 +10,7 @@ REQUIREMENTS := $(wildcard codegen/requirements.txt codegen/lint/requirements.tx
 VENV := .venv/.stamp
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
-TEST_STEPS := check-fmt lint-contract check-generated clippy unit browser
+TEST_STEPS := check-fmt lint-contract check-generated test-codegen clippy unit browser
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -43,6 +43,9 @@ lint-contract: $(VENV) codegen/lint/node_modules/.stamp ## Lint openapi.yaml, an
 
 check-generated: $(VENV) ## Fail where generated/ is not what openapi.yaml makes
 	codegen/generate.sh --check
+
+test-codegen: $(VENV) ## Test the code generation on a contract of its own
+	codegen/tests/run.sh
 
 clippy: ## Lint the Rust code
 	cargo clippy --workspace --all-targets --locked -- -D warnings

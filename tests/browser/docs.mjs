@@ -10,6 +10,7 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
@@ -33,7 +34,13 @@ before(async () => {
   operations = Object.entries(contract.paths).flatMap(([path, item]) =>
     Object.entries(item)
       .filter(([method]) => METHODS.includes(method))
-      .map(([method, { operationId, tags }]) => ({ path, method, id: operationId, tag: tags[0] })),
+      .map(([method, { operationId: id, tags: [tag], parameters = item.parameters }]) => ({
+        path,
+        method,
+        id,
+        tag,
+        parameters,
+      })),
   );
   // Chromium's own sandbox needs privileges that containers and root do not have; the page is ours.
   browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
@@ -87,17 +94,18 @@ for (const [name, viewport] of Object.entries(WIDTHS)) {
       await page.screenshot({ path: join(screenshots, `${name}-deep-link.png`) });
     });
 
-    test("the models open", async (t) => {
+    test("every schema is listed and opens with one click", async (t) => {
       const page = await open(t, "/docs", { viewport });
-      await page.locator(".models-control").click();
       const models = page.locator(".models .model-container");
-      await models.first().waitFor();
-      assert.equal(await models.count(), Object.keys(contract.components.schemas).length);
-      for (const model of await models.locator("> .model-box > button, .model-box-control").all()) {
-        await model.click();
+      const names = await models.evaluateAll((containers) => containers.map(({ dataset }) => dataset.name));
+      assert.deepEqual(names, Object.keys(contract.components.schemas));
+      for (const schema of names) {
+        const model = page.locator(`#model-${schema}`);
+        await model.locator(".model-box-control").first().click();
+        await model.locator('.model-box-control[aria-expanded="true"]').first().waitFor();
       }
       await assertNoSidewaysScroll(page);
-      await page.screenshot({ path: join(screenshots, `${name}-models.png`), fullPage: true });
+      await page.locator(".models").screenshot({ path: join(screenshots, `${name}-models.png`) });
     });
   });
 }
@@ -112,17 +120,36 @@ test("in dark mode the page is dark", async (t) => {
 });
 
 test("Execute calls this server and shows its answer", async (t) => {
-  const { path, id, tag } = operations.find(({ path, method }) => method === "get" && !path.includes("{"));
-  const page = await open(t, `/docs#/${tag}/${id}`, { viewport: WIDTHS.desk, expectedFailures: path });
+  const { path, id, tag } = operations.find(({ method, parameters }) => method === "get" && !parameters);
+  const page = await open(t, `/docs#/${tag}/${id}`, { viewport: WIDTHS.desk });
+  // A duration that rounds to 0 ms would not be shown.
+  await page.route(new URL(path, baseUrl).href, async (route) => {
+    await setTimeout(20);
+    await route.continue();
+  });
   const block = page.locator(`[id="${elementId(tag, id)}"]`);
-  const answered = page.waitForResponse((response) => new URL(response.url()).pathname === path);
   await block.getByRole("button", { name: "Execute" }).click();
-  const status = (await answered).status();
-  const live = block.locator(".live-responses-table");
-  await live.waitFor();
-  assert.match(await live.innerText(), new RegExp(`\\b${status}\\b`));
-  assert.match(await live.innerText(), /\d+ ms/);
+  const answer = block.locator(".live-responses-table");
+  await answer.waitFor();
+  assert.match(await answer.innerText(), /^200\b/m);
+  assert.match(await answer.innerText(), /^\d+ ms$/m);
   await page.screenshot({ path: join(screenshots, "desk-executed.png"), fullPage: true });
+});
+
+test("an API key outlives a reload", async (t) => {
+  const schemes = Object.values(contract.components.securitySchemes ?? {});
+  if (!schemes.some(({ type }) => type === "apiKey")) {
+    t.skip("the contract asks for none");
+    return;
+  }
+  const page = await open(t, "/docs", { viewport: WIDTHS.desk });
+  await page.locator(".auth-wrapper > .authorize").click();
+  const dialog = page.locator(".dialog-ux");
+  await dialog.locator("input").first().fill("a-key-to-keep");
+  await page.screenshot({ path: join(screenshots, "desk-authorize.png") });
+  await dialog.getByRole("button", { name: "Apply credentials" }).first().click();
+  await page.reload();
+  await page.locator(".auth-wrapper > .authorize.locked").waitFor();
 });
 
 test("the root leads to the page", async (t) => {
@@ -132,11 +159,11 @@ test("the root leads to the page", async (t) => {
 
 // Opens `path` in a browser of its own and waits until the contract is shown. When the test ends, so does the page, and
 // the test fails if anything went wrong on it: an error on the console, an exception, a request that failed or went to
-// another server, or something that the Content-Security-Policy had to stop. `expectedFailures` is the path of a call
-// whose answer may be an error.
-async function open(t, path, { expectedFailures, ...options }) {
+// another server, or something that the Content-Security-Policy had to stop.
+async function open(t, path, options) {
   const wrong = [];
   const context = await browser.newContext(options);
+  context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   t.after(async () => {
     await context.close();
@@ -150,8 +177,7 @@ async function open(t, path, { expectedFailures, ...options }) {
     });
   });
   page.on("console", (message) => {
-    const isExpected = expectedFailures && message.location().url.includes(expectedFailures);
-    if (["error", "warning"].includes(message.type()) && !isExpected) {
+    if (["error", "warning"].includes(message.type())) {
       wrong.push(`console: ${message.text()} (${message.location().url})`);
     }
   });

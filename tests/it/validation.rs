@@ -54,13 +54,9 @@ async fn a_member_that_stands_twice_is_refused_as_that() {
             .put("/orders/1", body)
             .await
             .expect_problem(422, "/problems/validation-failed");
-        assert!(
-            problem["errors"][0]["detail"]
-                .as_str()
-                .unwrap()
-                .contains("more than once"),
-            "{problem}"
-        );
+        let failures = problem["errors"].as_array().unwrap();
+        let twice = |failure: &serde_json::Value| failure["detail"] == "stands more than once";
+        assert_eq!(failures.iter().filter(|failure| twice(failure)).count(), 1, "{problem}");
     }
 }
 
@@ -71,7 +67,7 @@ async fn an_update_must_name_something_to_change() {
     let order = app.order(product, 1).await;
     for path in [format!("/products/{product}"), format!("/orders/{order}")] {
         assert_eq!(app.put(&path, json!({})).await.expect_failures(), [""]);
-        assert_eq!(app.put(&path, json!({"id": 1})).await.expect_failures(), ["", "/id"]);
+        assert_eq!(app.put(&path, json!({"id": 1})).await.expect_failures(), ["/id"]);
     }
 }
 

@@ -111,7 +111,8 @@ impl GetProblemParams {
         let draft = GetProblemDraft {
             name: parameters.path("name"),
         };
-        parameters.check(&draft, &[]);
+        parameters.refuse_unknown_query(&[]);
+        parameters.check(&draft, &[("name", "name")]);
         Some(Self { name: draft.name? })
     }
 }

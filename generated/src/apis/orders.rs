@@ -142,7 +142,8 @@ impl DeleteOrderParams {
         let draft = DeleteOrderDraft {
             id: parameters.path("id"),
         };
-        parameters.check(&draft, &[]);
+        parameters.refuse_unknown_query(&[]);
+        parameters.check(&draft, &[("id", "id")]);
         Some(Self { id: draft.id? })
     }
 }
@@ -192,7 +193,8 @@ impl GetOrderParams {
         let draft = GetOrderDraft {
             id: parameters.path("id"),
         };
-        parameters.check(&draft, &[]);
+        parameters.refuse_unknown_query(&[]);
+        parameters.check(&draft, &[("id", "id")]);
         Some(Self { id: draft.id? })
     }
 }
@@ -259,7 +261,15 @@ impl ListOrdersParams {
             product_id: parameters.query("product_id"),
         };
         parameters.refuse_unknown_query(&["limit", "cursor", "status", "product_id"]);
-        parameters.check(&draft, &[]);
+        parameters.check(
+            &draft,
+            &[
+                ("limit", "limit"),
+                ("cursor", "cursor"),
+                ("status", "status"),
+                ("product_id", "product_id"),
+            ],
+        );
         Some(Self {
             limit: draft.limit.unwrap_or(20),
             cursor: draft.cursor,
@@ -314,7 +324,8 @@ impl UpdateOrderParams {
         let draft = UpdateOrderDraft {
             id: parameters.path("id"),
         };
-        parameters.check(&draft, &[]);
+        parameters.refuse_unknown_query(&[]);
+        parameters.check(&draft, &[("id", "id")]);
         Some(Self { id: draft.id? })
     }
 }

@@ -158,7 +158,8 @@ impl CreateStockMovementParams {
         let draft = CreateStockMovementDraft {
             id: parameters.path("id"),
         };
-        parameters.check(&draft, &[]);
+        parameters.refuse_unknown_query(&[]);
+        parameters.check(&draft, &[("id", "id")]);
         Some(Self { id: draft.id? })
     }
 }
@@ -205,7 +206,8 @@ impl DeleteProductParams {
         let draft = DeleteProductDraft {
             id: parameters.path("id"),
         };
-        parameters.check(&draft, &[]);
+        parameters.refuse_unknown_query(&[]);
+        parameters.check(&draft, &[("id", "id")]);
         Some(Self { id: draft.id? })
     }
 }
@@ -255,7 +257,8 @@ impl GetProductParams {
         let draft = GetProductDraft {
             id: parameters.path("id"),
         };
-        parameters.check(&draft, &[]);
+        parameters.refuse_unknown_query(&[]);
+        parameters.check(&draft, &[("id", "id")]);
         Some(Self { id: draft.id? })
     }
 }
@@ -330,7 +333,7 @@ impl ListProductsParams {
             sku: parameters.query("sku"),
         };
         parameters.refuse_unknown_query(&["limit", "cursor", "sku"]);
-        parameters.check(&draft, &[]);
+        parameters.check(&draft, &[("limit", "limit"), ("cursor", "cursor"), ("sku", "sku")]);
         Some(Self {
             limit: draft.limit.unwrap_or(20),
             cursor: draft.cursor,
@@ -397,7 +400,7 @@ impl ListStockMovementsParams {
             cursor: parameters.query("cursor"),
         };
         parameters.refuse_unknown_query(&["limit", "cursor"]);
-        parameters.check(&draft, &[]);
+        parameters.check(&draft, &[("id", "id"), ("limit", "limit"), ("cursor", "cursor")]);
         Some(Self {
             id: draft.id?,
             limit: draft.limit.unwrap_or(20),
@@ -451,7 +454,8 @@ impl UpdateProductParams {
         let draft = UpdateProductDraft {
             id: parameters.path("id"),
         };
-        parameters.check(&draft, &[]);
+        parameters.refuse_unknown_query(&[]);
+        parameters.check(&draft, &[("id", "id")]);
         Some(Self { id: draft.id? })
     }
 }

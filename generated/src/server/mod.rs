@@ -41,7 +41,10 @@ where
         .with_state(api)
 }
 
-async fn get_health<A: operations::Operations>(State(api): State<A>) -> Result<Response, A::Error> {
+async fn get_health<A: operations::Operations>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
+    let mut failures = Failures::default();
+    read::refuse_query(&request, &mut failures);
+    failures.accept(Some(()))?;
     let answer = api.get_health().await?;
     Ok(answer.into_response()?)
 }
@@ -55,18 +58,31 @@ async fn get_problem<A: operations::Operations>(State(api): State<A>, request: R
     Ok(answer.into_response()?)
 }
 
-async fn get_readiness<A: operations::Operations>(State(api): State<A>) -> Result<Response, A::Error> {
+async fn get_readiness<A: operations::Operations>(
+    State(api): State<A>,
+    request: Request,
+) -> Result<Response, A::Error> {
+    let mut failures = Failures::default();
+    read::refuse_query(&request, &mut failures);
+    failures.accept(Some(()))?;
     let answer = api.get_readiness().await?;
     Ok(answer.into_response()?)
 }
 
-async fn list_problems<A: operations::Operations>(State(api): State<A>) -> Result<Response, A::Error> {
+async fn list_problems<A: operations::Operations>(
+    State(api): State<A>,
+    request: Request,
+) -> Result<Response, A::Error> {
+    let mut failures = Failures::default();
+    read::refuse_query(&request, &mut failures);
+    failures.accept(Some(()))?;
     let answer = api.list_problems().await?;
     Ok(answer.into_response()?)
 }
 
 async fn create_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
     let mut failures = Failures::default();
+    read::refuse_query(&request, &mut failures);
     let body = read::body::<models::NewOrder>(request, &mut failures).await?;
     let body = failures.accept(body)?;
     let answer = api.create_order(body).await?;
@@ -113,6 +129,7 @@ async fn update_order<A: orders::Orders>(State(api): State<A>, request: Request)
 
 async fn create_product<A: products::Products>(State(api): State<A>, request: Request) -> Result<Response, A::Error> {
     let mut failures = Failures::default();
+    read::refuse_query(&request, &mut failures);
     let body = read::body::<models::NewProduct>(request, &mut failures).await?;
     let body = failures.accept(body)?;
     let answer = api.create_product(body).await?;

@@ -15,8 +15,9 @@ SwaggerUIBundle({
   displayRequestDuration: true,
   // The API key outlives a reload, in this browser's local storage.
   persistAuthorization: true,
-  // The list of models is closed until somebody wants it; one opened from there shows its members at once.
-  defaultModelsExpandDepth: 0,
+  // The models are listed, each of them closed (at 0 the list is closed too, and then a model takes two clicks). Beside a
+  // request or response a schema shows what its members are, most of which are schemas of their own.
+  defaultModelsExpandDepth: 1,
   defaultModelExpandDepth: 2,
   // Tags and operations come in the contract's order: no sorter is set. No filter either, there are few of them.
   filter: false,

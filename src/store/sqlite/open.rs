@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use rusqlite_migration::{M, Migrations};
 
 /// Marks a file as ours, in the header of its first page (`ORIN` in ASCII). Never changes.
-pub(super) const APPLICATION_ID: i32 = 0x4F52_494E;
+const APPLICATION_ID: i32 = 0x4F52_494E;
 
 /// How long a connection waits for another process that holds the file, a backup say.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

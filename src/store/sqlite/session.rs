@@ -302,3 +302,6 @@ impl Tx for Session<'_> {
         self.change_one("DELETE FROM orders WHERE id = ?1", params![id])
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! only then answers. A write that fails or panics is undone alone. A failure of the storage undoes the whole batch,
 //! for nobody can tell what of it survived, and costs the connection: the next batch gets a new one.
 
+use std::error::Error as _;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -120,8 +121,9 @@ impl Writer {
 
     /// Undoes what a failed transaction left behind, and gives up a connection that cannot be trusted any more.
     fn recover(&mut self, error: &Error, jobs: usize) {
-        let cause =
-            std::error::Error::source(error).map_or_else(|| "the database is busy".to_owned(), ToString::to_string);
+        let cause = error
+            .source()
+            .map_or_else(|| "the database is busy".to_owned(), ToString::to_string);
         tracing::error!(
             cause,
             writes = jobs,

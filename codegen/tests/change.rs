@@ -1,0 +1,136 @@
+//! An edit of the contract changes what the server does, and nothing else has to: `changed.sed` makes the edits.
+
+use axum::body::Body;
+use axum::http::Request;
+
+use crate::echo::{ask, changed, fixture, json};
+
+/// What each of the two servers answers: status, and the failures or the body.
+fn both(request: impl Fn() -> Request<Body>) -> [(u16, String); 2] {
+    [fixture::router(), changed::router()].map(|router| {
+        let answer = ask(router, request());
+        (answer.status, answer.text)
+    })
+}
+
+#[track_caller]
+fn differs(method: &str, path: &str, body: &str, before: (u16, &str), after: (u16, &str)) {
+    let [old, new] = both(|| json(method, path, body.to_owned()));
+    assert_eq!(
+        ((old.0, old.1.as_str()), (new.0, new.1.as_str())),
+        (before, after),
+        "{path} {body}"
+    );
+}
+
+#[test]
+fn a_new_bound_is_kept_without_a_line_of_code() {
+    let long = r#"{"at_most":"abcde"}"#;
+    differs(
+        "POST",
+        "/strings",
+        long,
+        (422, "#/at_most must have at most 3 characters"),
+        (200, long),
+    );
+    let longer = r#"{"at_most":"abcdef"}"#;
+    differs(
+        "POST",
+        "/strings",
+        longer,
+        (422, "#/at_most must have at most 3 characters"),
+        (422, "#/at_most must have at most 5 characters"),
+    );
+    let short = r#"{"between":"a"}"#;
+    differs(
+        "POST",
+        "/strings",
+        short,
+        (422, "#/between must have 2 to 3 characters"),
+        (200, short),
+    );
+    let large = r#"{"to":1000}"#;
+    differs(
+        "POST",
+        "/numbers",
+        large,
+        (200, large),
+        (422, "#/to must be at most 999.99"),
+    );
+    let zero = r#"{"above":0}"#;
+    differs(
+        "POST",
+        "/numbers",
+        zero,
+        (422, "#/above must be greater than 0"),
+        (200, zero),
+    );
+    let below = r#"{"above":-1}"#;
+    differs(
+        "POST",
+        "/numbers",
+        below,
+        (422, "#/above must be greater than 0"),
+        (422, "#/above must be at least 0"),
+    );
+    let three = r#"{"inner":{"notes":[{"text":"a"},{"text":"b"},{"text":"c"}]}}"#;
+    differs(
+        "PATCH",
+        "/things/1",
+        three,
+        (422, "#/inner/notes must have 1 to 2 items"),
+        (200, three),
+    );
+}
+
+#[test]
+fn so_are_other_rules() {
+    let upper = r#"{"free":"ABC"}"#;
+    differs(
+        "POST",
+        "/strings",
+        upper,
+        (200, upper),
+        (422, "#/free must match ^[a-z]*$"),
+    );
+    let zero = r#"{"not_zero":0}"#;
+    differs("POST", "/numbers", zero, (422, "#/not_zero must not be 0"), (200, zero));
+    let five = r#"{"not_zero":5}"#;
+    differs("POST", "/numbers", five, (200, five), (422, "#/not_zero must not be 5"));
+    let eighth = r#"{"quarters":0.125}"#;
+    differs(
+        "POST",
+        "/numbers",
+        eighth,
+        (422, "#/quarters must be a multiple of 0.25"),
+        (200, eighth),
+    );
+    let open = r#"{"known":true,"x":1}"#;
+    differs(
+        "PUT",
+        "/open",
+        open,
+        (200, r#"{"known":true}"#),
+        (422, "#/other is required\n#/x is not a known member"),
+    );
+}
+
+#[test]
+fn so_are_enums_and_parameters() {
+    let thing =
+        r#"{"id":1,"flag":true,"maybe":null,"maybe_price":null,"maybe_at":null,"type":"a","errors":[],"kind":"other"}"#;
+    differs("POST", "/things", thing, (422, "#/kind must be only"), (200, thing));
+    let list = |query: &str| {
+        let uri = format!("/notes{query}");
+        both(move || Request::get(&uri).header("x-level", "1").body(Body::empty()).unwrap())
+    };
+    let [old, new] = list("?needed=1");
+    assert!(
+        old.1.contains("limit: 20,") && new.1.contains("limit: 10,"),
+        "{old:?} {new:?}"
+    );
+    let [old, new] = list("?needed=1&limit=51");
+    assert_eq!((old.0, new), (200, (422, "?limit must be from 1 to 50".to_owned())));
+    let [old, new] = list("");
+    assert_eq!((old, new.0), ((422, "?needed is required".to_owned()), 200));
+}

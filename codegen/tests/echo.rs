@@ -1,0 +1,194 @@
+//! A server that gives back what it was given, for both contracts: one text, so no edit of a contract needs code.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request};
+use tower::ServiceExt;
+
+macro_rules! echo {
+    ($contract:ident) => {
+        pub(crate) mod $contract {
+            use axum::response::{IntoResponse, Response};
+            use $contract::apis::Api;
+            use $contract::apis::side_notes::*;
+            use $contract::apis::things::*;
+            use $contract::models::*;
+            use $contract::read::{Place, Rejection};
+
+            #[derive(Clone)]
+            pub(crate) struct Echo;
+
+            /// A line for each failure: `#` and the pointer, or `?` and the parameter, then the detail.
+            pub(crate) struct Refused(Rejection);
+
+            impl From<Rejection> for Refused {
+                fn from(rejection: Rejection) -> Self {
+                    Self(rejection)
+                }
+            }
+
+            impl IntoResponse for Refused {
+                fn into_response(self) -> Response {
+                    let (status, text) = match self.0 {
+                        Rejection::UnsupportedMediaType => (415, String::new()),
+                        Rejection::PayloadTooLarge => (413, String::new()),
+                        Rejection::BodyUnreadable(error) => (400, format!("unreadable: {error}")),
+                        Rejection::MalformedJson(text) => (400, text),
+                        Rejection::Unwritable(error) => (500, error.to_string()),
+                        Rejection::Invalid(failures) => {
+                            let line = |failure: &$contract::read::Failure| match &failure.place {
+                                Place::Pointer(at) => format!("#{at} {}", failure.detail),
+                                Place::Parameter(name) => format!("?{name} {}", failure.detail),
+                            };
+                            (422, failures.iter().map(line).collect::<Vec<_>>().join("\n"))
+                        }
+                    };
+                    (axum::http::StatusCode::from_u16(status).unwrap(), text).into_response()
+                }
+            }
+
+            impl Api for Echo {
+                type Error = Refused;
+            }
+
+            impl Things for Echo {
+                async fn create_thing(&self, body: Thing) -> Result<CreateThingResponse, Refused> {
+                    Ok(CreateThingResponse::Status200 { body })
+                }
+
+                async fn check_strings(&self, body: Strings) -> Result<CheckStringsResponse, Refused> {
+                    Ok(CheckStringsResponse::Status200 { body })
+                }
+
+                async fn check_numbers(&self, body: Numbers) -> Result<CheckNumbersResponse, Refused> {
+                    Ok(CheckNumbersResponse::Status200 { body })
+                }
+
+                async fn check_open(&self, body: Open) -> Result<CheckOpenResponse, Refused> {
+                    Ok(CheckOpenResponse::Status200 { body })
+                }
+
+                async fn get_thing(&self, params: GetThingParams) -> Result<GetThingResponse, Refused> {
+                    if params.if_none_match.as_deref() == Some("\"same\"") {
+                        return Ok(GetThingResponse::Status304 {
+                            e_tag: "\"same\"".to_owned(),
+                        });
+                    }
+                    let all = params.id == 1;
+                    Ok(GetThingResponse::Status200 {
+                        body: Note {
+                            text: params.id.to_string(),
+                        },
+                        x_text: if params.id == 3 {
+                            "two\nlines".to_owned()
+                        } else {
+                            "text".to_owned()
+                        },
+                        x_count: i64::MAX,
+                        x_maybe_text: all.then(|| "perhaps".to_owned()),
+                        x_maybe_count: all.then_some(-7),
+                    })
+                }
+
+                async fn put_thing(&self, params: PutThingParams, body: Note) -> Result<PutThingResponse, Refused> {
+                    let location = format!("/things/{}?dry_run={}", params.id, params.dry_run);
+                    Ok(PutThingResponse::Status201 { body, location })
+                }
+
+                async fn delete_thing(&self, _: DeleteThingParams) -> Result<DeleteThingResponse, Refused> {
+                    Ok(DeleteThingResponse::Status204)
+                }
+
+                async fn patch_thing(&self, _: PatchThingParams, body: Nested) -> Result<PatchThingResponse, Refused> {
+                    Ok(PatchThingResponse::Status200 { body })
+                }
+            }
+
+            impl SideNotes for Echo {
+                async fn list_notes(&self, params: ListNotesParams) -> Result<ListNotesResponse, Refused> {
+                    Ok(ListNotesResponse::Status200 {
+                        body: Note {
+                            text: format!("{params:?}"),
+                        },
+                    })
+                }
+
+                async fn get_name(&self, params: GetNameParams) -> Result<GetNameResponse, Refused> {
+                    Ok(GetNameResponse::Status200 {
+                        body: format!("<p>{}, {}", params.name, params.color.as_str()),
+                    })
+                }
+
+                async fn ping(&self) -> Result<PingResponse, Refused> {
+                    Ok(PingResponse::Status204)
+                }
+            }
+
+            pub(crate) fn router() -> axum::Router {
+                $contract::server::router(Echo)
+            }
+        }
+    };
+}
+
+echo!(fixture);
+echo!(changed);
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+pub(crate) fn ask(router: Router, request: Request<Body>) -> Answer {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(async {
+            let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+            let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+            Answer {
+                status: parts.status.as_u16(),
+                headers: parts.headers,
+                text,
+            }
+        })
+}
+
+/// A request with a JSON body.
+pub(crate) fn json(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", "application/json");
+    request.body(body.into()).unwrap()
+}
+
+pub(crate) fn send(method: &str, path: &str, body: impl Into<Body>) -> Answer {
+    ask(fixture::router(), json(method, path, body))
+}
+
+/// Sends the body and wants it back as it was.
+#[track_caller]
+pub(crate) fn accepted(method: &str, path: &str, body: &str) {
+    let answer = send(method, path, body.to_owned());
+    assert_eq!((answer.status, answer.text.as_str()), (200, body), "{path} {body}");
+}
+
+/// Sends the body and wants exactly these failures.
+#[track_caller]
+pub(crate) fn refused(method: &str, path: &str, body: impl Into<String>, failures: &[&str]) {
+    let body = body.into();
+    let answer = send(method, path, body.clone());
+    assert_eq!(
+        (answer.status, answer.text),
+        (422, failures.join("\n")),
+        "{path} {body}"
+    );
+}

@@ -1,0 +1,10 @@
+//! The test of the templates: what the crates made from `fixture.yaml` do with requests, answers and values.
+
+#![cfg(test)]
+
+mod bodies;
+mod change;
+mod echo;
+mod parameters;
+mod responses;
+mod values;
