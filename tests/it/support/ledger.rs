@@ -31,6 +31,7 @@ impl Client {
                 .unwrap_or_else(|| panic!("no link to a next page: {link}"))
                 .to_owned()
         });
+        assert_ne!(next.as_deref(), Some(path), "this page is its own next one");
         let mut page = answer.value();
         let linked = next.as_deref().and_then(|target| {
             let (_, query) = target.split_once('?')?;
