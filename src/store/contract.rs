@@ -281,7 +281,10 @@ pub(crate) async fn orders_expire_in_the_order_of_their_times(store: impl Store)
     }
     let expiring = async |seconds, limit| {
         let until = NOW.after(Duration::from_secs(seconds));
-        let orders = store.read(move |view| view.orders_expiring(until, limit)).await.unwrap();
+        let orders = store
+            .read(move |view| view.orders_expiring(until, limit))
+            .await
+            .unwrap();
         orders.iter().map(Order::id).collect::<Vec<_>>()
     };
     assert_eq!(expiring(0, 9).await, []);

@@ -130,7 +130,10 @@ pub(crate) async fn events_are_narrowed_down(store: impl Store) {
             result,
             order_id: order.map(order_id),
         };
-        let page = store.read(move |view| view.events(filter, before, limit)).await.unwrap();
+        let page = store
+            .read(move |view| view.events(filter, before, limit))
+            .await
+            .unwrap();
         page.iter().map(|event| event.number).collect::<Vec<_>>()
     };
     let [a, b, c, d, e] = <[_; 5]>::try_from(numbers).unwrap();
@@ -177,7 +180,12 @@ pub(crate) async fn orders_know_whether_they_saw_money(store: impl Store) {
 }
 
 pub(crate) async fn open_payments_are_listed_newest_first(store: impl Store) {
-    let listed = async |order: i64| store.read(move |view| view.open_payments(order_id(order))).await.unwrap();
+    let listed = async |order: i64| {
+        store
+            .read(move |view| view.open_payments(order_id(order)))
+            .await
+            .unwrap()
+    };
     let whole = NewPayment {
         payment_id: Some(payment_id("p1")),
         is_own: true,

@@ -160,10 +160,7 @@ fn migrations_are_sound() {
 }
 
 /// For each version of the schema, what a service of that version could have left behind.
-const SAMPLES: &[&str] = &[
-    include_str!("samples/0001.sql"),
-    include_str!("samples/0002.sql"),
-];
+const SAMPLES: &[&str] = &[include_str!("samples/0001.sql"), include_str!("samples/0002.sql")];
 
 /// The file that a service of this version left.
 fn left_by(version: usize) -> TempDir {
@@ -171,7 +168,9 @@ fn left_by(version: usize) -> TempDir {
     let path = options(&folder).path;
     create(&path).unwrap();
     let mut connection = writer(&path).unwrap();
-    Migrations::from_slice(MIGRATIONS).to_version(&mut connection, version).unwrap();
+    Migrations::from_slice(MIGRATIONS)
+        .to_version(&mut connection, version)
+        .unwrap();
     connection.execute_batch(SAMPLES[version - 1]).unwrap();
     folder
 }
@@ -193,7 +192,10 @@ async fn a_file_of_the_first_version_goes_on_as_it_was() {
     let store = open(&folder).unwrap();
     let read = |view: &dyn View| Ok((view.products(None, 9)?, view.orders(OrderFilter::default(), None, 9)?));
     let (products, orders) = store.read(read).await.unwrap();
-    assert_eq!(products.iter().map(|product| product.version.get()).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(
+        products.iter().map(|product| product.version.get()).collect::<Vec<_>>(),
+        [1, 1]
+    );
     let states = orders.iter().map(|order| (order.version().get(), order.state()));
     let canceled = State::Canceled {
         paid_at: None,
