@@ -120,7 +120,17 @@ impl Model {
                 order, payment, sum, ..
             } => ("payment.refunded", Some(order), payment, cents(order, sum)),
             Step::Failed { order, payment, .. } => ("payment.failed", Some(order), payment, None),
-            _ => ("nothing", None, None, None),
+            Step::Create { .. }
+            | Step::Change { .. }
+            | Step::Delete { .. }
+            | Step::Adjust { .. }
+            | Step::Place { .. }
+            | Step::PlaceOnce { .. }
+            | Step::Ask { .. }
+            | Step::Remove { .. }
+            | Step::Expire { .. }
+            | Step::Sweep { .. }
+            | Step::Wait { .. } => ("nothing", None, None, None),
         }
     }
 
