@@ -14,6 +14,8 @@ use crate::testing::{
     self, LATER, NOW, money, name, new_product, order_id, payment_event, price, product_id, quantity, sku,
 };
 
+#[path = "tests/expiry.rs"]
+mod of_expiry;
 #[path = "tests/orders.rs"]
 mod of_orders;
 #[path = "tests/payments.rs"]
