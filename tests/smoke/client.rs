@@ -27,21 +27,15 @@ pub(crate) struct Client {
 
 /// A step that did not go as it should, in one line.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    step: String,
-    request: String,
-    wrong: Wrong,
-    answer: Option<Answer>,
-}
+pub(crate) struct Failure(String);
 
 /// What an answer should have been, and what it was.
-#[derive(Debug)]
 pub(crate) struct Wrong {
     expected: String,
     got: String,
 }
 
-#[derive(Debug)]
+/// An answer, read to its end.
 pub(crate) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -117,11 +111,9 @@ impl Client {
         request: RequestBuilder,
         check: impl FnOnce(&Answer) -> Result<T, Wrong>,
     ) -> Result<T, Failure> {
-        let fail = |request: &str, wrong, answer| Failure {
-            step: step.to_owned(),
-            request: request.to_owned(),
-            wrong,
-            answer,
+        let fail = |request: &str, Wrong { expected, got }, answer: Option<&Answer>| {
+            let answer = answer.map(|answer| format!("; {answer}")).unwrap_or_default();
+            Failure(format!("{step}: {request}: expected {expected}, got {got}{answer}"))
         };
         let request = request
             .timeout(left_until(self.until))
@@ -135,14 +127,10 @@ impl Client {
             .and_then(Answer::read)
             .map_err(|error| fail(&line, Wrong::no_answer(&error), None))?;
         self.remember(&method, &path, &answer);
-        match check(&answer) {
-            Ok(checked) => {
-                self.steps.set(self.steps.get() + 1);
-                println!("ok      {} {step}", answer.status.as_u16());
-                Ok(checked)
-            }
-            Err(wrong) => Err(fail(&line, wrong, Some(answer))),
-        }
+        let checked = check(&answer).map_err(|wrong| fail(&line, wrong, Some(&answer)))?;
+        self.steps.set(self.steps.get() + 1);
+        println!("ok      {} {step}", answer.status.as_u16());
+        Ok(checked)
     }
 
     /// Keeps account of what exists because of this client, whatever else is wrong with the answer.
@@ -229,20 +217,22 @@ impl Wrong {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            step,
-            request,
-            wrong: Wrong { expected, got },
-            answer,
-        } = self;
-        write!(f, "{step}: {request}: expected {expected}, got {got}")?;
-        let Some(answer) = answer else { return Ok(()) };
-        let shown: String = answer.body.chars().take(SHOWN_CHARS_MAX).collect();
-        write!(f, "; the answer was {} {shown}", answer.status.as_u16())
+        f.write_str(&self.0)
     }
 }
 
-/// Both, or what is wrong.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: String = self.body.chars().take(SHOWN_CHARS_MAX).collect();
+        write!(f, "the answer was {} {shown}", self.status.as_u16())
+    }
+}
+
+/// Nothing, or what is wrong.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a number and a reference are compared alike"
+)]
 pub(crate) fn same<A: PartialEq<B> + Debug, B: Debug>(what: &str, got: A, expected: B) -> Result<(), Wrong> {
     if got == expected {
         return Ok(());
