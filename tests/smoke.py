@@ -19,7 +19,7 @@ import requests
 BASE_URL = (os.environ.get("BASE_URL") or "http://127.0.0.1:8080").rstrip("/")
 SECRET = os.environ.get("WEBHOOK_SECRET") or sys.exit("FAILED  WEBHOOK_SECRET must be set, to what the service has")
 KEY = {"X-API-Key": os.environ["API_KEY"]} if os.environ.get("API_KEY") else {}
-RUN, UNTIL = uuid.uuid4().hex, time.monotonic() + 25
+RUN, UNTIL = uuid.uuid4().hex, time.monotonic() + 22
 created = []  # paths, the oldest first
 
 

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hmac::{Hmac, KeyInit, Mac};
 use orders_inventory_api::models::{
-    DeliveryResult, NewOrder, NewProduct, Order, OrderStatus, OrderUpdate, PaymentEventReceipt, ProblemType, Product,
-    ProductPage, ProductUpdate,
+    DeliveryResult, Health, NewOrder, NewProduct, Order, OrderStatus, OrderUpdate, PaymentEventReceipt, ProblemType,
+    Product, ProductPage, ProductUpdate,
 };
 use orders_inventory_api::types::Decimal;
 use reqwest::blocking::RequestBuilder;
@@ -113,7 +113,7 @@ fn smoke(client: &Client, secret: &str, until: Instant) -> Result<(), String> {
 
 fn flow(client: &Client, secret: &str) -> Result<Order, Failure> {
     client.step("the service is ready", client.get("/readyz"), |answer| {
-        answer.status(200)
+        answer.json::<Health>(200).map(drop)
     })?;
     if client.has_key() {
         strangers(client)?;
