@@ -10,26 +10,32 @@ REQUIREMENTS := $(wildcard codegen/requirements.txt codegen/lint/requirements.tx
 VENV := .venv/.stamp
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
-TEST_STEPS := check-fmt lint-contract check-generated test-codegen clippy unit browser
+TEST_STEPS := check-fmt lint-contract check-generated test-codegen clippy unit smoke smoke-py check-curl browser
+
+# What `make run` and docs/curl.md sign payment webhooks with.
+DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
+# A fresh server as `make run` starts it, for those lines.
+CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-server.sh
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build test $(TEST_STEPS) fmt generate clean
+.PHONY: help run build test $(TEST_STEPS) docs-curl fmt generate clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: export WEBHOOK_SECRET ?= dev-webhook-secret-not-for-production
+run: export WEBHOOK_SECRET ?= $(DEV_WEBHOOK_SECRET)
 run: ## Start the service on http://127.0.0.1:8080, its docs at /docs
 	cargo run --release --locked
 
 build: ## Build the service as it is deployed
 	cargo build --release --locked
 
+# A BASE_URL in the environment is a service that somebody else may be using; only `make smoke` by itself may go there.
 test: ## Run every check and test, the cheap ones first
 	@for step in $(TEST_STEPS); do \
 		printf '\n==== %s ====\n' "$$step"; \
-		$(MAKE) --no-print-directory "$$step" || { printf '\n==== %s FAILED ====\n' "$$step" >&2; exit 1; }; \
+		env -u BASE_URL $(MAKE) --no-print-directory "$$step" || { printf '\n==== %s FAILED ====\n' "$$step" >&2; exit 1; }; \
 	done; \
 	printf '\n==== all passed: %s ====\n' "$(TEST_STEPS)"
 
@@ -51,10 +57,28 @@ clippy: ## Lint the Rust code
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 unit: ## Run the Rust tests
-	if cargo nextest --version >/dev/null 2>&1; \
+	unset BASE_URL; if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --workspace --locked; \
 	else cargo test --workspace --locked --lib --bins --tests; fi
 	cargo test --workspace --locked --doc
+
+smoke: ## Go through a day of the shop over HTTP, at BASE_URL or at a server of its own
+	cargo test --quiet --locked --test smoke
+
+smoke-py: $(VENV) ## The same in Python
+	if [ -n "$$BASE_URL" ]; then exec .venv/bin/python tests/smoke.py; fi; \
+	cargo build --quiet --locked && export WEBHOOK_SECRET=smoke && \
+		env -u API_KEYS -u API_KEY tests/with-server.sh .venv/bin/python tests/smoke.py && \
+		API_KEYS=another,smoke API_KEY=smoke tests/with-server.sh .venv/bin/python tests/smoke.py
+
+check-curl: ## Fail where curl lines in docs or README get other answers than they show
+	cargo build --quiet --locked
+	$(CURL_SERVER) tests/curl/replay.py check docs/curl.md
+	$(CURL_SERVER) tests/curl/replay.py codes README.md
+
+docs-curl: ## Put the answers of now into docs/curl.md
+	cargo build --quiet --locked
+	$(CURL_SERVER) tests/curl/replay.py write docs/curl.md
 
 browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromium
 	cargo build --locked
