@@ -10,11 +10,11 @@ REQUIREMENTS := $(wildcard codegen/requirements.txt codegen/lint/requirements.tx
 VENV := .venv/.stamp
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
-TEST_STEPS := check-fmt lint-contract check-generated test-codegen clippy unit browser
+TEST_STEPS := check-fmt lint-contract check-generated check-postman test-codegen clippy unit newman browser
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build test $(TEST_STEPS) fmt generate clean
+.PHONY: help run build test $(TEST_STEPS) fmt generate postman clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,9 @@ lint-contract: $(VENV) codegen/lint/node_modules/.stamp ## Lint openapi.yaml, an
 check-generated: $(VENV) ## Fail where generated/ is not what openapi.yaml makes
 	codegen/generate.sh --check
 
+check-postman: postman/node_modules/.stamp ## Fail where the Postman collection is not what openapi.yaml makes
+	npm --prefix postman run --silent check
+
 test-codegen: $(VENV) ## Test the code generation on a contract of its own
 	codegen/tests/run.sh
 
@@ -56,6 +59,19 @@ unit: ## Run the Rust tests
 	else cargo test --workspace --locked --lib --bins --tests; fi
 	cargo test --workspace --locked --doc
 
+newman: postman/node_modules/.stamp ## Run the Postman flow against a fresh service, or the one at BASE_URL
+ifdef BASE_URL
+	npm --prefix postman run --silent flow
+else
+	cargo build --locked
+	env -u API_KEYS -u API_KEY -u REPORT WEBHOOK_SECRET=a-secret RUNS=2 \
+		tests/with-server.sh npm --prefix postman run --silent flow
+	API_KEYS=a-key API_KEY=a-key WEBHOOK_SECRET=a-secret RUNS=2 \
+		tests/with-server.sh npm --prefix postman run --silent flow
+	API_KEYS=a-key API_KEY=a-key WEBHOOK_SECRET=a-secret \
+		tests/with-server.sh npm --prefix postman test --silent
+endif
+
 browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromium
 	cargo build --locked
 	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
@@ -67,9 +83,12 @@ fmt: ## Format the Rust code
 generate: $(VENV) ## Make generated/ from openapi.yaml
 	codegen/generate.sh
 
+postman: postman/node_modules/.stamp ## Make the Postman collection from openapi.yaml
+	npm --prefix postman run --silent build
+
 clean: ## Remove what was built and installed, not the data
 	cargo clean
-	rm -rf .venv codegen/lint/node_modules tests/browser/node_modules
+	rm -rf .venv codegen/lint/node_modules postman/node_modules tests/browser/node_modules
 
 # Made anew when the pins change: what is no longer asked for must not linger.
 $(VENV): $(REQUIREMENTS)

@@ -69,17 +69,16 @@ function usable(operation, body) {
   return body;
 }
 
+const addressOf = ({ host, path }) => ({ raw: `${host}/${path.join("/")}`, host, path });
+
 /** A converted request as the collection holds it: with variables, without what the converter leaves empty. */
 function tidy(converted, { path, security }) {
   const { url, method, description } = converted;
-  const value = (parameter) => variableOf(parameter.key, path) ?? parameter.value;
   const request = {
     method,
     description: description.content,
     url: {
-      raw: `{{baseUrl}}/${url.path.join("/")}`,
-      host: url.host,
-      path: url.path,
+      ...addressOf(url),
       // The converter makes up a cursor where the contract, rightly, has no example.
       query: url.query.map(({ key, value: example, description: { content }, disabled }) => ({
         key,
@@ -87,10 +86,10 @@ function tidy(converted, { path, security }) {
         description: content,
         disabled,
       })),
-      variable: url.variable.map((parameter) => ({
-        key: parameter.key,
-        value: value(parameter),
-        description: parameter.description.content,
+      variable: url.variable.map(({ key, value: example, description: { content } }) => ({
+        key,
+        value: variableOf(key, path) ?? example,
+        description: content,
       })),
     },
     header: converted.header.map(({ key, value: example, description: about, disabled }) => ({
@@ -139,7 +138,10 @@ function savedResponses(converted) {
       name,
       originalRequest: {
         method: originalRequest.method,
-        url: originalRequest.url,
+        url: {
+          ...addressOf(originalRequest.url),
+          variable: originalRequest.url.variable.map(({ key, value }) => ({ key, value })),
+        },
         header: originalRequest.header.filter(({ disabled }) => !disabled),
         ...(originalRequest.body?.raw && { body: originalRequest.body }),
       },
