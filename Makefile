@@ -45,7 +45,7 @@ check-generated: $(VENV) ## Fail where generated/ is not what openapi.yaml makes
 	codegen/generate.sh --check
 
 check-postman: postman/node_modules/.stamp ## Fail where the Postman collection is not what openapi.yaml makes
-	npm --prefix postman run --silent check
+	node postman/build.mjs --check
 
 test-codegen: $(VENV) ## Test the code generation on a contract of its own
 	codegen/tests/run.sh
@@ -61,13 +61,13 @@ unit: ## Run the Rust tests
 
 newman: postman/node_modules/.stamp ## Run the Postman flow against a fresh service, or the one at BASE_URL
 ifdef BASE_URL
-	npm --prefix postman run --silent flow
+	node postman/run.mjs
 else
 	cargo build --locked
 	env -u API_KEYS -u API_KEY -u REPORT WEBHOOK_SECRET=a-secret RUNS=2 \
-		tests/with-server.sh npm --prefix postman run --silent flow
+		tests/with-server.sh node postman/run.mjs
 	API_KEYS=a-key API_KEY=a-key WEBHOOK_SECRET=a-secret RUNS=2 \
-		tests/with-server.sh npm --prefix postman run --silent flow
+		tests/with-server.sh node postman/run.mjs
 	API_KEYS=a-key API_KEY=a-key WEBHOOK_SECRET=a-secret \
 		tests/with-server.sh npm --prefix postman test --silent
 endif
@@ -84,7 +84,7 @@ generate: $(VENV) ## Make generated/ from openapi.yaml
 	codegen/generate.sh
 
 postman: postman/node_modules/.stamp ## Make the Postman collection from openapi.yaml
-	npm --prefix postman run --silent build
+	node postman/build.mjs
 
 clean: ## Remove what was built and installed, not the data
 	cargo clean

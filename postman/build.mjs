@@ -1,5 +1,5 @@
-// Makes the collection and its environments from ../openapi.yaml and flow.mjs: `node build.mjs` writes them,
-// `node build.mjs --check` fails where the files that are there are not the ones it would write.
+// Makes the collection and its environments from openapi.yaml and flow.mjs: `make postman` writes them, and with
+// --check it fails where the files that are there are not the ones it would write.
 //
 // Postman's converter makes the requests; here they get what it leaves out (all named examples, who needs a key,
 // variables, tests) and lose what would differ from run to run.
@@ -69,7 +69,11 @@ function usable(operation, body) {
   return body;
 }
 
-const addressOf = ({ host, path }) => ({ raw: `${host}/${path.join("/")}`, host, path });
+/** A URL with the text that Postman shows for it, which holds the query parameters that are sent. */
+function addressed({ host, path, query = [], variable = [] }) {
+  const sent = query.filter(({ disabled }) => !disabled).map(({ key, value }) => `${key}=${value}`);
+  return { raw: `${host}/${path.join("/")}${sent.length > 0 ? "?" : ""}${sent.join("&")}`, host, path, query, variable };
+}
 
 /** A converted request as the collection holds it: with variables, without what the converter leaves empty. */
 function tidy(converted, { path, security }) {
@@ -77,8 +81,8 @@ function tidy(converted, { path, security }) {
   const request = {
     method,
     description: description.content,
-    url: {
-      ...addressOf(url),
+    url: addressed({
+      ...url,
       // The converter makes up a cursor where the contract, rightly, has no example.
       query: url.query.map(({ key, value: example, description: { content }, disabled }) => ({
         key,
@@ -91,7 +95,7 @@ function tidy(converted, { path, security }) {
         value: variableOf(key, path) ?? example,
         description: content,
       })),
-    },
+    }),
     header: converted.header.map(({ key, value: example, description: about, disabled }) => ({
       key,
       value: example,
@@ -138,10 +142,10 @@ function savedResponses(converted) {
       name,
       originalRequest: {
         method: originalRequest.method,
-        url: {
-          ...addressOf(originalRequest.url),
+        url: addressed({
+          ...originalRequest.url,
           variable: originalRequest.url.variable.map(({ key, value }) => ({ key, value })),
-        },
+        }),
         header: originalRequest.header.filter(({ disabled }) => !disabled),
         ...(originalRequest.body?.raw && { body: originalRequest.body }),
       },
@@ -178,11 +182,11 @@ function filled(request, { params = {}, headers = {}, body, noKey }, name) {
   };
   const changed = {
     ...request,
-    url: {
+    url: addressed({
       ...request.url,
       variable: request.url.variable.map(fill),
       query: request.url.query.map(fill).filter(({ disabled }) => !disabled),
-    },
+    }),
     header: [
       ...request.header.filter(({ key, disabled }) => !disabled && !(key in headers)),
       ...Object.entries(headers).map(([key, value]) => ({ key, value })),

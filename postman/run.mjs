@@ -14,6 +14,12 @@ import newman from "newman";
 
 const { BASE_URL, API_KEY, WEBHOOK_SECRET, RUNS, REPORT } = process.env;
 
+// Half a flow would leave a pending order behind, and the local secret fits nowhere else.
+if (BASE_URL && !WEBHOOK_SECRET && !["127.0.0.1", "localhost", "[::1]"].includes(new URL(BASE_URL).hostname)) {
+  console.error(`WEBHOOK_SECRET must be set to the webhook secret of ${BASE_URL}`);
+  process.exit(1);
+}
+
 const file = (name) => fileURLToPath(new URL(name, import.meta.url));
 const given = { baseUrl: BASE_URL?.replace(/\/+$/, ""), apiKey: API_KEY, webhookSecret: WEBHOOK_SECRET };
 
