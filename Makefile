@@ -10,7 +10,8 @@ REQUIREMENTS := $(wildcard codegen/requirements.txt codegen/lint/requirements.tx
 VENV := .venv/.stamp
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
-TEST_STEPS := check-fmt lint-contract check-generated test-codegen clippy unit smoke smoke-py check-curl browser
+TEST_STEPS := check-fmt lint-contract check-generated check-postman test-codegen clippy unit \
+	smoke smoke-py check-curl newman browser
 
 # What `make run` and docs/curl.md sign payment webhooks with.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -19,7 +20,7 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build test $(TEST_STEPS) docs-curl fmt generate clean
+.PHONY: help run build test $(TEST_STEPS) docs-curl fmt generate postman clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +50,9 @@ lint-contract: $(VENV) codegen/lint/node_modules/.stamp ## Lint openapi.yaml, an
 
 check-generated: $(VENV) ## Fail where generated/ is not what openapi.yaml makes
 	codegen/generate.sh --check
+
+check-postman: postman/node_modules/.stamp ## Fail where the Postman collection is not what openapi.yaml makes
+	node postman/build.mjs --check
 
 test-codegen: $(VENV) ## Test the code generation on a contract of its own
 	codegen/tests/run.sh
@@ -80,6 +84,19 @@ docs-curl: ## Put the answers of now into docs/curl.md
 	cargo build --quiet --locked
 	$(CURL_SERVER) tests/curl/replay.py write docs/curl.md
 
+newman: postman/node_modules/.stamp ## Run the Postman flow against a fresh service, or the one at BASE_URL
+ifdef BASE_URL
+	node postman/run.mjs
+else
+	cargo build --locked
+	env -u API_KEYS -u API_KEY -u REPORT WEBHOOK_SECRET=a-secret RUNS=2 \
+		tests/with-server.sh node postman/run.mjs
+	API_KEYS=a-key API_KEY=a-key WEBHOOK_SECRET=a-secret RUNS=2 \
+		tests/with-server.sh node postman/run.mjs
+	API_KEYS=a-key API_KEY=a-key WEBHOOK_SECRET=a-secret \
+		tests/with-server.sh npm --prefix postman test --silent
+endif
+
 browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromium
 	cargo build --locked
 	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
@@ -91,9 +108,12 @@ fmt: ## Format the Rust code
 generate: $(VENV) ## Make generated/ from openapi.yaml
 	codegen/generate.sh
 
+postman: postman/node_modules/.stamp ## Make the Postman collection from openapi.yaml
+	node postman/build.mjs
+
 clean: ## Remove what was built and installed, not the data
 	cargo clean
-	rm -rf .venv codegen/lint/node_modules tests/browser/node_modules
+	rm -rf .venv codegen/lint/node_modules postman/node_modules tests/browser/node_modules
 
 # Made anew when the pins change: what is no longer asked for must not linger.
 $(VENV): $(REQUIREMENTS)
