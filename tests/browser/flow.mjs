@@ -64,7 +64,7 @@ test("the whole flow, at a desk", async (t) => {
   form = await visitor.find("getProduct");
   await form.parameter("id", 0);
   const reason = await visitor.executeInVain(form, "page-refuses-id");
-  assert.equal(reason, "Value must be greater than or equal to 1");
+  assert.equal(reason, "For 'id': Value must be greater than or equal to 1.");
 
   // An order that is canceled.
   form = await visitor.find("createProduct");

@@ -92,11 +92,10 @@ export class Visitor {
     return text === "" ? null : JSON.parse(text);
   }
 
-  // Presses Execute where the page itself refuses the form, without asking the service; returns its reason, which a
-  // person sees as the tip on the field that has turned red.
+  // Presses Execute where the page itself refuses the form, without asking the service; returns its reason.
   async executeInVain({ block }, step) {
     await pressExecute(block);
-    const reason = await block.locator(".parameters .invalid").first().getAttribute("title");
+    const reason = await block.locator(".validation-errors li").innerText();
     assert.equal(await block.locator(".live-responses-table").count(), 0);
     await this.#screenshot(block, step);
     await block.locator(".opblock-summary-control").click();
@@ -130,6 +129,7 @@ export class Visitor {
     await this.#page.screenshot({
       path: this.#picture(step),
       fullPage: true,
+      animations: "disabled",
       clip: { x: head.x, y: head.y + scroll, width: head.width, height: bottom - head.y + margin },
     });
   }
