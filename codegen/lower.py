@@ -2,10 +2,11 @@
 
 openapi-generator drops some of what a contract says on its way to the templates (`additionalProperties: false`, `not`,
 `null` beside a default) and renames what it thinks is reserved. A rule that is dropped is a rule that nobody enforces,
-so this step does two things before the generator runs:
+so this step does three things before the generator runs:
 
 * it **refuses**, with a JSON Pointer, every construct that the templates do not enforce: each kind of node has its
-  list of keywords, each keyword its kind of value, and what is on neither is an error, vendor extensions included, and
+  list of keywords, each keyword its kind of value, and what is on neither is an error, vendor extensions included,
+* it **drops** what binds nobody, once it is checked: documentation, and links from an answer to the next request, and
 * it **rewrites** what they do enforce into a form that survives: scalar schemas stand where they are used, Rust types
   and doc lines are vendor extensions (`x-type`, `x-doc`, `x-closed`, `x-not`, `x-request`), and answers that are not a
   success are left to the server's one error type.
@@ -49,6 +50,11 @@ TAKEN_TYPES = set(
 PARAMETER_RULES = {"x-type", "x-length", "x-range", "x-pattern", "x-pattern-says"}
 # Headers that OpenAPI 3.0 takes from elsewhere: declared as parameters they are ignored.
 NOT_PARAMETERS = {"accept", "content-type", "authorization"}
+# What a link hands on: a member of the answer's body, a header of the answer, or a parameter of the request.
+HANDED_ON = re.compile(
+    r"{\$(?:response\.body#/(?P<member>[a-z][a-z0-9_]*)|response\.header\.(?P<header>[A-Za-z][A-Za-z0-9-]*)"
+    r"|request\.(?P<place>path|query|header)\.(?P<parameter>[A-Za-z][A-Za-z0-9_-]*))}"
+)
 
 
 class Unsupported(Exception):
@@ -90,7 +96,7 @@ KEYWORD_VALUES = {
         (is_text, "a text"),
     ),
     **dict.fromkeys(
-        ("properties", "items", "not", "schema", "content", "headers", "responses", "paths", "info", "components"),
+        ("properties", "items", "not", "schema", "content", "headers", "responses", "links", "paths", "info", "components"),
         (lambda value: isinstance(value, dict), "an object"),
     ),
     **dict.fromkeys(
@@ -138,6 +144,7 @@ class Contract:
         self.schemas = self.components.get("schemas", {})
         self.lowered = {}
         self.open = []  # the components that are being lowered, outermost first
+        self.links = []  # the links of answers, each with its answer, its operation, and where it stands
 
     def resolve(self, node, at, section="schemas"):
         """The node itself, or what its `$ref` names; the component's name if it has one; and where the node stands."""
@@ -417,7 +424,7 @@ class Contract:
 
     def response(self, node, code, at):
         response, _, at = self.resolve(node, at, "responses")
-        check(response, at, {"headers", "content", "x-kept"}, needed=["description"])
+        check(response, at, {"headers", "content", "links", "x-kept"}, needed=["description"])
         headers = response.get("headers", {})
         lowered = {"description": response["description"], "headers": {}, "x-doc": doc_lines(response)}
         if len({name.lower() for name in headers}) != len(headers):
@@ -448,6 +455,56 @@ class Contract:
         lowered["x-bodiless"] = not content
         lowered["x-empty"] = not content and not lowered["headers"]
         return lowered
+
+    def check_link(self, node, answer, source, at):
+        """A link is for clients only, so the templates never see it: what matters is that it leads somewhere."""
+        link, _, at = self.resolve(node, at, "links")
+        check(link, at, {"parameters", "requestBody"}, needed=["operationId"])
+        name = link["operationId"]
+        target = self.known.get(name)
+        if target is None:
+            refuse(below(at, "operationId"), f"there is no operation `{name}`")
+        parameters, body = link.get("parameters", {}), link.get("requestBody")
+        if not isinstance(parameters, dict):
+            refuse(below(at, "parameters"), "must be an object")
+        for parameter, value in parameters.items():
+            where = below(f"{at}/parameters", parameter)
+            if parameter not in {p["name"] for p in target["parameters"]}:
+                refuse(where, f"`{name}` has no such parameter")
+            self.check_handed_on(value, answer, source, where)
+        if "requestBody" in link:
+            where = below(at, "requestBody")
+            if "requestBody" not in target:
+                refuse(where, f"`{name}` takes no body")
+            for member in body if isinstance(body, dict) else ():
+                if member not in self.members(target["requestBody"]):
+                    refuse(below(where, member), f"the body of `{name}` has no such member")
+            self.check_handed_on(body, answer, source, where)
+
+    def check_handed_on(self, value, answer, source, at):
+        """Every `$…` in a link's value, alone or in braces inside a text, is something that the answer or request has."""
+        if isinstance(value, (dict, list)):
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                self.check_handed_on(item, answer, source, below(at, key))
+        if not is_text(value):
+            return
+        for expression in [f"{{{value}}}"] if value.startswith("$") else re.findall(r"{\$[^}]*}?", value):
+            found = HANDED_ON.fullmatch(expression)
+            if not found:
+                refuse(at, f"`{expression}` is not among what a link hands on (see HANDED_ON in lower.py)")
+            there = {
+                "member": self.members(answer),
+                "header": answer["headers"],
+                "parameter": {p["name"] for p in source["parameters"] if p["in"] == found["place"]},
+            }
+            for kind, names in there.items():
+                if found[kind] and found[kind] not in names:
+                    refuse(at, f"there is no {kind} `{found[kind]}` to hand on")
+
+    def members(self, lowered):
+        """The members of the object that a lowered body has; none where it is not JSON."""
+        ref = lowered.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+        return self.lowered.get(ref.rsplit("/", 1)[-1], {}).get("properties", {})
 
     def operation(self, operation, method, path, shared, at):
         needed = ["tags", "operationId", "summary", "responses"]
@@ -491,9 +548,13 @@ class Contract:
             if str(code) in lowered["responses"]:
                 refuse(where, "stands twice, as a number and as a text")
             if str(code)[0] in "23":
-                lowered["responses"][str(code)] = self.response(node, str(code), where)
+                answer = lowered["responses"][str(code)] = self.response(node, str(code), where)
+                response, _, there = self.resolve(node, where, "responses")
+                for key, link in response.get("links", {}).items():
+                    self.links.append((link, answer, lowered, below(f"{there}/links", key)))
         if not lowered["responses"]:
             refuse(f"{at}/responses", "an operation must be able to succeed")
+        self.known[name] = lowered
         return lowered
 
     def path(self, path, item):
@@ -514,7 +575,8 @@ class Contract:
             check(server, f"/servers/{index}", set(), needed=["url"])
             if not re.fullmatch(r"(https?://[^/{}]+)?/?", str(server["url"])):
                 refuse(f"/servers/{index}/url", "the templates do not support a path or variables in a server's address")
-        check(self.components, "/components", {"schemas", "parameters", "headers", "responses", "securitySchemes"})
+        sections = {"schemas", "parameters", "headers", "responses", "links", "securitySchemes"}
+        check(self.components, "/components", sections)
         self.schemes = self.components.get("securitySchemes", {})
         for name, scheme in self.schemes.items():
             where = below("/components/securitySchemes", name)
@@ -546,7 +608,7 @@ class Contract:
         return name
 
     def lower(self):
-        self.tags, self.operations, self.parameters = self.head(), set(), set()
+        self.tags, self.operations, self.parameters, self.known = self.head(), set(), set(), {}
         paths = {path: self.path(path, item) for path, item in self.document["paths"].items()}
         for name, schema in self.schemas.items():
             at = below("/components/schemas", name)
@@ -554,6 +616,8 @@ class Contract:
                 self.component(name)
             else:
                 self.value(schema, at)
+        for link in self.links:  # only now are all operations known
+            self.check_link(*link)
         return {
             "openapi": self.document["openapi"],
             "info": {key: self.document["info"].get(key, "") for key in ("title", "version")},

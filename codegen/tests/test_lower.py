@@ -46,6 +46,13 @@ paths:
           content:
             application/json:
               schema: {$ref: '#/components/schemas/Thing'}
+          links:
+            Again:
+              operationId: putThing
+              description: The same again.
+              parameters: {id: $request.path.id, X-Key: 'a-{$response.body#/w}-{$response.header.X-Count}'}
+              requestBody: {a: a, l: [{n: true}], w: $response.body#/w}
+            Page: {$ref: '#/components/links/Page'}
         '404': {description: Left to the server.}
   /page:
     get:
@@ -55,6 +62,8 @@ paths:
       responses:
         '200': {description: HTML., content: {text/html: {schema: {type: string}}}}
 components:
+  links:
+    Page: {operationId: getPage}
   schemas:
     Word: {type: string, maxLength: 9}
     Color: {type: string, enum: [red, green]}
@@ -87,6 +96,7 @@ QUERY = "{name: q, in: query, schema: {type: integer, format: int32, minimum: 1,
 HEADER = "X-Count: {schema: {type: integer, format: int64}}"
 CLOSED = "additionalProperties: false"
 TAGGED = "tags: [Things]\n      operationId: putThing"
+LINK, PAGE_LINK, AGAIN = "{operationId: getPage", "/components/links/Page", f"{OK}/links/Again"
 PAGE = "{description: HTML., content: {text/html: {schema: {type: string}}}}"
 
 
@@ -306,7 +316,7 @@ REFUSED = {
         (PAGE, "{content: {text/html: {schema: {type: string}}}}", "/paths/~1page/get/responses/200", "`description` is missing"),
         (PAGE, "{description: H., content: {text/html: 3}}", "/paths/~1page/get/responses/200/content/text~1html", "an object"),
         (PAGE, "{description: H., content: {text/html: {schema: {type: string}, encoding: {}}}}", "/paths/~1page/get/responses/200/content/text~1html/encoding", "do not support"),
-        (PAGE, "{description: H., links: {}}", "/paths/~1page/get/responses/200/links", "do not support"),
+        (PAGE, "{description: H., links: []}", "/paths/~1page/get/responses/200/links", "an object"),
         (f"'200': {PAGE}", f"'204': {PAGE}", "/paths/~1page/get/responses/204/content", "no body"),
         (HEADER, "X-Count: {schema: {type: number}}", f"{OK}/headers/X-Count/schema", "string or an integer"),
         (HEADER, "X-Count: {schema: {type: array, items: {type: string}}}", f"{OK}/headers/X-Count/schema", "string or an integer"),
@@ -319,6 +329,27 @@ REFUSED = {
         (HEADER, "Content-Type: {schema: {type: string}}", f"{OK}/headers/Content-Type", "Content-Type"),
         (HEADER, "'X Count': {schema: {type: string}}", f"{OK}/headers/X Count", "must be made of"),
         (HEADER, f"{HEADER}\n            x-count: {{schema: {{type: string}}}}", f"{OK}/headers", "share a name"),
+    ],
+    "links": [
+        *[(LINK, f"{LINK}, {k}: {v}", f"{PAGE_LINK}/{k}", "do not support") for k, v in {"server": "{url: /}", "operationRef": "'#/paths/~1page/get'", "x-any": "1"}.items()],
+        (LINK, "{description: Nowhere.", PAGE_LINK, "`operationId` is missing"),
+        (LINK, "{operationId: getOther", f"{PAGE_LINK}/operationId", "no operation `getOther`"),
+        (LINK, f"{LINK}, parameters: []", f"{PAGE_LINK}/parameters", "an object"),
+        (LINK, f"{LINK}, parameters: {{id: 1}}", f"{PAGE_LINK}/parameters/id", "no such parameter"),
+        (LINK, f"{LINK}, requestBody: {{}}", f"{PAGE_LINK}/requestBody", "takes no body"),
+        ("Page: {$ref: '#/components/links/Page'}", "Page: {$ref: '#/components/links/None'}", f"{OK}/links/Page/$ref", "names nothing"),
+        ("Page: {$ref: '#/components/links/Page'}", "Page: 3", f"{OK}/links/Page", "must be an object"),
+        ("requestBody: {a: a,", "requestBody: {z: a,", f"{AGAIN}/requestBody/z", "has no such member"),
+        ("w: $response.body#/w}", "w: $response.body#/z}", f"{AGAIN}/requestBody/w", "no member `z`"),
+        ("l: [{n: true}]", "l: [{n: $response.body#/z}]", f"{AGAIN}/requestBody/l/0/n", "no member `z`"),
+        ("requestBody: {a: a, l: [{n: true}], w: $response.body#/w}", "requestBody: $response.body#/z", f"{AGAIN}/requestBody", "no member `z`"),
+        ("$response.header.X-Count", "$response.header.X-None", f"{AGAIN}/parameters/X-Key", "no header `X-None`"),
+        ("id: $request.path.id", "id: $request.path.q", f"{AGAIN}/parameters/id", "no parameter `q`"),
+        *[
+            ("id: $request.path.id", f"id: '{expression}'", f"{AGAIN}/parameters/id", "what a link hands on")
+            for expression in ("$url", "$response.body", "$response.body#/a/b", "$request.body#/a", "$request.cookie.c", "$other", "a{$url}", "a{$response.body#/w")
+        ],
+        ("        '404': {desc", "          x-any: 1\n        '404': {desc", f"{OK}/x-any", "do not support"),
     ],
     "operations": [
         *[
@@ -409,6 +440,7 @@ class Lowering(unittest.TestCase):
         self.assertTrue(thing["x-closed"] and thing["x-request"])
         self.assertEqual(thing["properties"]["i"]["x-range"], "min = 0i32")
         self.assertEqual(thing["properties"]["w"]["x-length"], "max = 9")
+        self.assertNotIn("links", json.dumps(lowered(GOOD)))
 
     def test_the_contract_of_the_service_and_the_fixture_are_good(self):
         for path in (HERE / "fixture.yaml", HERE.parent.parent / "openapi.yaml"):

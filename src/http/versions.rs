@@ -44,19 +44,27 @@ fn condition<'a>(name: &str, header: &'a str) -> Result<Option<Vec<Tag<'a>>>, Pr
     if header == "*" {
         return Ok(None);
     }
-    let tags: Option<Vec<_>> = header.split(',').map(|tag| parse(tag.trim())).collect();
-    tags.map(Some)
+    tags(header)
+        .map(Some)
         .ok_or_else(|| Problem::invalid_parameter(name, "must be * or a list of entity tags in quotes"))
 }
 
-/// One tag. RFC 9110 lets a comma stand inside the quotes; none of ours has one, so such a list is refused as malformed.
-fn parse(tag: &str) -> Option<Tag<'_>> {
-    let (is_weak, quoted) = tag.strip_prefix("W/").map_or((false, tag), |rest| (true, rest));
-    let opaque = quoted.strip_prefix('"')?.strip_suffix('"')?;
-    opaque
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && byte != b'"')
-        .then_some(Tag { is_weak, opaque })
+/// The tags of a list. A comma inside the quotes is part of its tag (RFC 9110, section 8.8.3).
+fn tags(mut list: &str) -> Option<Vec<Tag<'_>>> {
+    let mut tags = Vec::new();
+    loop {
+        let (is_weak, quoted) = list.strip_prefix("W/").map_or((false, list), |rest| (true, rest));
+        let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
+        if !opaque.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        tags.push(Tag { is_weak, opaque });
+        let rest = rest.trim_start();
+        if rest.is_empty() {
+            return Some(tags);
+        }
+        list = rest.strip_prefix(',')?.trim_start();
+    }
 }
 
 /// Those of the tags that could be ours.
@@ -84,7 +92,7 @@ mod tests {
         assert_eq!(expected("*"), Expected::Exists);
         assert_eq!(expected("\"3\""), Expected::OneOf(vec![version(3)]));
         assert_eq!(expected(" \"3\" ,\"4\""), Expected::OneOf(vec![version(3), version(4)]));
-        for never_ours in ["W/\"3\"", "\"03\"", "\"+3\"", "\"0\"", "\"\"", "\"x\""] {
+        for never_ours in ["W/\"3\"", "\"03\"", "\"+3\"", "\"0\"", "\"\"", "\"x\"", "\"3,4\""] {
             assert_eq!(expected(never_ours), Expected::OneOf(Vec::new()), "{never_ours}");
         }
     }
@@ -92,7 +100,7 @@ mod tests {
     #[test]
     fn if_none_match_compares_weakly() {
         let known = |header| is_known(Some(header), version(3)).unwrap();
-        assert!(known("*") && known("\"3\"") && known("W/\"3\"") && known("\"1\", \"3\""));
+        assert!(known("*") && known("\"3\"") && known("W/\"3\"") && known("\"1\",W/\"a,b\" , \"3\""));
         assert!(!known("\"4\"") && !known("\"x\""));
         assert!(!is_known(None, version(3)).unwrap());
     }

@@ -207,7 +207,16 @@ struct DeleteOrderDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
     #[validate(length(max = 1024))]
+    #[validate(custom(function = "Self::if_match_pattern"))]
     if_match: Option<String>,
+}
+
+impl DeleteOrderDraft {
+    fn if_match_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> =
+            LazyLock::new(|| read::pattern("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"));
+        read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
+    }
 }
 
 impl DeleteOrderParams {
@@ -283,7 +292,16 @@ struct GetOrderDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
     #[validate(length(max = 1024))]
+    #[validate(custom(function = "Self::if_none_match_pattern"))]
     if_none_match: Option<String>,
+}
+
+impl GetOrderDraft {
+    fn if_none_match_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> =
+            LazyLock::new(|| read::pattern("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"));
+        read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
+    }
 }
 
 impl GetOrderParams {
@@ -354,11 +372,19 @@ pub struct ListOrdersParams {
 struct ListOrdersDraft {
     #[validate(range(min = 1i32, max = 100i32))]
     limit: Option<i32>,
+    #[validate(custom(function = "Self::cursor_pattern"))]
     cursor: Option<String>,
     status: Option<models::OrderStatus>,
     #[validate(range(min = 1i64))]
     product_id: Option<i64>,
     refund_due: Option<bool>,
+}
+
+impl ListOrdersDraft {
+    fn cursor_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^([b-p][a-p]{0,14}|[b-h][a-p]{15})$"));
+        read::matches(text, &PATTERN, Some("must be the next_cursor of a page"))
+    }
 }
 
 impl ListOrdersParams {
@@ -439,7 +465,16 @@ struct UpdateOrderDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
     #[validate(length(max = 1024))]
+    #[validate(custom(function = "Self::if_match_pattern"))]
     if_match: Option<String>,
+}
+
+impl UpdateOrderDraft {
+    fn if_match_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> =
+            LazyLock::new(|| read::pattern("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"));
+        read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
+    }
 }
 
 impl UpdateOrderParams {

@@ -292,7 +292,16 @@ struct DeleteProductDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
     #[validate(length(max = 1024))]
+    #[validate(custom(function = "Self::if_match_pattern"))]
     if_match: Option<String>,
+}
+
+impl DeleteProductDraft {
+    fn if_match_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> =
+            LazyLock::new(|| read::pattern("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"));
+        read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
+    }
 }
 
 impl DeleteProductParams {
@@ -368,7 +377,16 @@ struct GetProductDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
     #[validate(length(max = 1024))]
+    #[validate(custom(function = "Self::if_none_match_pattern"))]
     if_none_match: Option<String>,
+}
+
+impl GetProductDraft {
+    fn if_none_match_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> =
+            LazyLock::new(|| read::pattern("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"));
+        read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
+    }
 }
 
 impl GetProductParams {
@@ -435,6 +453,7 @@ pub struct ListProductsParams {
 struct ListProductsDraft {
     #[validate(range(min = 1i32, max = 100i32))]
     limit: Option<i32>,
+    #[validate(custom(function = "Self::cursor_pattern"))]
     cursor: Option<String>,
     #[validate(length(min = 1, max = 64))]
     #[validate(custom(function = "Self::sku_pattern"))]
@@ -442,6 +461,10 @@ struct ListProductsDraft {
 }
 
 impl ListProductsDraft {
+    fn cursor_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^([b-p][a-p]{0,14}|[b-h][a-p]{15})$"));
+        read::matches(text, &PATTERN, Some("must be the next_cursor of a page"))
+    }
     fn sku_pattern(text: &str) -> Result<(), ValidationError> {
         static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[A-Za-z0-9][A-Za-z0-9._-]*$"));
         read::matches(
@@ -520,7 +543,15 @@ struct ListStockMovementsDraft {
     id: Option<i64>,
     #[validate(range(min = 1i32, max = 100i32))]
     limit: Option<i32>,
+    #[validate(custom(function = "Self::cursor_pattern"))]
     cursor: Option<String>,
+}
+
+impl ListStockMovementsDraft {
+    fn cursor_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^([b-p][a-p]{0,14}|[b-h][a-p]{15})$"));
+        read::matches(text, &PATTERN, Some("must be the next_cursor of a page"))
+    }
 }
 
 impl ListStockMovementsParams {
@@ -588,7 +619,16 @@ struct UpdateProductDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
     #[validate(length(max = 1024))]
+    #[validate(custom(function = "Self::if_match_pattern"))]
     if_match: Option<String>,
+}
+
+impl UpdateProductDraft {
+    fn if_match_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> =
+            LazyLock::new(|| read::pattern("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"));
+        read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
+    }
 }
 
 impl UpdateProductParams {

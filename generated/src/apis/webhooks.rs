@@ -95,10 +95,18 @@ pub struct ListPaymentEventsParams {
 struct ListPaymentEventsDraft {
     #[validate(range(min = 1i32, max = 100i32))]
     limit: Option<i32>,
+    #[validate(custom(function = "Self::cursor_pattern"))]
     cursor: Option<String>,
     result: Option<models::PaymentResult>,
     #[validate(range(min = 1i64))]
     order_id: Option<i64>,
+}
+
+impl ListPaymentEventsDraft {
+    fn cursor_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^([b-p][a-p]{0,14}|[b-h][a-p]{15})$"));
+        read::matches(text, &PATTERN, Some("must be the next_cursor of a page"))
+    }
 }
 
 impl ListPaymentEventsParams {
