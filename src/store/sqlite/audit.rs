@@ -86,7 +86,7 @@ pub enum AuditError {
         reason: Box<dyn std::error::Error + Send + Sync>,
     },
     /// There is nothing in the file, or it is not a database of this service.
-    #[error("{} is not a database of this service", path.display())]
+    #[error("there is no database of this service at {}", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,

@@ -26,7 +26,7 @@ pub enum BackupError {
         path: PathBuf,
     },
     /// There is nothing in the file, or it is not a database of this service.
-    #[error("cannot back up {}: it is not a database of this service", path.display())]
+    #[error("cannot make a backup: there is no database of this service at {}", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,

@@ -211,10 +211,10 @@ async fn what_cannot_be_audited_is_refused_untouched() {
     let folder = filled().await;
     let path = options(&folder).path;
     let other = folder.path().join("other");
-    assert!(refusal(&other).contains("not a database of this service"));
+    assert!(refusal(&other).contains("no database of this service"));
     assert!(!other.exists());
     fs::write(&other, "sku,name").unwrap();
-    assert!(refusal(&other).contains("not a database of this service"));
+    assert!(refusal(&other).contains("no database of this service"));
     assert!(refusal(folder.path()).contains("cannot read"));
     // A schema that is not ours to judge.
     fs::copy(&path, &other).unwrap();
