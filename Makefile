@@ -6,12 +6,12 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 
 # Folders with Python pins and Node projects; those that are not there (yet) are not asked for.
-REQUIREMENTS := $(wildcard codegen/requirements.txt codegen/lint/requirements.txt tests/requirements.txt)
+REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/))
 VENV := .venv/.stamp
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
 TEST_STEPS := check-fmt lint-contract check-generated check-postman test-codegen clippy unit \
-	smoke smoke-py check-curl newman browser
+	smoke smoke-py check-curl newman browser check-conformance
 
 # What `make run` and docs/curl.md sign payment webhooks with.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -20,10 +20,10 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build test $(TEST_STEPS) docs-curl fmt generate postman clean
+.PHONY: help run build test $(TEST_STEPS) conformance docs-curl fmt generate postman clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: export WEBHOOK_SECRET ?= $(DEV_WEBHOOK_SECRET)
 run: ## Start the service on http://127.0.0.1:8080, its docs at /docs
@@ -101,6 +101,16 @@ browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromi
 	cargo build --locked
 	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
 		tests/with-server.sh npm --prefix tests/browser test --silent
+
+# The seed is fixed, so that a change of the code is what changes the outcome.
+check-conformance: $(VENV) ## Hold the service to its contract, in a minute or two
+	cargo build --locked
+	.venv/bin/python tests/conformance/conformance.py 50 20260301
+
+conformance: $(VENV) ## The same with EXAMPLES (1000) an operation and a new SEED, and a proof that it can fail
+	cargo build --locked
+	.venv/bin/python tests/conformance/can_fail.py
+	.venv/bin/python tests/conformance/conformance.py $(or $(EXAMPLES),1000) $(SEED)
 
 fmt: ## Format the Rust code
 	cargo fmt --all

@@ -674,9 +674,9 @@ def value_range(schema, rust_type):
 
 
 # What a pattern may be made of: the part of regular expressions that Rust, ECMAScript and Python read alike. Left out
-# are, with reason, `.`, `\d`, `\w` and `\b` (lines and Unicode differ), flags, look-around, back references, named groups,
-# and `[`, `&&`, `--` and `~~` inside a class (sets in Rust). `\s` is here: all three mean blanks of every script by it.
-ESCAPED = r"\\[sSnrt^$.*+?()\[\]{}|/\\-]"
+# are, with reason, `.`, `\d`, `\w`, `\s` and `\b` (lines and Unicode differ: U+0085 is a blank in Rust and Python, U+FEFF is one
+# in ECMAScript), flags, look-around, back references, named groups, and `[`, `&&`, `--` and `~~` inside a class (sets in Rust).
+ESCAPED = r"\\[nrt^$.*+?()\[\]{}|/\\-]"
 PATTERN = re.compile(
     rf"""(?: [^\\\[\](){{}}*+?.|^$]               # a character
           | {ESCAPED} | [\^$|)] | \( (?: \?: | (?!\?) )

@@ -302,7 +302,11 @@ impl NewProductDraft {
     }
 
     fn name_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"\S"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                "[^\u{9}-\u{d} \u{85}\u{a0}\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}]",
+            )
+        });
         read::matches(text, &PATTERN, Some("must not consist of blanks only"))
     }
 
@@ -978,7 +982,11 @@ impl ProductUpdateDraft {
     }
 
     fn name_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"\S"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                "[^\u{9}-\u{d} \u{85}\u{a0}\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}]",
+            )
+        });
         read::matches(text, &PATTERN, Some("must not consist of blanks only"))
     }
 
