@@ -14,7 +14,7 @@ TEST_STEPS := check-fmt lint-contract check-generated test-codegen clippy unit b
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build test $(TEST_STEPS) fmt generate clean
+.PHONY: help run build test $(TEST_STEPS) evidence fmt generate clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,10 +56,17 @@ unit: ## Run the Rust tests
 	else cargo test --workspace --locked --lib --bins --tests; fi
 	cargo test --workspace --locked --doc
 
-browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromium
+# The examples as they stand need a new database and no keys; the flow goes through the Authorize dialog as well.
+browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromium, at BASE_URL or at servers of its own
 	cargo build --locked
 	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
-		tests/with-server.sh npm --prefix tests/browser test --silent
+	if [ -n "$$BASE_URL" ]; then exec npm --prefix tests/browser test --silent; fi; \
+	export WEBHOOK_SECRET=browser-secret && \
+		env -u API_KEYS tests/with-server.sh npm --prefix tests/browser run --silent first-steps && \
+		API_KEYS=another-key,browser-key API_KEY=browser-key tests/with-server.sh npm --prefix tests/browser test --silent
+
+evidence: ## Run the tools that people use, at BASE_URL or at servers of their own, and keep what they show
+	python3 tests/evidence.py
 
 fmt: ## Format the Rust code
 	cargo fmt --all
