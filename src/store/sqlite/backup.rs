@@ -84,9 +84,12 @@ pub fn backup(from: &Path, to: &Path) -> Result<Backup, BackupError> {
     let bytes = make_durable(&copy.0).map_err(|reason| unwritable(to, reason))?;
     check(from, to, &copy.0)?;
     // A rename would replace a file that came to be there meanwhile; a second name for the same file cannot.
-    fs::hard_link(&copy.0, to).map_err(|reason| match reason.kind() {
-        io::ErrorKind::AlreadyExists => exists(),
-        _ => unwritable(to, reason),
+    fs::hard_link(&copy.0, to).map_err(|reason| {
+        if reason.kind() == io::ErrorKind::AlreadyExists {
+            exists()
+        } else {
+            unwritable(to, reason)
+        }
     })?;
     drop(copy);
     // Names are the folder's to remember.
