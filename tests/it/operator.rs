@@ -191,7 +191,7 @@ fn audit_of_what_cannot_be_read_is_another_answer_than_of_what_is_broken() {
     );
     assert!(!database.exists(), "an audit makes no file");
     fs::write(&database, "Dear Sirs, ".repeat(1_000)).unwrap();
-    assert!(refused(command(&database).arg("audit"), 2).contains("not a database of this service"));
+    assert!(refused(command(&database).arg("audit"), 2).contains("no database of this service"));
     refused(command(folder.path()).arg("audit"), 2);
 }
 

@@ -229,7 +229,7 @@ const MALFORMED: [&str; 9] = [
 
 #[tokio::test]
 async fn a_change_happens_only_in_a_version_that_if_match_names() {
-    for condition in ["*", "\"2\"", "\"1\", \"2\"", "\"x\",\"2\",W/\"9\"", " \"2\" "] {
+    for condition in ["*", "\"2\"", "\"1\", \"2\"", "\"x\",\"2\",W/\"9\""] {
         let app = furnished().await;
         for (path, change) in BOTH {
             let (before, _) = app.version(path).await;
