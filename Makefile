@@ -10,26 +10,33 @@ REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ t
 VENV := .venv/.stamp
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
-TEST_STEPS := check-fmt lint-contract check-generated test-codegen clippy unit browser check-conformance
+TEST_STEPS := check-fmt lint-contract check-generated check-postman test-codegen clippy unit \
+	smoke smoke-py check-curl newman browser check-conformance
+
+# What `make run` and docs/curl.md sign payment webhooks with.
+DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
+# A fresh server as `make run` starts it, for those lines.
+CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-server.sh
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build test $(TEST_STEPS) conformance fmt generate clean
+.PHONY: help run build test $(TEST_STEPS) conformance docs-curl fmt generate postman clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: export WEBHOOK_SECRET ?= dev-webhook-secret-not-for-production
+run: export WEBHOOK_SECRET ?= $(DEV_WEBHOOK_SECRET)
 run: ## Start the service on http://127.0.0.1:8080, its docs at /docs
 	cargo run --release --locked
 
 build: ## Build the service as it is deployed
 	cargo build --release --locked
 
+# A BASE_URL in the environment is a service that somebody else may be using; only `make smoke` by itself may go there.
 test: ## Run every check and test, the cheap ones first
 	@for step in $(TEST_STEPS); do \
 		printf '\n==== %s ====\n' "$$step"; \
-		$(MAKE) --no-print-directory "$$step" || { printf '\n==== %s FAILED ====\n' "$$step" >&2; exit 1; }; \
+		env -u BASE_URL $(MAKE) --no-print-directory "$$step" || { printf '\n==== %s FAILED ====\n' "$$step" >&2; exit 1; }; \
 	done; \
 	printf '\n==== all passed: %s ====\n' "$(TEST_STEPS)"
 
@@ -44,6 +51,9 @@ lint-contract: $(VENV) codegen/lint/node_modules/.stamp ## Lint openapi.yaml, an
 check-generated: $(VENV) ## Fail where generated/ is not what openapi.yaml makes
 	codegen/generate.sh --check
 
+check-postman: postman/node_modules/.stamp ## Fail where the Postman collection is not what openapi.yaml makes
+	node postman/build.mjs --check
+
 test-codegen: $(VENV) ## Test the code generation on a contract of its own
 	codegen/tests/run.sh
 
@@ -51,10 +61,41 @@ clippy: ## Lint the Rust code
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 unit: ## Run the Rust tests
-	if cargo nextest --version >/dev/null 2>&1; \
+	unset BASE_URL; if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --workspace --locked; \
 	else cargo test --workspace --locked --lib --bins --tests; fi
 	cargo test --workspace --locked --doc
+
+smoke: ## Go through a day of the shop over HTTP, at BASE_URL or at a server of its own
+	cargo test --quiet --locked --test smoke
+
+smoke-py: $(VENV) ## The same in Python
+	if [ -n "$$BASE_URL" ]; then exec .venv/bin/python tests/smoke.py; fi; \
+	cargo build --quiet --locked && export WEBHOOK_SECRET=smoke && \
+		env -u API_KEYS -u API_KEY tests/with-server.sh .venv/bin/python tests/smoke.py && \
+		API_KEYS=another,smoke API_KEY=smoke tests/with-server.sh .venv/bin/python tests/smoke.py
+
+check-curl: ## Fail where curl lines in docs or README get other answers than they show
+	cargo build --quiet --locked
+	$(CURL_SERVER) tests/curl/replay.py check docs/curl.md
+	$(CURL_SERVER) tests/curl/replay.py codes README.md
+
+docs-curl: ## Put the answers of now into docs/curl.md
+	cargo build --quiet --locked
+	$(CURL_SERVER) tests/curl/replay.py write docs/curl.md
+
+newman: postman/node_modules/.stamp ## Run the Postman flow against a fresh service, or the one at BASE_URL
+ifdef BASE_URL
+	node postman/run.mjs
+else
+	cargo build --locked
+	env -u API_KEYS -u API_KEY -u REPORT WEBHOOK_SECRET=a-secret RUNS=2 \
+		tests/with-server.sh node postman/run.mjs
+	API_KEYS=a-key API_KEY=a-key WEBHOOK_SECRET=a-secret RUNS=2 \
+		tests/with-server.sh node postman/run.mjs
+	API_KEYS=a-key API_KEY=a-key WEBHOOK_SECRET=a-secret \
+		tests/with-server.sh npm --prefix postman test --silent
+endif
 
 browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromium
 	cargo build --locked
@@ -64,12 +105,12 @@ browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromi
 # The seed is fixed, so that a change of the code is what changes the outcome.
 check-conformance: $(VENV) ## Hold the service to its contract, in a minute or two
 	cargo build --locked
-	.venv/bin/python tests/conformance/conformance.py 50 20260301
+	.venv/bin/python tests/conformance/conformance.py short 50 20260301
 
 conformance: $(VENV) ## The same with EXAMPLES (1000) an operation and a new SEED, and a proof that it can fail
 	cargo build --locked
 	.venv/bin/python tests/conformance/can_fail.py
-	.venv/bin/python tests/conformance/conformance.py $(or $(EXAMPLES),1000) $(SEED)
+	.venv/bin/python tests/conformance/conformance.py long $(or $(EXAMPLES),1000) $(SEED)
 
 fmt: ## Format the Rust code
 	cargo fmt --all
@@ -77,9 +118,12 @@ fmt: ## Format the Rust code
 generate: $(VENV) ## Make generated/ from openapi.yaml
 	codegen/generate.sh
 
+postman: postman/node_modules/.stamp ## Make the Postman collection from openapi.yaml
+	node postman/build.mjs
+
 clean: ## Remove what was built and installed, not the data
 	cargo clean
-	rm -rf .venv codegen/lint/node_modules tests/browser/node_modules
+	rm -rf .venv codegen/lint/node_modules postman/node_modules tests/browser/node_modules
 
 # Made anew when the pins change: what is no longer asked for must not linger.
 $(VENV): $(REQUIREMENTS)

@@ -39,20 +39,16 @@ fn failed(line: &str) -> ExitCode {
 fn serve(settings: &Settings) -> Result<(), String> {
     settings.check().map_err(|bad_setting| bad_setting.to_string())?;
     start_log(settings);
+    // The address comes first: who cannot have it, because the service runs already, touches no database.
+    let address = SocketAddr::new(settings.host, settings.port);
+    let listener =
+        TcpListener::bind(address).map_err(|error| format!("HOST and PORT: cannot listen on {address}: {error}"))?;
     let store = SqliteStore::open(Options {
         path: settings.database_url.path().to_owned(),
         queue_wait: Duration::from_secs(settings.request_timeout_seconds),
         ..Options::default()
     })
     .map_err(|error| format!("DATABASE_URL: {error}"))?;
-
-    let address = SocketAddr::new(settings.host, settings.port);
-    let listener =
-        TcpListener::bind(address).map_err(|error| format!("HOST and PORT: cannot listen on {address}: {error}"))?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| format!("HOST and PORT: {error}"))?;
-    greet(settings, address);
 
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start threads: {error}"))?;
     runtime.block_on(async {
@@ -79,11 +75,14 @@ async fn serve_until_told(settings: &Settings, listener: TcpListener, store: Sql
     tokio::spawn(sweeper::run(store.clone(), options.clock.clone()));
     let router = http::router(store, options);
 
+    let address = listener.local_addr()?;
     let handle = Handle::new();
+    // From here on a signal is a clean stop, so only now may anybody be told that the service is there.
     tokio::spawn(stop_when_told(
         handle.clone(),
         Duration::from_secs(settings.drain_seconds),
     )?);
+    greet(settings, address);
     let head = Duration::from_secs(settings.header_timeout_seconds);
     let mut server = axum_server::from_tcp(listener)?
         .handle(handle)

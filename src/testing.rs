@@ -3,8 +3,8 @@
 use tempfile::TempDir;
 
 use crate::domain::{
-    Money, NewMovement, NewOrder, NewProduct, OrderId, Price, ProductId, ProductName, Quantity, Reason, Sku, Stock,
-    Timestamp,
+    Amount, EventId, EventKind, Money, NewMovement, NewOrder, NewProduct, OrderId, PaymentData, PaymentEvent,
+    PaymentId, Price, ProductId, ProductName, Quantity, Reason, Sku, Stock, Timestamp,
 };
 use crate::store::{Options, SqliteStore};
 
@@ -63,6 +63,32 @@ pub(crate) fn initial(product_id: ProductId, units: i64) -> NewMovement {
         reason: Reason::Initial,
         note: None,
         created_at: NOW,
+    }
+}
+
+pub(crate) fn event_id(text: &str) -> EventId {
+    EventId::new(text).unwrap()
+}
+
+pub(crate) fn payment_id(text: &str) -> PaymentId {
+    PaymentId::new(text).unwrap()
+}
+
+/// What an event says of money, where it names the payment and the cents.
+pub(crate) fn money(order: OrderId, payment: Option<&str>, cents: Option<i64>) -> PaymentData {
+    PaymentData {
+        order_id: order,
+        payment_id: payment.map(payment_id),
+        amount: cents.map(|cents| Amount::new(Money::from_cents(cents)).unwrap()),
+    }
+}
+
+/// An event with this id.
+pub(crate) fn payment_event(id: &str, kind: EventKind) -> PaymentEvent {
+    PaymentEvent {
+        id: event_id(id),
+        created_seconds: Some(1_772_359_200),
+        kind,
     }
 }
 

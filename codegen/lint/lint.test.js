@@ -16,6 +16,7 @@ const run = promisify(execFile);
 
 const getHealth = (c) => c.paths['/healthz'].get;
 const createProduct = (c) => c.paths['/products'].post;
+const refuseNothing = ({ responses }) => Object.keys(responses).filter((status) => status.startsWith('4')).forEach((status) => delete responses[status]);
 const json = (body) => body.content['application/json'];
 
 // [rule, what is broken, how]; every rule of redocly.yaml stands here at least once.
@@ -65,7 +66,7 @@ const redoclyCases = [
   ['response-contains-header', 'an error does not have X-Request-Id', (c) => delete c.components.responses.ValidationFailed.headers['X-Request-Id']],
   ['response-contains-header', '503 does not have X-Request-Id', (c) => delete c.components.responses.Unavailable.headers['X-Request-Id']],
   ['response-contains-header', '503 does not have Retry-After', (c) => delete c.components.responses.Unavailable.headers['Retry-After']],
-  ['contract/operation-refuses', 'an operation has no 4xx response', (c) => ['404', '422'].forEach((status) => delete c.paths['/orders/{id}'].get.responses[status])],
+  ['contract/operation-refuses', 'an operation has no 4xx response', (c) => refuseNothing(c.paths['/orders/{id}'].get)],
   ['contract/operation-refuses', 'an exception is not needed', (c) => (getHealth(c).responses['404'] = { $ref: '#/components/responses/OrderNotFound' })],
   ['no-example-value-and-externalValue', 'an example stands here and elsewhere', (c) => (c.components.examples.Healthy.externalValue = '/health.json')],
   ['no-invalid-media-type-examples', 'a request example has price 0', (c) => (json(createProduct(c).requestBody).examples.mug.value.price = 0)],

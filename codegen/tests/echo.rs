@@ -8,12 +8,15 @@ use tower::ServiceExt;
 macro_rules! echo {
     ($contract:ident) => {
         pub(crate) mod $contract {
+            use axum::body::Bytes;
+            use axum::http::request::Parts;
             use axum::response::{IntoResponse, Response};
-            use $contract::apis::Api;
             use $contract::apis::side_notes::*;
             use $contract::apis::things::*;
+            use $contract::apis::{Api, SecurityScheme};
             use $contract::models::*;
-            use $contract::read::{Place, Rejection};
+            use $contract::read::{Failures, Place, Pointer, Read, Rejection};
+            use $contract::respond::Body;
 
             #[derive(Clone)]
             pub(crate) struct Echo;
@@ -49,6 +52,17 @@ macro_rules! echo {
 
             impl Api for Echo {
                 type Error = Refused;
+                type Caller = String;
+
+                fn authorize(&self, scheme: SecurityScheme, parts: &Parts, body: &Bytes) -> Result<String, Refused> {
+                    let SecurityScheme::Key = scheme;
+                    let key = parts
+                        .headers
+                        .get("x-key")
+                        .map(|key| key.to_str().unwrap().to_owned());
+                    key.filter(|_| !body.starts_with(b"forged"))
+                        .ok_or_else(|| Refused(Rejection::MalformedJson("a stranger".to_owned())))
+                }
             }
 
             impl Things for Echo {
@@ -66,6 +80,32 @@ macro_rules! echo {
 
                 async fn check_open(&self, body: Open) -> Result<CheckOpenResponse, Refused> {
                     Ok(CheckOpenResponse::Status200 { body })
+                }
+
+                async fn guard(&self, caller: String, body: Anything, bytes: Bytes) -> Result<GuardResponse, Refused> {
+                    let mut failures = Failures::default();
+                    let at = Pointer::Member(&Pointer::Root, "data");
+                    if let Some(data) = &body.data {
+                        // A kept answer is asked for by text of no meaning to the contract.
+                        if data.get().get() == "\"kept\"" {
+                            let body = Body::Written(bytes);
+                            return Ok(GuardResponse::Status200 {
+                                body,
+                                x_caller: caller,
+                            });
+                        }
+                        let told = Told::read(data.get(), at, &mut failures);
+                        failures.accept(told)?;
+                    }
+                    let body = Body::Value(body);
+                    Ok(GuardResponse::Status200 {
+                        body,
+                        x_caller: caller,
+                    })
+                }
+
+                async fn guard_nothing(&self, _: String) -> Result<GuardNothingResponse, Refused> {
+                    Ok(GuardNothingResponse::Status204)
                 }
 
                 async fn get_thing(&self, params: GetThingParams) -> Result<GetThingResponse, Refused> {

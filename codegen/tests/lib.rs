@@ -5,6 +5,7 @@
 mod bodies;
 mod change;
 mod echo;
+mod guarded;
 mod parameters;
 mod responses;
 mod values;

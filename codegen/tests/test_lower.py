@@ -106,7 +106,16 @@ def lowered(text):
 
 REFUSED = {
     "schemas": [
-        *[(STRING, f"{{{word}: [{{type: string}}]}}", A, "must be a scalar") for word in ("allOf", "oneOf", "anyOf")],
+        *[(STRING, f"{{{word}: [{{type: string}}]}}", A, "must be a scalar") for word in ("allOf", "oneOf")],
+        *[
+            (STRING, f"{{anyOf: {shape}}}", at, words)
+            for shape, at, words in (
+                ("[{type: string}]", f"{A}/anyOf", "and {} for everything else"),
+                ("[{}, {}]", f"{A}/anyOf/0", "must be a $ref to an object"),
+                ("[{type: object}, {type: string}]", f"{A}/anyOf", "and {} for everything else"),
+            )
+        ],
+        (STRING, "{type: string, nullable: true, enum: [a, null], x-values-of: Nothing}", f"{A}/x-values-of", "no enum"),
         *[
             (CLOSED, f"{CLOSED}\n      {word}: [{{type: object}}]", f"{THING}/{word}", "do not support")
             for word in ("allOf", "oneOf", "anyOf")
@@ -345,7 +354,17 @@ REFUSED = {
     "operations": [
         *[
             (TAGGED, f"{TAGGED}\n      {k}: {v}", f"{PUT}/{k}", "do not support")
-            for k, v in {"security": "[{key: []}]", "callbacks": "{}", "servers": "[]", "x-any": "1"}.items()
+            for k, v in {"callbacks": "{}", "servers": "[]", "x-any": "1"}.items()
+        ],
+        *[
+            (TAGGED, f"{TAGGED}\n      security: {asked}", f"{PUT}/security", words)
+            for asked, words in {
+                "[{Other: []}]": "not under components/securitySchemes",
+                "[{}]": "one scheme",
+                "[{Key: []}, {Key: []}]": "one scheme",
+                "[{Key: [scope]}]": "one scheme",
+                "{Key: []}": "one scheme",
+            }.items()
         ],
         (TAGGED, "operationId: putThing", PUT, "`tags` is missing"),
         (TAGGED, "tags: [Things]", PUT, "`operationId` is missing"),
@@ -361,8 +380,16 @@ REFUSED = {
         *[("  /page:", f"  {path}:", f"/paths/{lower.below('', path)[1:]}", "each part of a path") for path in ("/a{b}", "/{a}.json", "/*", "page", "/a//b", "/a/", "/{A}", '/a"b', "/{*rest}")],
     ],
     "documents": [
-        ("servers:", "security: [{key: []}]\nservers:", "/security", "do not support `security`"),
-        ("components:", "components:\n  securitySchemes: {}", "/components/securitySchemes", "do not support"),
+        ("servers:", "security: [{Other: []}]\nservers:", "/security", "not under components/securitySchemes"),
+        *[
+            ("components:", f"components:\n  securitySchemes: {{{scheme}}}", f"/components/securitySchemes/{at}", words)
+            for scheme, at, words in (
+                ("key: {type: apiKey, in: header, name: X}", "key", "PascalCase"),
+                ("Key: {type: apiKey, in: query, name: X}", "Key/type", "`apiKey` in `header` only"),
+                ("Key: {type: http, scheme: bearer, in: header, name: X}", "Key/scheme", "do not support"),
+                ("Key: {type: apiKey, in: header}", "Key", "`name` is missing"),
+            )
+        ],
         ("components:", "components:\n  requestBodies: {}", "/components/requestBodies", "do not support"),
         ("openapi: 3.0.3", "openapi: 3.1.0", "/openapi", "must be 3.0"),
         ("servers:", "webhooks: {}\nservers:", "/webhooks", "do not support"),

@@ -290,3 +290,37 @@ impl Payment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_survive_their_names() {
+        for result in EventResult::ALL {
+            assert_eq!(EventResult::from_name(result.name()), Some(result));
+        }
+        assert_eq!(EventResult::from_name("duplicate"), None);
+    }
+
+    #[test]
+    fn money_that_needs_a_person_is_what_changed_no_order_for_good() {
+        let quiet = EventResult::ALL.into_iter().filter(|result| !result.needs_a_person());
+        assert_eq!(quiet.collect::<Vec<_>>(), [EventResult::Applied, EventResult::Ignored]);
+    }
+
+    #[test]
+    fn types_that_mean_something_are_no_other_types() {
+        for name in ["", "payment.succeeded", "payment.refunded", "payment.failed"] {
+            assert!(OtherType::new(name).is_err(), "{name}");
+        }
+        let other = EventKind::Other(OtherType::new("customer.created").unwrap());
+        assert_eq!((other.type_name(), other.order_id()), ("customer.created", None));
+    }
+
+    #[test]
+    fn ids_are_not_empty() {
+        assert!(EventId::new("").is_err() && PaymentId::new("").is_err());
+        assert!(EventId::new(" ").is_ok() && PaymentId::new("pay_1").is_ok());
+    }
+}

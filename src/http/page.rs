@@ -1,7 +1,7 @@
 //! Cursors, and the links from one page to the next.
 //!
-//! A cursor is the last id of its page: a number with the digits `a` to `p`, so that nobody takes it for a promise. Each id
-//! has one spelling, and whatever fits the contract's pattern is one, so a made-up cursor is a place in the list as well.
+//! A cursor names the last id of its page, as 16 hexadecimal digits of the number before it: any text of the contract's
+//! pattern is then a place in the list, and hardly any text that somebody makes up is one.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -25,19 +25,14 @@ pub(super) fn cursor<T>(text: Option<&str>, id: fn(i64) -> Result<T, Invalid>) -
 
 /// The cursor of the page after the one that ends with this id.
 pub(super) fn next_cursor(last: i64) -> String {
-    let letter = |digit: u8| if digit < b'a' { digit - b'0' + b'a' } else { digit + 10 };
-    format!("{last:x}").bytes().map(letter).map(char::from).collect()
+    format!("{:016x}", last.saturating_sub(1))
 }
 
-/// The number that a cursor spells, if it spells one.
+/// The number that a cursor spells, 1 or more, if it spells one.
 fn number(cursor: &str) -> Option<i64> {
-    let digits = cursor
-        .bytes()
-        .map(|letter| letter.checked_sub(b'a').filter(|digit| *digit < 16));
-    let number = digits.fold(Some(0), |number: Option<i64>, digit| {
-        number?.checked_mul(16)?.checked_add(digit?.into())
-    });
-    number.filter(|number| next_cursor(*number) == cursor)
+    let before = i64::from_str_radix(cursor, 16).ok()?;
+    // One spelling for each: no capitals, no sign, no other number of digits.
+    (format!("{before:016x}") == cursor).then(|| before.saturating_add(1))
 }
 
 /// The `Link` header (RFC 8288) to the next page of a list, with the same limit and filters.
@@ -59,11 +54,9 @@ mod tests {
     #[test]
     fn cursors_come_back_as_the_id_they_stand_for() {
         for (id, text) in [
-            (1, "b"),
-            (15, "p"),
-            (16, "ba"),
-            (20, "be"),
-            (i64::MAX, "hppppppppppppppp"),
+            (1, "0000000000000000"),
+            (17, "0000000000000010"),
+            (i64::MAX, "7ffffffffffffffe"),
         ] {
             assert_eq!(next_cursor(id), text);
             let read = cursor(Some(&next_cursor(id)), ProductId::new).unwrap();
@@ -74,19 +67,20 @@ mod tests {
 
     #[test]
     fn made_up_cursors_are_refused() {
-        let beyond = "iaaaaaaaaaaaaaaa";
         for text in [
             "",
-            "a",
-            "ab",
-            "q",
-            "B",
             "1",
-            "b=",
-            "-b",
+            "bad",
+            "next",
+            "000000000000001",
+            "00000000000000001",
+            "000000000000000A",
+            "+000000000000001",
+            "-000000000000001",
+            "8000000000000000",
+            "ffffffffffffffff",
+            "000000000000000 ",
             "ß",
-            beyond,
-            "bbbbbbbbbbbbbbbbb",
         ] {
             assert!(cursor(Some(text), ProductId::new).is_err(), "{text}");
         }
@@ -97,12 +91,12 @@ mod tests {
         let link = link(
             "/orders",
             5,
-            Some("b"),
+            Some("0000000000000000"),
             &[("status", Some("PAID")), ("sku", Some("A-1")), ("none", None)],
         );
         assert_eq!(
             link.as_deref(),
-            Some("</orders?limit=5&cursor=b&status=PAID&sku=A%2D1>; rel=\"next\"")
+            Some("</orders?limit=5&cursor=0000000000000000&status=PAID&sku=A%2D1>; rel=\"next\"")
         );
         assert_eq!(super::link("/orders", 5, None, &[]), None);
     }

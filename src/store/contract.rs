@@ -4,10 +4,8 @@
 
 use std::sync::mpsc;
 
-use super::{OrderFilter, Store, Taken, Tx};
-use crate::domain::{
-    Delta, MovementId, NewMovement, Note, Order, OrderId, Product, ProductId, Reason, State, Status, Timestamp,
-};
+use super::{Store, Taken, Tx};
+use crate::domain::{Delta, MovementId, NewMovement, Note, Order, OrderId, Product, ProductId, Reason, Version};
 use crate::error::Error;
 use crate::testing::{
     LATER, NOW, initial, name, new_order, new_product, order_id, price, product_id, quantity, sku, stock,
@@ -38,6 +36,18 @@ macro_rules! store_contract {
             a_read_sees_one_state
             one_of_many_gets_the_last_unit
             it_is_ready
+            orders_expire_in_the_order_of_their_times
+            the_last_order_id_outlives_its_order
+            events_come_back_as_recorded
+            an_event_is_recorded_once
+            events_are_narrowed_down
+            payments_are_known_by_what_was_recorded
+            orders_know_whether_they_saw_money
+            open_payments_are_listed_newest_first
+            writes_to_payments_that_are_not_there_are_faults
+            answers_come_back_as_stored
+            answers_are_found_by_their_whole_key
+            answers_are_removed_by_age
         }
     };
     ($open:expr => $($rule:ident)*) => {
@@ -45,12 +55,24 @@ macro_rules! store_contract {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $rule() {
                 let (store, _guard) = $open();
-                $crate::store::contract::$rule(store).await;
+                $crate::store::contract::rules::$rule(store).await;
             }
         )*
     };
 }
 pub(crate) use store_contract;
+
+mod kept;
+mod orders;
+mod payments;
+
+/// Every rule, wherever it stands.
+pub(crate) mod rules {
+    pub(crate) use super::kept::*;
+    pub(crate) use super::orders::*;
+    pub(crate) use super::payments::*;
+    pub(crate) use super::*;
+}
 
 async fn add_product(store: &impl Store, sku: &'static str, units: i64) -> ProductId {
     store
@@ -104,6 +126,7 @@ pub(crate) async fn products_are_changed_and_removed(store: impl Store) {
         name: name("Tasse <groß> 'n' \"Löffel\" ☕"),
         price: price(99_999_999),
         stock: stock(1_000_000_000_000),
+        version: Version::new(7).unwrap(),
         created_at: NOW,
         updated_at: LATER,
     };
@@ -146,8 +169,10 @@ pub(crate) async fn stock_is_taken_only_if_it_suffices(store: impl Store) {
     };
     assert_eq!(take(id, 6).await, None);
     assert_eq!(
-        product(&store, id).await.map(|p| (p.stock, p.updated_at)),
-        Some((stock(5), NOW))
+        product(&store, id)
+            .await
+            .map(|p| (p.stock, p.updated_at, p.version.get())),
+        Some((stock(5), NOW, 1))
     );
     assert_eq!(
         take(id, 2).await,
@@ -165,8 +190,10 @@ pub(crate) async fn stock_is_taken_only_if_it_suffices(store: impl Store) {
     );
     assert_eq!(take(id, 1).await, None);
     assert_eq!(
-        product(&store, id).await.map(|p| (p.stock, p.updated_at)),
-        Some((stock(0), LATER))
+        product(&store, id)
+            .await
+            .map(|p| (p.stock, p.updated_at, p.version.get())),
+        Some((stock(0), LATER, 3))
     );
     assert_eq!(take(product_id(id.get() + 1), 1).await, None);
 }
@@ -179,97 +206,10 @@ pub(crate) async fn stock_comes_back(store: impl Store) {
         .unwrap();
     assert_eq!(after, stock(1_000_000_007));
     assert_eq!(
-        product(&store, id).await.map(|p| (p.stock, p.updated_at)),
-        Some((after, LATER))
-    );
-}
-
-pub(crate) async fn orders_come_back_in_every_state(store: impl Store) {
-    let product = add_product(&store, "MUG", 5).await;
-    let id = add_order(&store, product).await;
-    let placed = new_order(product, 2);
-    assert_eq!(order(&store, id).await, Some(placed.with_id(id)));
-    let time = Timestamp::from_millis;
-    let states = [
-        State::Paid { paid_at: time(1) },
-        State::Shipped {
-            paid_at: time(2),
-            shipped_at: time(3),
-        },
-        State::Canceled {
-            paid_at: Some(time(4)),
-            canceled_at: time(5),
-        },
-        State::Canceled {
-            paid_at: None,
-            canceled_at: time(6),
-        },
-        State::Pending,
-    ];
-    for state in states {
-        let changed = Order::restore(id, new_order(product, 10_000), state, LATER);
-        store.write(move |tx| tx.save_order(&changed)).await.unwrap();
-        assert_eq!(order(&store, id).await, Some(changed));
-    }
-    store.write(move |tx| tx.delete_order(id)).await.unwrap();
-    assert_eq!(order(&store, id).await, None);
-}
-
-async fn order_ids(store: &impl Store, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Vec<OrderId> {
-    let page = store
-        .read(move |view| view.orders(filter, before, limit))
-        .await
-        .unwrap();
-    page.iter().map(Order::id).collect()
-}
-
-pub(crate) async fn orders_are_listed_newest_first(store: impl Store) {
-    let product = add_product(&store, "MUG", 9).await;
-    let (a, b, c) = (
-        add_order(&store, product).await,
-        add_order(&store, product).await,
-        add_order(&store, product).await,
-    );
-    let all = OrderFilter::default();
-    assert_eq!(order_ids(&store, all, None, 2).await, [c, b]);
-    assert_eq!(order_ids(&store, all, Some(b), 2).await, [a]);
-    assert_eq!(order_ids(&store, all, Some(a), 2).await, []);
-}
-
-pub(crate) async fn orders_are_narrowed_down(store: impl Store) {
-    let (mug, pot) = (add_product(&store, "MUG", 9).await, add_product(&store, "POT", 9).await);
-    let mut ids = Vec::new();
-    for product in [mug, pot, mug, pot, mug] {
-        ids.push(add_order(&store, product).await);
-    }
-    let canceled = [ids[2], ids[3]];
-    store
-        .write(move |tx| {
-            for id in canceled {
-                let order = tx.order(id)?.unwrap().cancel(LATER).unwrap();
-                tx.save_order(&order)?;
-            }
-            Ok(())
-        })
-        .await
-        .unwrap();
-    let filter = |status, product_id| OrderFilter { status, product_id };
-    let found = async |filter| order_ids(&store, filter, None, 9).await;
-    assert_eq!(found(filter(None, Some(mug))).await, [ids[4], ids[2], ids[0]]);
-    assert_eq!(found(filter(Some(Status::Canceled), None)).await, [ids[3], ids[2]]);
-    assert_eq!(found(filter(Some(Status::Pending), Some(mug))).await, [ids[4], ids[0]]);
-    assert_eq!(found(filter(Some(Status::Paid), None)).await, []);
-    assert_eq!(found(filter(None, Some(product_id(pot.get() + 1)))).await, []);
-    // Pages go on within the filter.
-    let pending = filter(Some(Status::Pending), None);
-    assert_eq!(order_ids(&store, pending, Some(ids[4]), 1).await, [ids[1]]);
-    assert_eq!(
-        order_ids(&store, filter(None, Some(mug)), Some(ids[4]), 1).await,
-        [ids[2]]
-    );
-    assert_eq!(
-        order_ids(&store, filter(Some(Status::Pending), Some(mug)), Some(ids[4]), 1).await,
-        [ids[0]]
+        product(&store, id)
+            .await
+            .map(|p| (p.stock, p.updated_at, p.version.get())),
+        Some((after, LATER, 2))
     );
 }
 
@@ -305,6 +245,7 @@ pub(crate) async fn movements_are_listed_newest_first(store: impl Store) {
         movement(-2, Reason::OrderPlaced(order), None),
         movement(1, Reason::OrderChanged(order), Some("")),
         movement(1, Reason::OrderCanceled(order), None),
+        movement(1, Reason::OrderExpired(order), None),
         movement(1, Reason::OrderDeleted(order), None),
     ];
     let expected = written.clone();

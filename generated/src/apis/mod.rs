@@ -37,8 +37,8 @@ pub trait Api: Clone + Send + Sync + 'static {
 /// How the contract wants callers to say who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SecurityScheme {
-    /// In the header `X-API-Key`.
-    ApiKey,
     /// In the header `X-Webhook-Signature`.
     WebhookSignature,
+    /// In the header `X-API-Key`.
+    ApiKey,
 }

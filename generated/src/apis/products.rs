@@ -462,7 +462,7 @@ struct ListProductsDraft {
 
 impl ListProductsDraft {
     fn cursor_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^([b-p][a-p]{0,14}|[b-h][a-p]{15})$"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}$"));
         read::matches(text, &PATTERN, Some("must be the next_cursor of a page"))
     }
     fn sku_pattern(text: &str) -> Result<(), ValidationError> {
@@ -549,7 +549,7 @@ struct ListStockMovementsDraft {
 
 impl ListStockMovementsDraft {
     fn cursor_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^([b-p][a-p]{0,14}|[b-h][a-p]{15})$"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}$"));
         read::matches(text, &PATTERN, Some("must be the next_cursor of a page"))
     }
 }

@@ -8,8 +8,13 @@ const SHIPPED: Timestamp = Timestamp::from_millis(3_000);
 const CANCELED: Timestamp = Timestamp::from_millis(4_000);
 const NOW: Timestamp = Timestamp::from_millis(9_000);
 
-const STATES: [State; 5] = [
-    State::Pending,
+const EXPIRES: Timestamp = Timestamp::from_millis(8_000);
+
+const STATES: [State; 7] = [
+    State::Pending { expires_at: None },
+    State::Pending {
+        expires_at: Some(EXPIRES),
+    },
     State::Paid { paid_at: PAID },
     State::Shipped {
         paid_at: PAID,
@@ -18,12 +23,21 @@ const STATES: [State; 5] = [
     State::Canceled {
         paid_at: None,
         canceled_at: CANCELED,
+        refund_due: false,
     },
     State::Canceled {
         paid_at: Some(PAID),
         canceled_at: CANCELED,
+        refund_due: false,
+    },
+    State::Canceled {
+        paid_at: Some(PAID),
+        canceled_at: CANCELED,
+        refund_due: true,
     },
 ];
+
+const PENDING: State = State::Pending { expires_at: None };
 
 fn quantity(units: i64) -> Quantity {
     Quantity::new(units).unwrap()
@@ -32,7 +46,7 @@ fn quantity(units: i64) -> Quantity {
 fn order(state: State) -> Order {
     let price = Price::new(Money::from_cents(1_250)).unwrap();
     let placed = NewOrder::new(ProductId::new(7).unwrap(), quantity(2), price, PLACED).unwrap();
-    Order::restore(OrderId::new(1).unwrap(), placed, state, PLACED)
+    Order::restore(OrderId::new(1).unwrap(), placed, state, Version::FIRST, PLACED)
 }
 
 fn no_way(from: Status, to: Status) -> Result<State, Refusal> {
@@ -42,10 +56,10 @@ fn no_way(from: Status, to: Status) -> Result<State, Refusal> {
 /// What each step makes of each state. The matches are exhaustive, so a new state has to be entered here.
 #[test]
 fn every_step_from_every_state() {
-    for state in STATES {
+    for (state, is_open) in STATES.into_iter().flat_map(|state| [(state, false), (state, true)]) {
         let from = state.status();
         let pay = match state {
-            State::Pending => Ok(State::Paid { paid_at: NOW }),
+            State::Pending { .. } => Ok(State::Paid { paid_at: NOW }),
             State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => no_way(from, Status::Paid),
         };
         let ship = match state {
@@ -53,51 +67,106 @@ fn every_step_from_every_state() {
                 paid_at,
                 shipped_at: NOW,
             }),
-            State::Pending | State::Shipped { .. } | State::Canceled { .. } => no_way(from, Status::Shipped),
+            State::Pending { .. } | State::Shipped { .. } | State::Canceled { .. } => no_way(from, Status::Shipped),
+        };
+        let canceled = |paid_at| {
+            Ok(State::Canceled {
+                paid_at,
+                canceled_at: NOW,
+                refund_due: is_open,
+            })
         };
         let cancel = match state {
-            State::Pending => Ok(State::Canceled {
-                paid_at: None,
-                canceled_at: NOW,
-            }),
-            State::Paid { paid_at } => Ok(State::Canceled {
-                paid_at: Some(paid_at),
-                canceled_at: NOW,
-            }),
+            State::Pending { .. } => canceled(None),
+            State::Paid { paid_at } => canceled(Some(paid_at)),
             State::Shipped { .. } | State::Canceled { .. } => no_way(from, Status::Canceled),
         };
         let set_quantity = match state {
-            State::Pending => Ok((quantity(5), Money::from_cents(6_250))),
+            State::Pending { .. } => Ok((quantity(5), Money::from_cents(6_250))),
             State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => {
                 Err(Refusal::NotEditable { status: from })
-            }
-        };
-        let deletable = match state {
-            State::Pending | State::Canceled { paid_at: None, .. } => Ok(()),
-            State::Paid { .. } | State::Shipped { .. } | State::Canceled { paid_at: Some(_), .. } => {
-                Err(Refusal::NotDeletable { status: from })
             }
         };
         let before = order(state);
         assert_eq!(before.pay(NOW).map(|o| o.state()), pay, "pay {state:?}");
         assert_eq!(before.ship(NOW).map(|o| o.state()), ship, "ship {state:?}");
-        assert_eq!(before.cancel(NOW).map(|o| o.state()), cancel, "cancel {state:?}");
+        assert_eq!(
+            before.cancel(is_open, NOW).map(|o| o.state()),
+            cancel,
+            "cancel {state:?}"
+        );
         let edited = before.set_quantity(quantity(5), NOW);
         assert_eq!(
             edited.map(|o| (o.quantity(), o.total())),
             set_quantity,
             "set_quantity {state:?}"
         );
-        assert_eq!(before.check_deletable(), deletable, "delete {state:?}");
-        for after in [before.pay(NOW), before.ship(NOW), before.cancel(NOW), edited]
+        for after in [before.pay(NOW), before.ship(NOW), before.cancel(is_open, NOW), edited]
             .into_iter()
             .flatten()
         {
-            assert_eq!(after.updated_at(), NOW);
+            assert_eq!((after.updated_at(), after.version().get()), (NOW, 2));
             assert_eq!((after.id(), after.created_at()), (before.id(), before.created_at()));
             assert_eq!(after.unit_price(), before.unit_price());
         }
     }
+}
+
+/// Only orders without money go, and only those that wait or were canceled.
+#[test]
+fn every_state_deleted() {
+    for state in STATES {
+        let refused = Err(Refusal::NotDeletable { status: state.status() });
+        let without_money = match state {
+            State::Pending { .. } | State::Canceled { paid_at: None, .. } => Ok(()),
+            State::Paid { .. } | State::Shipped { .. } | State::Canceled { paid_at: Some(_), .. } => refused,
+        };
+        assert_eq!(order(state).check_deletable(false), without_money, "{state:?}");
+        assert_eq!(order(state).check_deletable(true), refused, "{state:?}");
+    }
+}
+
+/// Only what a canceled order owes follows its payments, and only a difference is a change.
+#[test]
+fn every_state_settled() {
+    for (state, is_open) in STATES.into_iter().flat_map(|state| [(state, false), (state, true)]) {
+        let (before, after) = (order(state), order(state).settle(is_open, NOW));
+        match state {
+            State::Canceled { refund_due, .. } if refund_due != is_open => {
+                assert_eq!((after.refund_due(), after.updated_at()), (is_open, NOW));
+                assert_eq!(
+                    (after.version().get(), after.state().canceled_at()),
+                    (2, Some(CANCELED))
+                );
+            }
+            State::Pending { .. } | State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => {
+                assert_eq!(after, before, "{state:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_order_expires_only_if_told_when() {
+    let price = Price::new(Money::from_cents(1_250)).unwrap();
+    let new = NewOrder::new(ProductId::new(7).unwrap(), quantity(2), price, PLACED).unwrap();
+    let expires_at = |ttl: Option<u64>| new.expiring_after(ttl.map(Duration::from_millis)).expires_at();
+    assert_eq!(expires_at(None), None);
+    assert_eq!(expires_at(Some(0)), None);
+    assert_eq!(expires_at(Some(7_000)), Some(EXPIRES));
+    assert_eq!(expires_at(Some(u64::MAX)), Some(Timestamp::from_millis(i64::MAX)));
+    let placed = new
+        .expiring_after(Some(Duration::from_secs(7)))
+        .with_id(OrderId::new(1).unwrap());
+    assert_eq!(placed.state().expires_at(), Some(EXPIRES));
+    // No step takes the time along.
+    assert_eq!(placed.pay(NOW).unwrap().state().expires_at(), None);
+    assert_eq!(placed.cancel(false, NOW).unwrap().state().expires_at(), None);
+    // But another quantity is no new time.
+    assert_eq!(
+        placed.set_quantity(quantity(1), NOW).unwrap().state().expires_at(),
+        Some(EXPIRES)
+    );
 }
 
 /// What a caller gets who asks for each status in each state; `allowed` must say the same.
@@ -110,7 +179,7 @@ fn every_status_asked_for_in_every_state() {
                 status: Some(to),
                 quantity: None,
             };
-            let after = before.change(change, NOW);
+            let after = before.change(change, false, NOW);
             if to == before.status() {
                 assert_eq!(after, Ok(before), "a no-op");
             } else if before.status().allowed().contains(&to) {
@@ -138,20 +207,21 @@ fn status_and_quantity_change_together_or_not_at_all() {
                 status,
                 quantity: Some(quantity(units)),
             },
+            false,
             NOW,
         )
     };
     let paid = State::Paid { paid_at: PAID };
     // Another quantity of a pending order that stays pending.
-    assert_eq!(ask(State::Pending, None, 3).map(|o| o.total().cents()), Ok(3_750));
+    assert_eq!(ask(PENDING, None, 3).map(|o| o.total().cents()), Ok(3_750));
     assert_eq!(
-        ask(State::Pending, Some(Status::Pending), 3).map(|o| o.quantity().get()),
+        ask(PENDING, Some(Status::Pending), 3).map(|o| o.quantity().get()),
         Ok(3)
     );
     // The quantity it has is no change, whatever else happens.
-    assert_eq!(ask(State::Pending, None, 2), Ok(order(State::Pending)));
+    assert_eq!(ask(PENDING, None, 2), Ok(order(PENDING)));
     assert_eq!(
-        ask(State::Pending, Some(Status::Canceled), 2).map(|o| o.status()),
+        ask(PENDING, Some(Status::Canceled), 2).map(|o| o.status()),
         Ok(Status::Canceled)
     );
     assert_eq!(
@@ -161,7 +231,7 @@ fn status_and_quantity_change_together_or_not_at_all() {
     assert_eq!(ask(paid, None, 2), Ok(order(paid)));
     // Another one is refused where it does not stay pending.
     let settled = |status| Err(Refusal::NotEditable { status });
-    assert_eq!(ask(State::Pending, Some(Status::Canceled), 3), settled(Status::Pending));
+    assert_eq!(ask(PENDING, Some(Status::Canceled), 3), settled(Status::Pending));
     assert_eq!(ask(paid, None, 3), settled(Status::Paid));
     assert_eq!(ask(paid, Some(Status::Shipped), 3), settled(Status::Paid));
     // Where both are wrong, the status comes first.
@@ -169,7 +239,7 @@ fn status_and_quantity_change_together_or_not_at_all() {
         from: Status::Pending,
         to: Status::Shipped,
     };
-    assert_eq!(ask(State::Pending, Some(Status::Shipped), 3), Err(no_way));
+    assert_eq!(ask(PENDING, Some(Status::Shipped), 3), Err(no_way));
 }
 
 #[test]
@@ -192,8 +262,8 @@ fn a_total_that_cannot_be_counted_is_refused() {
 #[test]
 fn what_an_order_lets_go_comes_back() {
     let change = |before: Order, after: Order| after.stock_change_from(&before).map(Delta::get);
-    let pending = order(State::Pending);
-    let canceled = pending.cancel(NOW).unwrap();
+    let pending = order(PENDING);
+    let canceled = pending.cancel(false, NOW).unwrap();
     assert_eq!(change(pending, canceled), Some(2));
     assert_eq!(
         change(pending, pending.set_quantity(quantity(5), NOW).unwrap()),
@@ -207,25 +277,42 @@ fn what_an_order_lets_go_comes_back() {
     assert_eq!(change(canceled, canceled), None);
 }
 
-/// Each status with each set of times: only the five real combinations make a state, and they survive it.
+/// What a canceling caller leaves behind is what the payments say.
+#[test]
+fn a_caller_who_cancels_owes_what_is_open() {
+    let cancel = OrderChange {
+        status: Some(Status::Canceled),
+        quantity: None,
+    };
+    for is_open in [false, true] {
+        let canceled = order(PENDING).change(cancel, is_open, NOW).unwrap();
+        assert_eq!(canceled.refund_due(), is_open);
+    }
+}
+
+/// Each status with each set of times and debts: only the real combinations make a state, and they survive it.
 #[test]
 fn states_and_their_parts_agree() {
     for state in STATES {
-        let again = State::from_parts(state.status(), state.paid_at(), state.shipped_at(), state.canceled_at());
-        assert_eq!(again, Some(state));
+        assert_eq!(state.parts().state(), Some(state));
     }
     let times = |time| [None, Some(time)];
     let mut states = 0;
     for status in Status::ALL {
         assert_eq!(Status::from_name(status.name()), Some(status));
-        for paid_at in times(PAID) {
-            for shipped_at in times(SHIPPED) {
-                for canceled_at in times(CANCELED) {
-                    states += usize::from(State::from_parts(status, paid_at, shipped_at, canceled_at).is_some());
-                }
-            }
+        for bits in 0..32_usize {
+            let parts = StateParts {
+                status,
+                expires_at: times(EXPIRES)[bits & 1],
+                paid_at: times(PAID)[bits >> 1 & 1],
+                shipped_at: times(SHIPPED)[bits >> 2 & 1],
+                canceled_at: times(CANCELED)[bits >> 3 & 1],
+                refund_due: bits >> 4 == 1,
+            };
+            states += usize::from(parts.state().is_some());
         }
     }
-    assert_eq!(states, STATES.len());
+    // Those listed above, and an order that was paid after it was canceled.
+    assert_eq!(states, STATES.len() + 1);
     assert_eq!(Status::from_name("pending"), None);
 }

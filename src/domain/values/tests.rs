@@ -63,3 +63,25 @@ fn a_total_that_does_not_fit_is_none() {
     assert_eq!(Money::from_cents(i64::MAX).checked_mul(quantity(2)), None);
     assert_eq!(Money::from_cents(i64::MIN).checked_mul(quantity(2)), None);
 }
+
+#[test]
+fn amounts_are_more_than_nothing() {
+    assert!(Amount::new(Money::ZERO).is_err() && Amount::new(Money::from_cents(-1)).is_err());
+    assert_eq!(Amount::new(Money::from_cents(1)).map(Amount::cents), Ok(1));
+    assert_eq!(
+        Money::from_cents(i64::MAX).saturating_add(Money::from_cents(1)).cents(),
+        i64::MAX
+    );
+}
+
+#[test]
+fn times_stay_within_what_can_be_counted() {
+    let (second, ever) = (Duration::from_secs(1), Duration::from_secs(u64::MAX));
+    let time = Timestamp::from_millis(5);
+    assert_eq!(
+        (time.after(second).millis(), time.before(second).millis()),
+        (1_005, -995)
+    );
+    assert_eq!(time.after(ever).millis(), i64::MAX);
+    assert_eq!(Timestamp::from_millis(-5).before(ever).millis(), i64::MIN);
+}

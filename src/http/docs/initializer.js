@@ -6,6 +6,37 @@ const followSystem = () => document.documentElement.classList.toggle("dark-mode"
 dark.addEventListener("change", followSystem);
 followSystem();
 
+// Swagger UI fills every field with its parameter's example and would send them all: a filter nobody asked for, an
+// `If-None-Match` that makes the first answer an empty 304, the same `Idempotency-Key` for two different products. An
+// example of an optional parameter is there to be read; only what a request cannot do without is filled in.
+const optionalFieldsStartEmpty = () => ({
+  statePlugins: {
+    spec: {
+      wrapSelectors: {
+        parameterWithMetaByIdentity:
+          (original) =>
+          (_state, ...args) => {
+            const parameter = original(...args);
+            return !parameter || parameter.get("required")
+              ? parameter
+              : parameter.delete("example").deleteIn(["schema", "example"]);
+          },
+      },
+    },
+  },
+});
+
+// The parameters of a path come after those of its operations, so `id` would stand below headers that hardly anybody needs.
+const requiredParametersFirst = ({ React }) => ({
+  wrapComponents: {
+    parameters: (Original) => (props) =>
+      React.createElement(Original, {
+        ...props,
+        parameters: props.parameters.sortBy((parameter) => !parameter.get("required")),
+      }),
+  },
+});
+
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
@@ -15,9 +46,10 @@ SwaggerUIBundle({
   displayRequestDuration: true,
   // The API key outlives a reload, in this browser's local storage.
   persistAuthorization: true,
-  // The models are listed, each of them closed (at 0 the list is closed too, and then a model takes two clicks). Beside a
-  // request or response a schema shows what its members are, most of which are schemas of their own.
-  defaultModelsExpandDepth: 1,
+  plugins: [optionalFieldsStartEmpty, requiredParametersFirst],
+  // The list of schemas is closed: open, it is longer than all operations together. Beside a request or response a schema
+  // shows what its members are, most of which are schemas of their own.
+  defaultModelsExpandDepth: 0,
   defaultModelExpandDepth: 2,
   // Tags and operations come in the contract's order: no sorter is set. No filter either, there are few of them.
   filter: false,

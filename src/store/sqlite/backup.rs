@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use super::open::{self, Whose};
 
@@ -26,7 +26,7 @@ pub enum BackupError {
         path: PathBuf,
     },
     /// There is nothing in the file, or it is not a database of this service.
-    #[error("cannot back up {}: it is not a database of this service", path.display())]
+    #[error("cannot make a backup: there is no database of this service at {}", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -84,9 +84,12 @@ pub fn backup(from: &Path, to: &Path) -> Result<Backup, BackupError> {
     let bytes = make_durable(&copy.0).map_err(|reason| unwritable(to, reason))?;
     check(from, to, &copy.0)?;
     // A rename would replace a file that came to be there meanwhile; a second name for the same file cannot.
-    fs::hard_link(&copy.0, to).map_err(|reason| match reason.kind() {
-        io::ErrorKind::AlreadyExists => exists(),
-        _ => unwritable(to, reason),
+    fs::hard_link(&copy.0, to).map_err(|reason| {
+        if reason.kind() == io::ErrorKind::AlreadyExists {
+            exists()
+        } else {
+            unwritable(to, reason)
+        }
     })?;
     drop(copy);
     // Names are the folder's to remember.
@@ -113,7 +116,8 @@ impl Unfinished {
         for n in 0..NAMES_MAX {
             let mut unfinished = name.to_owned();
             unfinished.push(format!(".{n}.unfinished"));
-            let path = to.with_file_name(unfinished);
+            // A relative name could look like a URI, which SQLite would take apart.
+            let path = path::absolute(to.with_file_name(unfinished))?;
             match File::create_new(&path) {
                 Ok(_) => return Ok(Self(path)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

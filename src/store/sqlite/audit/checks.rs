@@ -1,4 +1,8 @@
 //! What must hold, as questions to the data.
+//!
+//! They are written from the meaning of the tables, not from the code that fills them, and each asks for the rows that
+//! break it. A row that breaks several is named by each. What the schema's CHECKs say is asked here again, for SQLite
+//! does not look at them on a connection that only reads.
 
 /// One thing that must hold.
 pub(super) struct Check {
@@ -11,8 +15,267 @@ pub(super) struct Check {
 }
 
 /// Every check, the file itself first.
-pub(super) const CHECKS: &[Check] = &[Check {
-    name: "the file is sound",
-    count: "SELECT page_count FROM pragma_page_count",
-    broken: "SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
-}];
+pub(super) const CHECKS: &[&[Check]] = &[FILE, STOCK, ORDERS, PAYMENTS];
+
+const FILE: &[Check] = &[
+    Check {
+        name: "the file is sound",
+        count: "SELECT page_count FROM pragma_page_count",
+        broken: "SELECT replace(integrity_check, char(10), ' ') FROM pragma_integrity_check \
+                 WHERE integrity_check <> 'ok'",
+    },
+    Check {
+        name: "references lead somewhere",
+        count: "SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM stock_movements) \
+                + (SELECT count(*) FROM payments) + (SELECT count(*) FROM payment_events WHERE refunds IS NOT NULL)",
+        broken: r#"SELECT format('%s row %s leads to no row of %s', "table", ifnull(rowid, '?'), parent)
+                   FROM pragma_foreign_key_check"#,
+    },
+    Check {
+        name: "no id is above its counter",
+        count: "SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM orders) \
+                + (SELECT count(*) FROM payment_events)",
+        broken: "WITH used (name, id) AS (
+                     SELECT 'products', max(id) FROM products
+                     UNION ALL SELECT 'orders', max(id) FROM orders
+                     UNION ALL SELECT 'payment_events', max(number) FROM payment_events
+                     UNION ALL SELECT 'products', max(product_id) FROM stock_movements
+                     UNION ALL SELECT 'orders', max(order_id) FROM stock_movements
+                     UNION ALL SELECT 'orders', max(order_id) FROM payment_events
+                         WHERE type IN ('payment.succeeded', 'payment.refunded'))
+                 SELECT format('%s: id %d is above the counter %s', name, id, ifnull(seq, 'that is not there'))
+                 FROM used LEFT JOIN sqlite_sequence USING (name)
+                 WHERE id IS NOT NULL AND id > ifnull(seq, 0)",
+    },
+    Check {
+        name: "versions count from 1",
+        count: "SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM orders)",
+        broken: "SELECT format('product %d is in version %d', id, version) FROM products WHERE version < 1
+                 UNION ALL SELECT format('order %d is in version %d', id, version) FROM orders WHERE version < 1",
+    },
+];
+
+const STOCK: &[Check] = &[
+    Check {
+        name: "stock is the sum of its movements",
+        count: "SELECT count(*) FROM products",
+        broken: "WITH sums AS (SELECT product_id, sum(delta) AS units FROM stock_movements GROUP BY product_id)
+                 SELECT format('product %d has stock %d, its movements add up to %d', id, stock, ifnull(units, 0))
+                 FROM products LEFT JOIN sums ON product_id = id WHERE stock <> ifnull(units, 0) ORDER BY id",
+    },
+    Check {
+        name: "stock is that after the newest movement",
+        count: "SELECT count(*) FROM products",
+        broken: "WITH newest AS (
+                     SELECT product_id, stock_after, max(id) FROM stock_movements GROUP BY product_id)
+                 SELECT format('product %d has stock %d, its newest movement left %d', id, stock,
+                     ifnull(stock_after, 0))
+                 FROM products LEFT JOIN newest ON product_id = id WHERE stock <> ifnull(stock_after, 0) ORDER BY id",
+    },
+    Check {
+        name: "stock is not negative",
+        count: "SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM stock_movements)",
+        broken: "SELECT format('product %d has stock %d', id, stock) FROM products WHERE stock < 0
+                 UNION ALL SELECT format('movement %d left product %d with %d', id, product_id, stock_after)
+                 FROM stock_movements WHERE stock_after < 0",
+    },
+    Check {
+        name: "each movement goes on from the one before",
+        count: "SELECT count(*) FROM stock_movements",
+        broken: "WITH steps AS (
+                     SELECT product_id, id, delta, stock_after,
+                         lag(stock_after, 1, 0) OVER (PARTITION BY product_id ORDER BY id) AS stock_before
+                     FROM stock_movements)
+                 SELECT format('movement %d of product %d makes %d of %d with %d', id, product_id, stock_after,
+                     stock_before, delta)
+                 FROM steps WHERE stock_after <> stock_before + delta OR delta = 0",
+    },
+    Check {
+        name: "no movement's id is given twice or above the counter",
+        count: "SELECT count(*) FROM stock_movements",
+        broken: "SELECT format('movement %d stands %d times', id, count(*)) FROM stock_movements
+                 GROUP BY id HAVING count(*) > 1
+                 UNION ALL SELECT format('movement %d is above the counter %d', id, last)
+                 FROM stock_movements, movement_ids WHERE id > last
+                 UNION ALL SELECT format('there are %d counters', count(*)) FROM movement_ids HAVING count(*) <> 1",
+    },
+    Check {
+        name: "movements have a reason, and the order that it speaks of",
+        count: "SELECT count(*) FROM stock_movements",
+        broken: "SELECT format('movement %d has reason %s and order %s', id, reason, ifnull(order_id, 'none'))
+                 FROM stock_movements WHERE NOT CASE
+                     WHEN reason IN ('initial', 'adjustment') THEN order_id IS NULL
+                     WHEN reason IN ('order_placed', 'order_changed', 'order_canceled', 'order_expired',
+                         'order_deleted') THEN order_id IS NOT NULL
+                     ELSE FALSE END",
+    },
+    Check {
+        name: "orders hold what their movements took",
+        count: "SELECT count(DISTINCT order_id) FROM (
+                    SELECT order_id FROM stock_movements WHERE order_id IS NOT NULL UNION SELECT id FROM orders)",
+        // Units taken of another product than the order's count as not taken at all.
+        broken: "WITH moved AS (
+                     SELECT order_id, product_id, sum(delta) AS units FROM stock_movements
+                     WHERE order_id IS NOT NULL GROUP BY order_id, product_id),
+                 held AS (
+                     SELECT id, product_id, CASE status WHEN 'CANCELED' THEN 0 ELSE quantity END AS units FROM orders)
+                 SELECT format('order %d holds %d units of product %d, its movements took %d', id, held.units,
+                     held.product_id, -ifnull(moved.units, 0))
+                 FROM held LEFT JOIN moved ON order_id = id AND moved.product_id = held.product_id
+                 WHERE held.units <> -ifnull(moved.units, 0)
+                 UNION ALL SELECT format('order %d is gone or of another product, its movements took %d of product %d',
+                     order_id, -units, product_id)
+                 FROM moved WHERE units <> 0 AND NOT EXISTS (
+                     SELECT 1 FROM held WHERE id = order_id AND held.product_id = moved.product_id)",
+    },
+];
+
+const ORDERS: &[Check] = &[
+    Check {
+        name: "statuses have their times",
+        count: "SELECT count(*) FROM orders",
+        broken: "SELECT format('order %d is %s with paid %s, shipped %s, canceled %s', id, status,
+                     ifnull(paid_at_ms, 'never'), ifnull(shipped_at_ms, 'never'), ifnull(canceled_at_ms, 'never'))
+                 FROM orders WHERE NOT CASE status
+                     WHEN 'PENDING' THEN coalesce(paid_at_ms, shipped_at_ms, canceled_at_ms) IS NULL
+                     WHEN 'PAID' THEN paid_at_ms IS NOT NULL AND coalesce(shipped_at_ms, canceled_at_ms) IS NULL
+                     WHEN 'SHIPPED' THEN paid_at_ms IS NOT NULL AND shipped_at_ms IS NOT NULL
+                         AND canceled_at_ms IS NULL
+                     WHEN 'CANCELED' THEN canceled_at_ms IS NOT NULL AND shipped_at_ms IS NULL
+                     ELSE FALSE END",
+    },
+    Check {
+        name: "only pending orders expire",
+        count: "SELECT count(*) FROM orders",
+        broken: "SELECT format('order %d is %s and expires at %d', id, status, expires_at_ms) FROM orders
+                 WHERE expires_at_ms IS NOT NULL AND status <> 'PENDING'",
+    },
+    Check {
+        name: "prices and totals are above 0",
+        count: "SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM orders)",
+        // A product that an integer cannot hold becomes a real number.
+        broken: "SELECT format('product %d costs %d cents', id, price_cents) FROM products WHERE price_cents <= 0
+                 UNION ALL SELECT format('order %d is of %d units for %d cents each', id, quantity, unit_price_cents)
+                 FROM orders WHERE quantity <= 0 OR unit_price_cents <= 0
+                     OR typeof(quantity * unit_price_cents) <> 'integer'",
+    },
+    Check {
+        name: "paid orders have one payment of their total, and no others have one",
+        count: "SELECT count(*) FROM orders",
+        broken: "WITH own AS (
+                     SELECT order_id, count(*) AS payments, min(amount_cents) AS cents FROM payments
+                     WHERE is_own = 1 GROUP BY order_id),
+                 wanted AS (SELECT id, status, paid_at_ms IS NOT NULL AS is_paid, quantity * unit_price_cents AS total
+                     FROM orders)
+                 SELECT format('order %d is %s, was %s and has %d payments of its own, of %s cents; its total is %d',
+                     id, status, iif(is_paid, 'paid', 'not paid'), ifnull(payments, 0), ifnull(cents, 'no'), total)
+                 FROM wanted LEFT JOIN own ON order_id = id
+                 WHERE ifnull(payments, 0) <> is_paid OR (is_paid AND cents IS NOT total)
+                 UNION ALL SELECT format('payment %d belongs to order %d, which is gone', number, order_id)
+                 FROM payments WHERE is_own = 1 AND order_id NOT IN (SELECT id FROM orders)",
+    },
+    Check {
+        name: "a paid order's payment is not refunded whole",
+        count: "SELECT count(*) FROM orders WHERE status = 'PAID'",
+        broken: "SELECT format('order %d is PAID, its payment %d is closed', id, number)
+                 FROM orders JOIN payments ON order_id = id WHERE status = 'PAID' AND is_own = 1 AND is_closed = 1",
+    },
+    Check {
+        name: "canceled orders with an open payment owe it back, and no others do",
+        count: "SELECT count(*) FROM orders",
+        broken: "WITH owing AS (
+                     SELECT id, status, refund_due, status = 'CANCELED' AND EXISTS (
+                         SELECT 1 FROM payments WHERE order_id = id AND is_closed = 0) AS owes FROM orders)
+                 SELECT format('order %d is %s and has refund_due %d instead of %d', id, status, refund_due, owes)
+                 FROM owing WHERE refund_due <> owes",
+    },
+    Check {
+        name: "deleted orders never saw money before they went",
+        count: "SELECT count(*) FROM payment_events WHERE type = 'payment.succeeded'",
+        // What was recorded while there was an order says so by its result; and it stays for ever.
+        broken: "SELECT format('event %d says %s of order %d, which is gone', number, result, order_id)
+                 FROM payment_events WHERE type = 'payment.succeeded'
+                     AND result IN ('applied', 'amount_mismatch', 'duplicate_payment', 'refund_due')
+                     AND order_id NOT IN (SELECT id FROM orders)",
+    },
+];
+
+const PAYMENTS: &[Check] = &[
+    Check {
+        name: "no event is recorded twice",
+        count: "SELECT count(*) FROM payment_events",
+        // Not through the unique index, for that is what may be broken.
+        broken: "SELECT format('event %s is recorded %d times', event_id, count(*)) FROM payment_events NOT INDEXED
+                 GROUP BY +event_id HAVING count(*) > 1",
+    },
+    Check {
+        name: "events have a result that their type can have",
+        count: "SELECT count(*) FROM payment_events",
+        broken: "SELECT format('event %d is %s with result %s', number, type, result) FROM payment_events
+                 WHERE NOT CASE type
+                     WHEN 'payment.succeeded' THEN result IN ('applied', 'ignored', 'amount_mismatch',
+                         'duplicate_payment', 'refund_due', 'order_gone')
+                     WHEN 'payment.refunded' THEN result IN ('applied', 'ignored', 'partial_refund')
+                     ELSE result = 'ignored' END",
+    },
+    Check {
+        name: "events of money that came have their payment, and payments their event",
+        count: "SELECT (SELECT count(*) FROM payment_events WHERE type = 'payment.succeeded' AND result <> 'ignored') \
+                + (SELECT count(*) FROM payments)",
+        broken: "SELECT format('event %d has result %s and no payment', number, result) FROM payment_events
+                 WHERE type = 'payment.succeeded' AND result <> 'ignored'
+                     AND number NOT IN (SELECT number FROM payments)
+                 UNION ALL SELECT format('payment %d does not fit its event', p.number)
+                 FROM payments AS p LEFT JOIN payment_events AS e ON e.number = p.number
+                     AND e.type = 'payment.succeeded' AND e.result <> 'ignored'
+                     AND p.is_own = (e.result = 'applied')
+                     AND e.order_id = p.order_id AND e.payment_id IS p.payment_id
+                     AND (e.amount_cents IS p.amount_cents OR e.amount_cents IS NULL)
+                     AND (p.amount_cents IS NOT NULL OR e.result = 'order_gone')
+                 WHERE e.number IS NULL",
+    },
+    Check {
+        name: "refunds went against a payment of their order that came before",
+        count: "SELECT count(*) FROM payment_events WHERE type = 'payment.refunded'",
+        broken: "SELECT format('event %d has result %s and went against payment %s', e.number, result,
+                     ifnull(refunds, 'none'))
+                 FROM payment_events AS e LEFT JOIN payments AS p ON p.number = refunds
+                 WHERE NOT CASE
+                     WHEN type <> 'payment.refunded' OR result = 'ignored' THEN refunds IS NULL
+                     ELSE p.number IS NOT NULL AND p.order_id = e.order_id AND p.number < e.number END",
+    },
+    Check {
+        name: "payments are refunded as their refunds say",
+        count: "SELECT count(*) FROM payments",
+        // The refunds of a payment add up to what is refunded of it; one without amount takes what is left.
+        broken: "WITH taken AS (
+                     SELECT refunds, sum(amount_cents) AS cents, max(amount_cents IS NULL) AS takes_all
+                     FROM payment_events WHERE refunds IS NOT NULL GROUP BY refunds),
+                 wanted AS (
+                     SELECT number, amount_cents, refunded_cents, is_closed, ifnull(takes_all, 0) AS takes_all,
+                         CASE WHEN takes_all AND amount_cents IS NOT NULL THEN amount_cents
+                             ELSE min(ifnull(cents, 0), ifnull(amount_cents, ifnull(cents, 0))) END AS refunded
+                     FROM payments LEFT JOIN taken ON refunds = number)
+                 SELECT format('payment %d has %d cents refunded and is %s; its refunds took %d', number,
+                     refunded_cents, iif(is_closed, 'closed', 'open'), refunded)
+                 FROM wanted WHERE refunded_cents <> refunded
+                     OR is_closed <> (takes_all OR refunded IS amount_cents)",
+    },
+    Check {
+        name: "a refund was called whole where it closed its payment, and partial where not",
+        count: "SELECT count(*) FROM payment_events WHERE refunds IS NOT NULL",
+        broken: "WITH refunds AS (
+                     SELECT number, refunds, result, row_number() OVER (PARTITION BY refunds ORDER BY number DESC) AS age
+                     FROM payment_events WHERE refunds IS NOT NULL)
+                 SELECT format('refund %d of payment %d has result %s, the payment is %s', r.number, p.number, result,
+                     iif(is_closed, 'closed', 'open'))
+                 FROM refunds AS r JOIN payments AS p ON p.number = r.refunds
+                 WHERE result <> iif(age = 1 AND is_closed, 'applied', 'partial_refund')",
+    },
+    Check {
+        name: "kept answers are successes",
+        count: "SELECT count(*) FROM kept_answers",
+        broken: "SELECT format('the answer to %s under key %s has status %d', path, key, status) FROM kept_answers
+                 WHERE status NOT BETWEEN 200 AND 299",
+    },
+];

@@ -6,8 +6,10 @@ use std::os::unix::fs::FileExt;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::{SqliteStore, Store};
-use crate::testing::{NOW, new_product, options};
+use crate::app::payments;
+use crate::domain::{EventKind, State, Timestamp};
+use crate::store::{OrderFilter, SqliteStore, Store, Tx, View, audit};
+use crate::testing::{NOW, money, new_product, options, order_id, payment_event};
 
 fn open(folder: &TempDir) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(options(folder))
@@ -27,7 +29,7 @@ fn refusal(folder: &TempDir) -> String {
 async fn filled() -> TempDir {
     let folder = TempDir::new().unwrap();
     let store = open(&folder).unwrap();
-    let fill = |tx: &mut dyn crate::store::Tx| {
+    let fill = |tx: &mut dyn Tx| {
         for n in 0..1_000 {
             tx.insert_product(&new_product(&format!("SKU-{n}"), 1), NOW)?;
         }
@@ -155,4 +157,62 @@ fn connections_are_set_up_as_promised() {
 #[test]
 fn migrations_are_sound() {
     Migrations::from_slice(MIGRATIONS).validate().unwrap();
+}
+
+/// For each version of the schema, what a service of that version could have left behind.
+const SAMPLES: &[&str] = &[include_str!("samples/0001.sql"), include_str!("samples/0002.sql")];
+
+/// The file that a service of this version left.
+fn left_by(version: usize) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let path = options(&folder).path;
+    create(&path).unwrap();
+    let mut connection = writer(&path).unwrap();
+    Migrations::from_slice(MIGRATIONS)
+        .to_version(&mut connection, version)
+        .unwrap();
+    connection.execute_batch(SAMPLES[version - 1]).unwrap();
+    folder
+}
+
+#[test]
+fn files_of_every_version_are_brought_up_to_date() {
+    assert_eq!(SAMPLES.len(), MIGRATIONS.len(), "a migration without a sample");
+    for version in 1..=MIGRATIONS.len() {
+        let folder = left_by(version);
+        let _store = open(&folder).unwrap();
+        let report = audit(&options(&folder).path).unwrap();
+        assert!(report.is_clean(), "from version {version}:\n{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_goes_on_as_it_was() {
+    let folder = left_by(1);
+    let store = open(&folder).unwrap();
+    let read = |view: &dyn View| Ok((view.products(None, 9)?, view.orders(OrderFilter::default(), None, 9)?));
+    let (products, orders) = store.read(read).await.unwrap();
+    assert_eq!(
+        products.iter().map(|product| product.version.get()).collect::<Vec<_>>(),
+        [1, 1]
+    );
+    let states = orders.iter().map(|order| (order.version().get(), order.state()));
+    let canceled = State::Canceled {
+        paid_at: None,
+        canceled_at: Timestamp::from_millis(4_000),
+        refund_due: false,
+    };
+    let expected = [(1, canceled), (1, State::Pending { expires_at: None })];
+    assert_eq!(states.collect::<Vec<_>>(), expected);
+    // What was there before can be paid now, and what was deleted before is known to have been.
+    let result = async |event: &str, order| {
+        let event = payment_event(event, EventKind::Succeeded(money(order_id(order), None, None)));
+        let receive = move |tx: &mut dyn Tx| payments::receive(tx, &event, NOW);
+        store.write(receive).await.map(|receipt| receipt.result.name())
+    };
+    assert_eq!(result("e1", 1).await.unwrap(), "applied");
+    assert_eq!(result("e2", 3).await.unwrap(), "order_gone");
+    assert!(result("e3", 4).await.is_err());
+    let report = audit(&options(&folder).path).unwrap();
+    assert!(report.is_clean(), "{report}");
 }

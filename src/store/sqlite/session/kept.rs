@@ -16,6 +16,9 @@ pub(super) const STORED_ANSWER: &str = concat!(
 
 pub(super) const HAS_ANSWER_KEPT_UNTIL: &str = "SELECT EXISTS (SELECT 1 FROM kept_answers WHERE kept_at_ms <= ?1)";
 
+pub(super) const DELETE_ANSWERS: &str = "DELETE FROM kept_answers WHERE (caller, path, key) IN \
+     (SELECT caller, path, key FROM kept_answers WHERE kept_at_ms <= ?1 ORDER BY kept_at_ms LIMIT ?2)";
+
 impl KeptView for Session<'_> {
     fn stored_answer(&self, key: &Key) -> Result<Option<StoredAnswer>, Error> {
         let Key { caller, path, key } = key;
@@ -53,9 +56,6 @@ impl KeptTx for Session<'_> {
     }
 
     fn delete_answers_kept_until(&mut self, until: Timestamp, limit: usize) -> Result<usize, Error> {
-        const SQL: &str = "DELETE FROM kept_answers WHERE (caller, path, key) IN \
-                           (SELECT caller, path, key FROM kept_answers WHERE kept_at_ms <= ?1 \
-                           ORDER BY kept_at_ms LIMIT ?2)";
-        self.change(SQL, params![until, sql_limit(limit)])
+        self.change(DELETE_ANSWERS, params![until, sql_limit(limit)])
     }
 }

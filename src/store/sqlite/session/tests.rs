@@ -19,16 +19,70 @@ fn plan(connection: &Connection, sql: &str) -> String {
 fn lists_use_their_indexes() {
     let folder = TempDir::new().unwrap();
     let connection = open::prepare(&options(&folder).path).unwrap();
-    let by_product = "SEARCH orders USING INDEX orders_by_product (product_id=? AND rowid<?)";
-    let by_status = "SEARCH orders USING INDEX orders_by_status (status=? AND rowid<?)";
-    assert_eq!(
-        plan(&connection, ORDERS),
-        "SEARCH orders USING INTEGER PRIMARY KEY (rowid<?)"
-    );
-    assert_eq!(plan(&connection, ORDERS_BY_STATUS), by_status);
-    assert_eq!(plan(&connection, ORDERS_BY_PRODUCT), by_product);
-    assert_eq!(plan(&connection, ORDERS_BY_BOTH), by_product);
     let movements = "SELECT * FROM stock_movements WHERE product_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
-    let primary_key = "SEARCH stock_movements USING PRIMARY KEY (product_id=? AND id<?)";
-    assert_eq!(plan(&connection, movements), primary_key);
+    for (sql, expected) in [
+        (ORDERS, "SEARCH orders USING INTEGER PRIMARY KEY (rowid<?)"),
+        (
+            ORDERS_BY_STATUS,
+            "SEARCH orders USING INDEX orders_by_status (status=? AND rowid<?)",
+        ),
+        (
+            ORDERS_BY_PRODUCT,
+            "SEARCH orders USING INDEX orders_by_product (product_id=? AND rowid<?)",
+        ),
+        (
+            ORDERS_OWING,
+            "SEARCH orders USING INDEX orders_owing (refund_due=? AND rowid<?)",
+        ),
+        (
+            ORDERS_EXPIRING,
+            "SEARCH orders USING INDEX orders_expiring (expires_at_ms<?)",
+        ),
+        (
+            movements,
+            "SEARCH stock_movements USING PRIMARY KEY (product_id=? AND id<?)",
+        ),
+        (
+            payments::EVENTS,
+            "SEARCH payment_events USING INTEGER PRIMARY KEY (rowid<?)",
+        ),
+        (
+            payments::EVENTS_BY_RESULT,
+            "SEARCH payment_events USING INDEX payment_events_by_result (result=? AND rowid<?)",
+        ),
+        (
+            payments::EVENTS_BY_ORDER,
+            "SEARCH payment_events USING INDEX payment_events_by_order (order_id=? AND rowid<?)",
+        ),
+        (
+            payments::OPEN_PAYMENTS,
+            "SEARCH payments USING INDEX payments_open (order_id=?)",
+        ),
+        (
+            payments::SAW_MONEY,
+            "SCAN CONSTANT ROW; SCALAR SUBQUERY 1; \
+             SEARCH payment_events USING INDEX payment_events_by_order (order_id=?)",
+        ),
+        (
+            payments::IS_PAYMENT_KNOWN,
+            "SCAN CONSTANT ROW; SCALAR SUBQUERY 1; \
+             SEARCH payment_events USING INDEX payment_events_by_order (order_id=?)",
+        ),
+        (
+            kept::STORED_ANSWER,
+            "SEARCH kept_answers USING PRIMARY KEY (caller=? AND path=? AND key=?)",
+        ),
+        (
+            kept::HAS_ANSWER_KEPT_UNTIL,
+            "SCAN CONSTANT ROW; SCALAR SUBQUERY 1; \
+             SEARCH kept_answers USING COVERING INDEX kept_answers_by_age (kept_at_ms<?)",
+        ),
+        (
+            kept::DELETE_ANSWERS,
+            "SEARCH kept_answers USING PRIMARY KEY (caller=? AND path=? AND key=?); LIST SUBQUERY 2; \
+             SEARCH kept_answers USING COVERING INDEX kept_answers_by_age (kept_at_ms<?)",
+        ),
+    ] {
+        assert_eq!(plan(&connection, sql), expected, "{sql}");
+    }
 }

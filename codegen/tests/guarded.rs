@@ -1,0 +1,74 @@
+//! Operations that ask who calls, take any JSON, and may answer with what was kept.
+
+use axum::body::Body;
+use axum::http::Request;
+
+use crate::echo::{Answer, ask, fixture};
+
+fn guarded(key: Option<&str>, body: &'static str) -> Answer {
+    let request = Request::post("/guarded").header("content-type", "application/json");
+    let request = key
+        .into_iter()
+        .fold(request, |request, key| request.header("x-key", key));
+    ask(fixture::router(), request.body(Body::from(body)).unwrap())
+}
+
+#[test]
+fn strangers_are_refused_before_anything_is_read() {
+    for body in ["{\"color\":null}", "{", "{\"unknown\":1}"] {
+        let answer = guarded(None, body);
+        assert_eq!((answer.status, answer.text.as_str()), (400, "a stranger"), "{body}");
+    }
+    // The body is there, byte for byte, for whoever signs bodies.
+    assert_eq!(guarded(Some("me"), "forged").text, "a stranger");
+    let nothing = |key: &str| {
+        Request::get("/guarded")
+            .header("x-key", key)
+            .body(Body::empty())
+            .unwrap()
+    };
+    assert_eq!(ask(fixture::router(), nothing("me")).status, 204);
+    let stranger = Request::get("/guarded").body(Body::empty()).unwrap();
+    assert_eq!(ask(fixture::router(), stranger).text, "a stranger");
+}
+
+#[test]
+fn the_operation_learns_who_calls() {
+    let answer = guarded(Some("me"), "{\"color\":\"RED\"}");
+    assert_eq!((answer.status, answer.header("x-caller")), (200, Some("me")));
+}
+
+#[test]
+fn a_kept_answer_goes_out_byte_for_byte() {
+    let kept = "{ \"color\" : null,\n\"data\":\"kept\"}";
+    let answer = guarded(Some("me"), kept);
+    assert_eq!(
+        (answer.text.as_str(), answer.header("content-type")),
+        (kept, Some("application/json"))
+    );
+    assert_eq!(guarded(Some("me"), "{ \"color\" : null }").text, "{\"color\":null}");
+}
+
+#[test]
+fn any_json_is_taken_and_can_be_read_further() {
+    let told = "{\"data\":{\"text\":\"a\",\"more\":[1,{}]},\"color\":null}";
+    assert_eq!(guarded(Some("me"), told).text, told);
+    let refused = |body| guarded(Some("me"), body).text;
+    assert_eq!(
+        refused("{\"data\":{\"text\":\"longer\"},\"color\":null}"),
+        "#/data/text must have at most 5 characters"
+    );
+    for data in ["{\"data\":null,\"color\":null}", "{\"data\":7,\"color\":null}"] {
+        assert_eq!(refused(data), "#/data must be an object");
+    }
+}
+
+#[test]
+fn an_enum_may_be_null_where_the_contract_says_so() {
+    let refused = |body| guarded(Some("me"), body).text;
+    assert_eq!(
+        refused("{\"color\":\"green\"}"),
+        "#/color must be one of RED, dark-red, dark_blue, /colors/light-green, größe 2, self.service, B&W <1>, none"
+    );
+    assert_eq!(refused("{}"), "#/color is required");
+}

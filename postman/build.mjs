@@ -1,0 +1,363 @@
+// Makes the collection and its environments from openapi.yaml and flow.mjs: `make postman` writes them, and with
+// --check it fails where the files that are there are not the ones it would write.
+//
+// Postman's converter makes the requests; here they get what it leaves out (all named examples, who needs a key,
+// variables, tests) and lose what would differ from run to run.
+
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import converter from "openapi-to-postmanv2";
+import { parse } from "yaml";
+
+import { answersOf, operationsOf, resolve } from "./contract.mjs";
+import { flow } from "./flow.mjs";
+import { checkContract, leaveOutEmptyKey, newEvent, sign, text } from "./scripts.mjs";
+
+const NAME = "Orders & Inventory";
+
+// The environments differ in these values only. The secret of the local one is no secret: `make run` sets it.
+const ENVIRONMENTS = {
+  local: { baseUrl: "http://127.0.0.1:8080", apiKey: "", webhookSecret: "dev-webhook-secret-not-for-production" },
+  render: { baseUrl: "https://<your-service>.onrender.com", apiKey: "", webhookSecret: "" },
+};
+
+// Any operation can give these answers, always in the same words; saving them with each would bury the others.
+const COMMON_STATUSES = [400, 408, 413, 415, 429, 500, 503];
+
+// Variables that hold numbers, and so stand in a body without quotes.
+const NUMBERS = /"\{\{(productId|orderId|orderTotal)\}\}"/g;
+
+/** The same id for the same place in each build, so that an import replaces what an earlier one brought. */
+function idOf(place) {
+  const hex = createHash("sha256").update(place).digest("hex");
+  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join("-");
+}
+
+const script = (listen, exec) => ({ listen, script: { type: "text/javascript", exec } });
+
+const json = (value) => JSON.stringify(value, null, 2).replace(NUMBERS, "{{$1}}");
+
+/** The id variable that a path or query parameter, or a member of a body, is filled from. */
+function variableOf(name, path) {
+  if (name === "id") {
+    return path.startsWith("/orders") ? "{{orderId}}" : "{{productId}}";
+  }
+  return { product_id: "{{productId}}", order_id: "{{orderId}}" }[name];
+}
+
+/** An example body of the contract with variables where it has to fit the data that is there. */
+function usable(operation, body) {
+  if (operation === "createProduct") {
+    return { ...body, sku: `${body.sku}-{{$randomUUID}}` };
+  }
+  if (operation === "createOrder") {
+    return { ...body, product_id: "{{productId}}" };
+  }
+  if (operation === "receivePaymentEvent") {
+    const { data } = body;
+    const filled = {
+      ...data,
+      order_id: "{{orderId}}",
+      ...(data.payment_id && { payment_id: "pay_{{orderId}}" }),
+      ...(data.amount && { amount: "{{orderTotal}}" }),
+    };
+    return { ...body, id: "{{eventId}}", data: filled };
+  }
+  return body;
+}
+
+/** A URL with the text that Postman shows for it, which holds the query parameters that are sent. */
+function addressed({ host, path, query = [], variable = [] }) {
+  const sent = query.filter(({ disabled }) => !disabled).map(({ key, value }) => `${key}=${value}`);
+  return { raw: `${host}/${path.join("/")}${sent.length > 0 ? "?" : ""}${sent.join("&")}`, host, path, query, variable };
+}
+
+/** A converted request as the collection holds it: with variables, without what the converter leaves empty. */
+function tidy(converted, { path, security }) {
+  const { url, method, description } = converted;
+  const request = {
+    method,
+    description: description.content,
+    url: addressed({
+      ...url,
+      // The converter makes up a cursor where the contract, rightly, has no example.
+      query: url.query.map(({ key, value: example, description: { content }, disabled }) => ({
+        key,
+        value: key === "cursor" ? "" : (variableOf(key, path) ?? example),
+        description: content,
+        disabled,
+      })),
+      variable: url.variable.map(({ key, value: example, description: { content } }) => ({
+        key,
+        value: variableOf(key, path) ?? example,
+        description: content,
+      })),
+    }),
+    header: converted.header.map(({ key, value: example, description: about, disabled }) => ({
+      key,
+      value: example,
+      ...(about && { description: about.content }),
+      ...(disabled && { disabled }),
+    })),
+  };
+  if (!security.some((scheme) => "ApiKey" in scheme)) {
+    request.auth = { type: "noauth" };
+  }
+  if (security.some((scheme) => "WebhookSignature" in scheme)) {
+    request.header.push({ key: "X-Webhook-Signature", value: "{{webhookSignature}}", description: "Made by the script." });
+  }
+  return request;
+}
+
+function withBody(request, body) {
+  return {
+    ...request,
+    body: { mode: "raw", raw: json(body), options: { raw: { language: "json" } } },
+  };
+}
+
+/** The scripts of a request in the folder of its tag: it makes, or takes, the ids that the others use. */
+function plainScripts(operation) {
+  if (operation === "receivePaymentEvent") {
+    return [script("prerequest", [...text(newEvent), ...text(sign)])];
+  }
+  const keep = { createProduct: { productId: "id" }, createOrder: { orderId: "id", orderTotal: "total" } }[operation];
+  return keep ? [script("test", ["if (pm.response.code === 201) {", ...keeping(keep).map((line) => `  ${line}`), "}"])] : [];
+}
+
+function keeping(keep) {
+  return Object.entries(keep).map(
+    ([variable, member]) => `pm.collectionVariables.set("${variable}", pm.response.json().${member});`,
+  );
+}
+
+/** The answers that the converter took from the contract, to read beside the request; stripped to what they say. */
+function savedResponses(converted) {
+  return converted
+    .filter(({ code }) => !COMMON_STATUSES.includes(code))
+    .map(({ name, originalRequest, status, code, header, body, _postman_previewlanguage }) => ({
+      name,
+      originalRequest: {
+        method: originalRequest.method,
+        url: addressed({
+          ...originalRequest.url,
+          variable: originalRequest.url.variable.map(({ key, value }) => ({ key, value })),
+        }),
+        header: originalRequest.header.filter(({ disabled }) => !disabled),
+        ...(originalRequest.body?.raw && { body: originalRequest.body }),
+      },
+      status,
+      code,
+      _postman_previewlanguage,
+      header: header.filter(({ value }) => value),
+      cookie: [],
+      body,
+    }));
+}
+
+/** One operation in the folder of its tag: a request for each named example of its body, or just one. */
+function plainItems({ id, operation }, request, responses) {
+  const examples = Object.values(operation.requestBody?.content["application/json"].examples ?? {});
+  if (examples.length === 0) {
+    return [{ name: operation.summary, event: plainScripts(id), request, response: responses }];
+  }
+  return examples.map(({ summary, value }, at) => ({
+    name: `${operation.summary}: ${summary}`,
+    // Only the first is remembered: the others are variations, not what the next requests should go on with.
+    event: at === 0 || id === "receivePaymentEvent" ? plainScripts(id) : [],
+    request: withBody(request, usable(id, value)),
+    response: at === 0 ? responses : [],
+  }));
+}
+
+/** Puts a step's values in the place of the contract's examples, and switches on what it sends. */
+function filled(request, { params = {}, headers = {}, body, noKey }, name) {
+  const unused = new Set(Object.keys(params));
+  const fill = (parameter) => {
+    const { disabled, ...rest } = parameter;
+    return unused.delete(parameter.key) ? { ...rest, value: params[parameter.key] } : parameter;
+  };
+  const changed = {
+    ...request,
+    url: addressed({
+      ...request.url,
+      variable: request.url.variable.map(fill),
+      query: request.url.query.map(fill).filter(({ disabled }) => !disabled),
+    }),
+    header: [
+      ...request.header.filter(({ key, disabled }) => !disabled && !(key in headers)),
+      ...Object.entries(headers).map(([key, value]) => ({ key, value })),
+    ],
+    ...(noKey && { auth: { type: "noauth" } }),
+  };
+  if (unused.size > 0) {
+    throw new Error(`flow.mjs, "${name}": the contract has no parameter ${[...unused].join(", ")}`);
+  }
+  return body === undefined ? changed : withBody(changed, body);
+}
+
+/** The tests of a step: what it says in numbers and names first, then its own functions. */
+function stepTests({ status, problem, keep, tests = {} }) {
+  const lines = [];
+  const add = (name, body) =>
+    lines.push(`pm.test(${JSON.stringify(name)}, () => {`, ...body.map((line) => `  ${line}`), "});");
+  if (status) {
+    add(`Status is ${status}`, [`pm.response.to.have.status(${status});`]);
+  }
+  if (problem) {
+    add(`Problem is ${problem}`, [`pm.expect(pm.response.json().type).to.equal("/problems/${problem}");`]);
+  }
+  if (keep) {
+    add(`Kept: ${Object.keys(keep).join(", ")}`, [`pm.response.to.have.status(${status});`, ...keeping(keep)]);
+  }
+  for (const [name, body] of Object.entries(tests)) {
+    add(name, text(body));
+  }
+  return lines;
+}
+
+function flowItem(step, requests) {
+  const request = requests.get(step.operation);
+  if (!request) {
+    throw new Error(`flow.mjs, "${step.name}": the contract has no operation ${step.operation}`);
+  }
+  const { before = [] } = step;
+  return {
+    name: step.name,
+    event: [
+      ...(before.length > 0 ? [script("prerequest", before.flatMap((each) => text(each)))] : []),
+      script("test", stepTests(step)),
+    ],
+    request: filled(request, step, step.name),
+    response: [],
+  };
+}
+
+/** Gives every folder, request and saved response the id of its place. */
+function identify(items, place) {
+  return items.map((item) => {
+    const here = `${place}/${item.name}`;
+    const responses = item.response?.map((response) => ({ id: idOf(`${here}/${response.code}`), ...response }));
+    return {
+      id: idOf(here),
+      ...item,
+      ...(responses && { response: responses }),
+      ...(item.item && { item: identify(item.item, here) }),
+    };
+  });
+}
+
+/** The collection that openapi.yaml, given as text, makes. */
+export async function collectionOf(openapi) {
+  const contract = parse(openapi);
+  const operations = operationsOf(contract);
+
+  const { result, reason, output } = await promisify(converter.convertV2)(
+    { type: "string", data: openapi },
+    {
+      folderStrategy: "Tags",
+      parametersResolution: "Example",
+      enableOptionalParameters: false,
+      includeAuthInfoInExample: false,
+    },
+  );
+  if (!result) {
+    throw new Error(`openapi.yaml cannot be converted: ${reason}`);
+  }
+  const converted = output[0].data.item.flatMap((folder) => folder.item);
+
+  const requests = new Map();
+  const folders = contract.tags.map(({ name, description }) => ({ name, description, item: [] }));
+  for (const each of operations) {
+    const found = converted.find(({ request: { method, url } }) => {
+      const path = `/${url.path.join("/")}`.replaceAll(/:(\w+)/g, "{$1}");
+      return method === each.method && path === each.path;
+    });
+    if (!found) {
+      throw new Error(`The converter left out ${each.method} ${each.path}`);
+    }
+    const request = tidy(found.request, each);
+    requests.set(each.id, request);
+    const folder = folders.find(({ name }) => name === each.operation.tags[0]);
+    folder.item.push(...plainItems(each, request, savedResponses(found.response)));
+  }
+
+  const flowFolder = {
+    name: "Flow",
+    description: "The whole life of products and orders, to be run from top to bottom, as often as you like.",
+    item: flow.map(({ name, steps }) => ({ name, item: steps.map((step) => flowItem(step, requests)) })),
+  };
+
+  return {
+    info: {
+      _postman_id: idOf(NAME),
+      name: NAME,
+      description: contract.info.description,
+      schema: "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
+    },
+    item: identify([flowFolder, ...folders], NAME),
+    auth: {
+      type: "apikey",
+      apikey: [
+        { key: "key", value: resolve(contract, contract.components.securitySchemes.ApiKey).name, type: "string" },
+        { key: "value", value: "{{apiKey}}", type: "string" },
+        { key: "in", value: "header", type: "string" },
+      ],
+    },
+    event: [
+      script("prerequest", text(leaveOutEmptyKey)),
+      script("test", text(checkContract, { CONTRACT: answersOf(contract) })),
+    ],
+    // What the contract's examples say; creating a product or an order puts its own in their place.
+    variable: [
+      { key: "baseUrl", value: ENVIRONMENTS.local.baseUrl },
+      { key: "productId", value: "1" },
+      { key: "orderId", value: "1" },
+      { key: "orderTotal", value: "25" },
+    ],
+  };
+}
+
+function environmentOf(name) {
+  const types = { baseUrl: "default", apiKey: "secret", webhookSecret: "secret" };
+  return {
+    id: idOf(`environment/${name}`),
+    name: `${NAME}: ${name}`,
+    values: Object.entries(ENVIRONMENTS[name]).map(([key, value]) => ({ key, value, type: types[key], enabled: true })),
+    _postman_variable_scope: "environment",
+  };
+}
+
+async function main() {
+  const openapi = readFileSync(new URL("../openapi.yaml", import.meta.url), "utf8");
+  const files = {
+    "orders-inventory.postman_collection.json": await collectionOf(openapi),
+    "local.postman_environment.json": environmentOf("local"),
+    "render.postman_environment.json": environmentOf("render"),
+  };
+  for (const [name, content] of Object.entries(files)) {
+    const path = new URL(name, import.meta.url);
+    const made = `${JSON.stringify(content, null, 2)}\n`;
+    if (!process.argv.includes("--check")) {
+      writeFileSync(path, made);
+      continue;
+    }
+    let there;
+    try {
+      there = readFileSync(path, "utf8");
+    } catch {
+      // A file that is missing differs, too.
+    }
+    if (there !== made) {
+      console.error(`postman/${name} is not what openapi.yaml and postman/ make; run: make postman`);
+      process.exitCode = 1;
+    }
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await main();
+}

@@ -1,0 +1,89 @@
+// The scripts that run in Postman's sandbox around every request, whichever folder it is in. `text` turns such a
+// function into the lines that a collection holds: only its body goes there, so it may use nothing from around it.
+
+/* global pm, require, CONTRACT */
+
+/** The body of `script` as the lines of a script in a collection; each name in `constants` stands for that source. */
+export function text(script, constants = {}) {
+  const source = script.toString();
+  const lines = source.slice(source.indexOf("{") + 1, source.lastIndexOf("}")).split("\n");
+  const body = lines.slice(1, -1);
+  const indent = Math.min(...body.filter((line) => line.trim()).map((line) => line.search(/\S/)));
+  return body.flatMap((line) =>
+    Object.entries(constants)
+      .reduce((changed, [name, constant]) => changed.replace(name, () => constant), line.slice(indent))
+      .split("\n"),
+  );
+}
+
+/** Before every request: a service without API keys needs none, and an empty header would only mislead. */
+export function leaveOutEmptyKey() {
+  const { RequestAuth } = require("postman-collection");
+  if (!pm.variables.get("apiKey")) {
+    pm.request.auth = new RequestAuth({ type: "noauth" });
+  }
+}
+
+/** Before a delivery to the webhook: the event's own id, so that it is no duplicate of the one before. */
+export function newEvent() {
+  pm.collectionVariables.set("eventId", pm.variables.replaceIn("evt_{{$randomUUID}}"));
+}
+
+/**
+ * Before a delivery to the webhook: signs the body as it will be sent. Its variables have to be filled in here as they
+ * will be there, so nothing random (`{{$…}}`) may be in it.
+ */
+export function sign() {
+  const secret = pm.variables.get("webhookSecret");
+  if (!secret) {
+    throw new Error("Set webhookSecret in the environment: without it nothing can be signed.");
+  }
+  const time = Math.floor(Date.now() / 1000);
+  const body = pm.variables.replaceIn(pm.request.body.raw);
+  const signature = require("crypto-js").HmacSHA256(`${time}.${body}`, secret).toString();
+  pm.variables.set("webhookSignature", `t=${time},v1=${signature}`);
+}
+
+/** After every request: the answer is one that the contract names, with the headers and the body it names. */
+export function checkContract() {
+  const contract = CONTRACT;
+  const { code, headers } = pm.response;
+  const sent = pm.request.url.getPath().split("/");
+  const operation = contract.operations.find(({ method, path }) => {
+    const named = path.split("/");
+    return (
+      method === pm.request.method &&
+      named.length === sent.length &&
+      named.every((segment, at) => segment.startsWith("{") || segment === sent[at])
+    );
+  });
+  const answer = operation && operation.responses[code];
+
+  pm.test("Contract: the operation and the status are in it", () => {
+    pm.expect(operation, `an operation for ${pm.request.method} ${sent.join("/")}`).to.be.an("object");
+    pm.expect(Object.keys(operation.responses)).to.include(String(code));
+  });
+
+  pm.test("Contract: the headers are there", () => {
+    for (const [name, schema] of Object.entries(answer.headers)) {
+      const value = headers.get(name);
+      pm.expect(value, name).to.be.a("string").that.is.not.empty;
+      const read = schema.type === "integer" ? Number(value) : value;
+      pm.expect(read, name).to.have.jsonSchema(schema);
+    }
+  });
+
+  pm.test("Contract: the body has its media type and fits its schema", () => {
+    if (!answer.type) {
+      pm.expect(pm.response.text()).to.equal("");
+      return;
+    }
+    pm.expect((headers.get("Content-Type") || "").split(";")[0]).to.equal(answer.type);
+    const body = answer.type.endsWith("json") ? pm.response.json() : pm.response.text();
+    // A price such as 19.99 is no exact multiple of 0.01 in binary; six digits of the quotient have to be zero.
+    pm.expect(body).to.have.jsonSchema(
+      { ...answer.schema, definitions: contract.schemas },
+      { multipleOfPrecision: 6 },
+    );
+  });
+}

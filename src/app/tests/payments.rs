@@ -1,0 +1,370 @@
+//! Events as they arrive, each row of the table on a real file.
+
+use super::*;
+use crate::app::payments::Delivery;
+use crate::domain::{EventNumber, EventResult, OtherType, RecordedEvent};
+use crate::store::EventFilter;
+use crate::testing::{event_id, payment_id};
+
+/// What came of an event: its result, and where its order stands, whether owing or not.
+pub(super) type Came = (&'static str, Option<(Status, bool)>);
+
+impl Shop {
+    pub(super) async fn paid(&self, event: &str, order: i64, payment: Option<&str>, cents: Option<i64>) -> Came {
+        let data = money(order_id(order), payment, cents);
+        self.came(event, EventKind::Succeeded(data)).await
+    }
+
+    pub(super) async fn refunded(&self, event: &str, order: i64, payment: Option<&str>, cents: Option<i64>) -> Came {
+        let data = money(order_id(order), payment, cents);
+        self.came(event, EventKind::Refunded(data)).await
+    }
+
+    /// Tells of an event, and checks the receipt and all invariants.
+    async fn came(&self, event: &str, kind: EventKind) -> Came {
+        let named = kind.order_id();
+        let receipt = self.tell(event, kind).await.unwrap();
+        assert_eq!(receipt.event_id, event_id(event));
+        assert_eq!(receipt.order_id, named);
+        let order = match receipt.order_id {
+            None => None,
+            Some(id) => self.order(id).await.ok(),
+        };
+        assert_eq!(receipt.order_status, order.map(|order| order.status()));
+        self.check();
+        (
+            receipt.result.name(),
+            order.map(|order| (order.status(), order.refund_due())),
+        )
+    }
+
+    async fn events(&self, filter: EventFilter, before: Option<EventNumber>, limit: usize) -> Vec<RecordedEvent> {
+        let list = self.store.read(move |view| payments::list(view, filter, before, limit));
+        list.await.unwrap().items
+    }
+
+    /// Places an order of two mugs, 25.00 in all, and cancels it.
+    async fn canceled(&self) -> OrderId {
+        let id = self.place(2).await.unwrap().id();
+        self.ask(id, Some(Status::Canceled), None).await.unwrap();
+        id
+    }
+}
+
+pub(super) const PENDING: Option<(Status, bool)> = Some((Status::Pending, false));
+const PAID: Option<(Status, bool)> = Some((Status::Paid, false));
+const SHIPPED: Option<(Status, bool)> = Some((Status::Shipped, false));
+pub(super) const CANCELED: Option<(Status, bool)> = Some((Status::Canceled, false));
+pub(super) const OWING: Option<(Status, bool)> = Some((Status::Canceled, true));
+
+#[tokio::test]
+async fn an_event_that_was_seen_before_is_a_duplicate_whatever_else_it_says() {
+    let shop = Shop::with_mugs(9).await;
+    shop.place(2).await.unwrap();
+    shop.place(2).await.unwrap();
+    assert_eq!(shop.paid("e1", 1, Some("p1"), Some(2_500)).await, ("applied", PAID));
+    shop.ask(order_id(1), Some(Status::Shipped), None).await.unwrap();
+    let other = OtherType::new("x").unwrap();
+    for kind in [
+        EventKind::Succeeded(money(order_id(1), Some("p1"), Some(2_500))),
+        EventKind::Succeeded(money(order_id(2), Some("p2"), None)),
+        EventKind::Refunded(money(order_id(1), Some("p1"), None)),
+        // Even one that could not be recorded.
+        EventKind::Succeeded(money(order_id(99), None, None)),
+        EventKind::Other(other),
+    ] {
+        let receipt = shop.tell("e1", kind).await.unwrap();
+        // The order is the recorded event's, where it stands now.
+        assert_eq!(
+            (receipt.result, receipt.order_id),
+            (Delivery::Duplicate, Some(order_id(1)))
+        );
+        assert_eq!(receipt.order_status, Some(Status::Shipped));
+    }
+    assert_eq!(shop.order(order_id(2)).await.unwrap().status(), Status::Pending);
+    assert_eq!(shop.events(EventFilter::default(), None, 9).await.len(), 1);
+    shop.check();
+}
+
+#[tokio::test]
+async fn an_order_that_was_never_made_burns_no_event() {
+    let shop = Shop::with_mugs(9).await;
+    for kind in [
+        EventKind::Succeeded(money(order_id(1), Some("p1"), None)),
+        EventKind::Refunded(money(order_id(1), Some("p1"), None)),
+    ] {
+        assert_eq!(text(shop.tell("e1", kind).await), "There is no order 1.");
+    }
+    assert_eq!(shop.events(EventFilter::default(), None, 9).await, []);
+    // The retry comes when the order is there.
+    shop.place(2).await.unwrap();
+    assert_eq!(shop.paid("e1", 1, Some("p1"), None).await, ("applied", PAID));
+    let beyond = shop.tell("e2", EventKind::Succeeded(money(order_id(2), None, None)));
+    assert_eq!(text(beyond.await), "There is no order 2.");
+}
+
+#[tokio::test]
+async fn a_payment_that_was_recorded_for_the_order_is_ignored() {
+    let shop = Shop::with_mugs(9).await;
+    shop.place(2).await.unwrap();
+    shop.place(2).await.unwrap();
+    // As paid.
+    assert_eq!(shop.paid("e1", 1, Some("p1"), None).await, ("applied", PAID));
+    assert_eq!(shop.paid("e2", 1, Some("p1"), None).await, ("ignored", PAID));
+    // Also when it is long closed.
+    assert_eq!(shop.refunded("e3", 1, Some("p1"), None).await, ("applied", CANCELED));
+    assert_eq!(shop.paid("e4", 1, Some("p1"), None).await, ("ignored", CANCELED));
+    // As refunded, which came first.
+    assert_eq!(shop.refunded("e5", 2, Some("p2"), None).await, ("ignored", PENDING));
+    assert_eq!(shop.paid("e6", 2, Some("p2"), None).await, ("ignored", PENDING));
+    // For this order: another's payment of the same name is another.
+    assert_eq!(shop.paid("e7", 2, Some("p1"), None).await, ("applied", PAID));
+}
+
+#[tokio::test]
+async fn a_failed_payment_says_nothing_of_the_one_after_it() {
+    let shop = Shop::with_mugs(9).await;
+    shop.place(2).await.unwrap();
+    let failed = |order: Option<i64>| EventKind::Failed {
+        order_id: order.map(order_id),
+        payment_id: Some(payment_id("p1")),
+        amount: None,
+    };
+    assert_eq!(shop.came("e1", failed(Some(1))).await, ("ignored", PENDING));
+    assert_eq!(shop.came("e2", failed(None)).await, ("ignored", None));
+    assert_eq!(shop.came("e3", failed(Some(99))).await, ("ignored", None));
+    assert_eq!(shop.paid("e4", 1, Some("p1"), None).await, ("applied", PAID));
+}
+
+#[tokio::test]
+async fn any_other_type_is_recorded_and_ignored() {
+    let shop = Shop::with_mugs(9).await;
+    let other = EventKind::Other(OtherType::new("customer.created").unwrap());
+    assert_eq!(shop.came("e1", other).await, ("ignored", None));
+    let [event] = <[_; 1]>::try_from(shop.events(EventFilter::default(), None, 9).await).unwrap();
+    assert_eq!((event.type_name.as_str(), event.order_id), ("customer.created", None));
+    assert_eq!((event.received_at, event.created_seconds), (LATER, Some(1_772_359_200)));
+}
+
+#[tokio::test]
+async fn the_total_pays_a_pending_order_and_nothing_else_does() {
+    let shop = Shop::with_mugs(9).await;
+    for _ in 0..3 {
+        shop.place(2).await.unwrap();
+    }
+    assert_eq!(
+        shop.paid("e1", 1, None, Some(2_499)).await,
+        ("amount_mismatch", PENDING)
+    );
+    assert_eq!(
+        shop.paid("e2", 1, None, Some(2_501)).await,
+        ("amount_mismatch", PENDING)
+    );
+    // It can be paid all the same.
+    assert_eq!(shop.paid("e3", 1, None, Some(2_500)).await, ("applied", PAID));
+    assert_eq!(shop.paid("e4", 2, Some("p"), None).await, ("applied", PAID));
+    let paid = shop.order(order_id(2)).await.unwrap();
+    assert_eq!((paid.state().paid_at(), paid.updated_at()), (Some(LATER), LATER));
+    // What was paid wrong is owed once the order is canceled.
+    assert_eq!(shop.paid("e5", 3, None, Some(1)).await, ("amount_mismatch", PENDING));
+    let canceled = shop.ask(order_id(3), Some(Status::Canceled), None).await.unwrap();
+    assert!(canceled.refund_due());
+    shop.check();
+}
+
+#[tokio::test]
+async fn a_second_payment_and_its_refund_harm_no_good_order() {
+    let shop = Shop::with_mugs(9).await;
+    shop.place(2).await.unwrap();
+    shop.paid("e1", 1, Some("p1"), None).await;
+    assert_eq!(shop.paid("e2", 1, Some("p2"), None).await, ("duplicate_payment", PAID));
+    shop.ask(order_id(1), Some(Status::Shipped), None).await.unwrap();
+    assert_eq!(
+        shop.paid("e3", 1, Some("p3"), Some(7)).await,
+        ("duplicate_payment", SHIPPED)
+    );
+    assert_eq!(shop.refunded("e4", 1, Some("p2"), None).await, ("applied", SHIPPED));
+    // Where no payment is named, the newest goes back first.
+    assert_eq!(shop.refunded("e5", 1, None, None).await, ("applied", SHIPPED));
+    assert_eq!(
+        shop.refunded("e6", 1, None, Some(2_000)).await,
+        ("partial_refund", SHIPPED)
+    );
+    assert_eq!(
+        shop.refunded("e7", 1, Some("p1"), Some(500)).await,
+        ("applied", SHIPPED)
+    );
+    assert_eq!(shop.refunded("e8", 1, None, None).await, ("ignored", SHIPPED));
+    assert_eq!(shop.stock().await, 7);
+}
+
+#[tokio::test]
+async fn the_refund_of_a_paid_order_cancels_it_and_gives_its_units_back() {
+    let shop = Shop::with_mugs(9).await;
+    for (id, payment) in [(1, Some("p1")), (2, None)] {
+        shop.place(2).await.unwrap();
+        shop.paid(&format!("paid-{id}"), id, payment, None).await;
+        assert_eq!(
+            shop.refunded(&format!("part-{id}"), id, payment, Some(1)).await,
+            ("partial_refund", PAID)
+        );
+        assert_eq!(shop.stock().await, 7);
+        // A name that the payment had not given is its own.
+        let named = Some("p1");
+        assert_eq!(
+            shop.refunded(&format!("rest-{id}"), id, named, Some(2_499)).await,
+            ("applied", CANCELED)
+        );
+        assert_eq!(
+            shop.ledger().await.last(),
+            Some(&(2, 9, Reason::OrderCanceled(order_id(id))))
+        );
+        let order = shop.order(order_id(id)).await.unwrap();
+        assert_eq!(
+            (order.state().paid_at(), order.state().canceled_at()),
+            (Some(LATER), Some(LATER))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_paid_order_that_is_canceled_owes_its_payment() {
+    let shop = Shop::with_mugs(9).await;
+    shop.place(2).await.unwrap();
+    shop.paid("e1", 1, Some("p1"), None).await;
+    shop.paid("e2", 1, Some("p2"), None).await;
+    assert!(
+        shop.ask(order_id(1), Some(Status::Canceled), None)
+            .await
+            .unwrap()
+            .refund_due()
+    );
+    assert_eq!(
+        shop.refunded("e3", 1, Some("p1"), Some(2_500)).await,
+        ("applied", OWING)
+    );
+    assert_eq!(
+        shop.refunded("e4", 1, Some("p2"), Some(2_499)).await,
+        ("partial_refund", OWING)
+    );
+    assert_eq!(shop.refunded("e5", 1, Some("p2"), Some(1)).await, ("applied", CANCELED));
+    assert_eq!(shop.refunded("e6", 1, Some("p2"), None).await, ("ignored", CANCELED));
+    assert_eq!(shop.stock().await, 9);
+}
+
+#[tokio::test]
+async fn late_money_is_owed_until_it_is_back() {
+    let shop = Shop::with_mugs(9).await;
+    shop.canceled().await;
+    assert_eq!(shop.paid("e1", 1, Some("p1"), None).await, ("refund_due", OWING));
+    let owing = OrderFilter {
+        refund_due: Some(true),
+        ..OrderFilter::default()
+    };
+    let list = async || {
+        let list = shop.store.read(move |view| orders::list(view, owing, None, 9));
+        list.await.unwrap().items.len()
+    };
+    assert_eq!(list().await, 1);
+    assert_eq!(shop.refunded("e2", 1, Some("p1"), None).await, ("applied", CANCELED));
+    assert_eq!(list().await, 0);
+}
+
+#[tokio::test]
+async fn money_of_a_deleted_order_is_followed_too() {
+    let shop = Shop::with_mugs(9).await;
+    let deleted = shop.canceled().await;
+    shop.remove(deleted).await.unwrap();
+    assert_eq!(shop.paid("e1", 1, Some("p1"), None).await, ("order_gone", None));
+    assert_eq!(shop.paid("e2", 1, Some("p1"), None).await, ("ignored", None));
+    // Nobody knows how much it was, so only all of it closes it.
+    assert_eq!(
+        shop.refunded("e3", 1, Some("p1"), Some(2_500)).await,
+        ("partial_refund", None)
+    );
+    assert_eq!(shop.refunded("e4", 1, Some("p1"), None).await, ("applied", None));
+    assert_eq!(shop.refunded("e5", 1, Some("p1"), None).await, ("ignored", None));
+    assert_eq!(shop.paid("e6", 1, Some("p2"), Some(7)).await, ("order_gone", None));
+    assert_eq!(shop.refunded("e7", 1, Some("p2"), Some(7)).await, ("applied", None));
+}
+
+#[tokio::test]
+async fn an_order_that_saw_money_stays() {
+    let shop = Shop::with_mugs(9).await;
+    let kept = |id, status, why: &str| format!("Order {id} is {status} and part of the books{why}.");
+    let pending = shop.place(2).await.unwrap().id();
+    shop.paid("e1", 1, Some("p1"), Some(1)).await;
+    let why = ", for a payment of it came; to take it back, cancel it";
+    assert_eq!(text(shop.remove(pending).await), kept(1, "PENDING", why));
+    // Also when all of it went back.
+    shop.refunded("e2", 1, Some("p1"), None).await;
+    assert_eq!(text(shop.remove(pending).await), kept(1, "PENDING", why));
+    let canceled = shop.canceled().await;
+    shop.paid("e3", 2, Some("p1"), None).await;
+    let why = ", for a payment of it came; it is canceled already and stays on record";
+    assert_eq!(text(shop.remove(canceled).await), kept(2, "CANCELED", why));
+    // What only failed, or went back before it came, was no money.
+    let unpaid = shop.place(2).await.unwrap().id();
+    let failed = EventKind::Failed {
+        order_id: Some(unpaid),
+        payment_id: None,
+        amount: None,
+    };
+    shop.came("e4", failed).await;
+    shop.refunded("e5", 3, Some("p1"), None).await;
+    shop.remove(unpaid).await.unwrap();
+    shop.check();
+}
+
+/// Each of a hundred deliveries of one event at once, and some more after a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replays_change_nothing() {
+    let mut shop = Shop::with_mugs(9).await;
+    let id = shop.place(2).await.unwrap().id();
+    let event = payment_event("e1", EventKind::Succeeded(money(id, None, None)));
+    let deliver = |store: SqliteStore| {
+        let event = event.clone();
+        tokio::spawn(async move {
+            let receive = move |tx: &mut dyn Tx| payments::receive(tx, &event, LATER);
+            store.write(receive).await.unwrap()
+        })
+    };
+    let deliveries: Vec<_> = (0..100).map(|_| deliver(shop.store.clone())).collect();
+    let mut results = Vec::new();
+    for delivery in deliveries {
+        let receipt = delivery.await.unwrap();
+        assert_eq!(receipt.order_status, Some(Status::Paid));
+        results.push(receipt.result);
+    }
+    results.retain(|result| *result != Delivery::Duplicate);
+    assert_eq!(results, [Delivery::Recorded(EventResult::Applied)]);
+    let before = shop.order(id).await.unwrap();
+    shop.store.close().await;
+    shop.store = SqliteStore::open(testing::options(&shop.folder)).unwrap();
+    assert_eq!(deliver(shop.store.clone()).await.unwrap().result, Delivery::Duplicate);
+    assert_eq!(shop.order(id).await.unwrap(), before);
+    assert_eq!(shop.events(EventFilter::default(), None, 9).await.len(), 1);
+    shop.check();
+}
+
+#[tokio::test]
+async fn events_are_listed_page_by_page() {
+    let shop = Shop::with_mugs(9).await;
+    shop.place(2).await.unwrap();
+    for n in 1..=3 {
+        shop.paid(&format!("e{n}"), 1, Some(&format!("p{n}")), Some(2_500))
+            .await;
+    }
+    let list = async |before: Option<i64>, limit| {
+        let before = before.map(|number| EventNumber::new(number).unwrap());
+        let list = shop
+            .store
+            .read(move |view| payments::list(view, EventFilter::default(), before, limit));
+        let page = list.await.unwrap();
+        let numbers = page.items.iter().map(|event| event.number.get()).collect::<Vec<_>>();
+        (numbers, page.next.map(EventNumber::get))
+    };
+    assert_eq!(list(None, 2).await, (vec![3, 2], Some(2)));
+    assert_eq!(list(Some(2), 2).await, (vec![1], None));
+    assert_eq!(list(None, 3).await, (vec![3, 2, 1], None));
+}

@@ -1,0 +1,176 @@
+//! The contract's rules of orders.
+
+use std::time::Duration;
+
+use super::{add_order, add_product, order};
+use crate::domain::{Order, OrderId, State, Status, Timestamp, Version};
+use crate::error::Error;
+use crate::store::{OrderFilter, Store};
+use crate::testing::{LATER, NOW, new_order, product_id};
+
+pub(crate) async fn orders_come_back_in_every_state(store: impl Store) {
+    let product = add_product(&store, "MUG", 5).await;
+    let id = add_order(&store, product).await;
+    let placed = new_order(product, 2);
+    assert_eq!(order(&store, id).await, Some(placed.with_id(id)));
+    let time = Timestamp::from_millis;
+    let states = [
+        State::Paid { paid_at: time(1) },
+        State::Shipped {
+            paid_at: time(2),
+            shipped_at: time(3),
+        },
+        State::Canceled {
+            paid_at: Some(time(4)),
+            canceled_at: time(5),
+            refund_due: true,
+        },
+        State::Canceled {
+            paid_at: None,
+            canceled_at: time(6),
+            refund_due: false,
+        },
+        State::Pending { expires_at: None },
+        State::Pending {
+            expires_at: Some(time(7)),
+        },
+    ];
+    for (version, state) in (2..).zip(states) {
+        let version = Version::new(version).unwrap();
+        let changed = Order::restore(id, new_order(product, 10_000), state, version, LATER);
+        store.write(move |tx| tx.save_order(&changed)).await.unwrap();
+        assert_eq!(order(&store, id).await, Some(changed));
+    }
+    store.write(move |tx| tx.delete_order(id)).await.unwrap();
+    assert_eq!(order(&store, id).await, None);
+}
+
+async fn order_ids(store: &impl Store, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Vec<OrderId> {
+    let page = store
+        .read(move |view| view.orders(filter, before, limit))
+        .await
+        .unwrap();
+    page.iter().map(Order::id).collect()
+}
+
+pub(crate) async fn orders_are_listed_newest_first(store: impl Store) {
+    let product = add_product(&store, "MUG", 9).await;
+    let (a, b, c) = (
+        add_order(&store, product).await,
+        add_order(&store, product).await,
+        add_order(&store, product).await,
+    );
+    let all = OrderFilter::default();
+    assert_eq!(order_ids(&store, all, None, 2).await, [c, b]);
+    assert_eq!(order_ids(&store, all, Some(b), 2).await, [a]);
+    assert_eq!(order_ids(&store, all, Some(a), 2).await, []);
+}
+
+pub(crate) async fn orders_expire_in_the_order_of_their_times(store: impl Store) {
+    let product = add_product(&store, "MUG", 9).await;
+    let mut ids = Vec::new();
+    for seconds in [Some(3), Some(1), None, Some(1), Some(2)] {
+        let order = new_order(product, 1).expiring_after(seconds.map(Duration::from_secs));
+        ids.push(store.write(move |tx| tx.insert_order(&order)).await.unwrap());
+    }
+    let expiring = async |seconds, limit| {
+        let until = NOW.after(Duration::from_secs(seconds));
+        let orders = store
+            .read(move |view| view.orders_expiring(until, limit))
+            .await
+            .unwrap();
+        orders.iter().map(Order::id).collect::<Vec<_>>()
+    };
+    assert_eq!(expiring(0, 9).await, []);
+    assert_eq!(expiring(1, 9).await, [ids[1], ids[3]]);
+    assert_eq!(expiring(3, 9).await, [ids[1], ids[3], ids[4], ids[0]]);
+    assert_eq!(expiring(3, 3).await, [ids[1], ids[3], ids[4]]);
+    assert_eq!(expiring(3, 0).await, []);
+    let paid = ids[1];
+    store
+        .write(move |tx| {
+            let order = tx.order(paid)?.unwrap().pay(LATER).unwrap();
+            tx.save_order(&order)
+        })
+        .await
+        .unwrap();
+    assert_eq!(expiring(3, 1).await, [ids[3]]);
+}
+
+pub(crate) async fn the_last_order_id_outlives_its_order(store: impl Store) {
+    let last = async || store.read(|view| view.last_order_id()).await.unwrap();
+    let product = add_product(&store, "MUG", 9).await;
+    assert_eq!(last().await, None);
+    let (a, b) = (add_order(&store, product).await, add_order(&store, product).await);
+    assert_eq!(last().await, Some(b));
+    for id in [a, b] {
+        store.write(move |tx| tx.delete_order(id)).await.unwrap();
+        assert_eq!(last().await, Some(b));
+    }
+    // What was undone was never given.
+    let failed = store.write(move |tx| -> Result<(), Error> {
+        tx.insert_order(&new_order(product, 1))?;
+        Err(Error::Overloaded)
+    });
+    assert!(failed.await.is_err());
+    assert_eq!(last().await, Some(b));
+}
+
+pub(crate) async fn orders_are_narrowed_down(store: impl Store) {
+    let (mug, pot) = (add_product(&store, "MUG", 9).await, add_product(&store, "POT", 9).await);
+    let mut ids = Vec::new();
+    for product in [mug, pot, mug, pot, mug] {
+        ids.push(add_order(&store, product).await);
+    }
+    let canceled = [ids[2], ids[3]];
+    store
+        .write(move |tx| {
+            for id in canceled {
+                let order = tx.order(id)?.unwrap().cancel(id == canceled[0], LATER).unwrap();
+                tx.save_order(&order)?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let filter = |status, product_id| OrderFilter {
+        status,
+        product_id,
+        refund_due: None,
+    };
+    let owing = |refund_due, filter| OrderFilter {
+        refund_due: Some(refund_due),
+        ..filter
+    };
+    let found = async |filter| order_ids(&store, filter, None, 9).await;
+    assert_eq!(found(filter(None, Some(mug))).await, [ids[4], ids[2], ids[0]]);
+    assert_eq!(found(filter(Some(Status::Canceled), None)).await, [ids[3], ids[2]]);
+    assert_eq!(found(filter(Some(Status::Pending), Some(mug))).await, [ids[4], ids[0]]);
+    assert_eq!(found(filter(Some(Status::Paid), None)).await, []);
+    assert_eq!(found(filter(None, Some(product_id(pot.get() + 1)))).await, []);
+    let (all, canceled, mugs) = (
+        filter(None, None),
+        filter(Some(Status::Canceled), None),
+        filter(None, Some(mug)),
+    );
+    assert_eq!(found(owing(true, all)).await, [ids[2]]);
+    assert_eq!(found(owing(true, canceled)).await, [ids[2]]);
+    assert_eq!(found(owing(true, mugs)).await, [ids[2]]);
+    assert_eq!(found(owing(true, filter(Some(Status::Paid), None))).await, []);
+    assert_eq!(found(owing(true, filter(None, Some(pot)))).await, []);
+    assert_eq!(found(owing(false, all)).await, [ids[4], ids[3], ids[1], ids[0]]);
+    assert_eq!(found(owing(false, canceled)).await, [ids[3]]);
+    assert_eq!(found(owing(false, mugs)).await, [ids[4], ids[0]]);
+    // Pages go on within the filter.
+    assert_eq!(order_ids(&store, owing(true, all), Some(ids[2]), 9).await, []);
+    let pending = filter(Some(Status::Pending), None);
+    assert_eq!(order_ids(&store, pending, Some(ids[4]), 1).await, [ids[1]]);
+    assert_eq!(
+        order_ids(&store, filter(None, Some(mug)), Some(ids[4]), 1).await,
+        [ids[2]]
+    );
+    assert_eq!(
+        order_ids(&store, filter(Some(Status::Pending), Some(mug)), Some(ids[4]), 1).await,
+        [ids[0]]
+    );
+}

@@ -1,0 +1,352 @@
+//! What somebody's hand could do to the file, for each check of the audit.
+
+/// What is wrong, for each check by its name, with one of the ids to be named.
+pub(super) const ALL: &[(&str, &str, &str)] = &[
+    (
+        "the file is sound",
+        "DELETE FROM sqlite_schema WHERE name = 'orders_by_status'",
+        "never used",
+    ),
+    (
+        "references lead somewhere",
+        "DELETE FROM products WHERE id = 2",
+        "leads to no row of products",
+    ),
+    (
+        "references lead somewhere",
+        "UPDATE payment_events SET refunds = 99 WHERE number = 3",
+        "payment_events row 3 leads to no row of payments",
+    ),
+    (
+        "no id is above its counter",
+        "UPDATE sqlite_sequence SET seq = 2 WHERE name = 'orders'",
+        "orders: id 7 is above the counter 2",
+    ),
+    (
+        "no id is above its counter",
+        "DELETE FROM sqlite_sequence WHERE name = 'products'",
+        "products: id 2 is above the counter that is not there",
+    ),
+    (
+        "no id is above its counter",
+        "UPDATE sqlite_sequence SET seq = 2 WHERE name = 'payment_events'",
+        "payment_events: id 11",
+    ),
+    (
+        "no id is above its counter",
+        "UPDATE payment_events SET order_id = 99 WHERE number = 6",
+        "orders: id 99",
+    ),
+    (
+        "versions count from 1",
+        "UPDATE products SET version = 0 WHERE id = 2",
+        "product 2 is in version 0",
+    ),
+    (
+        "versions count from 1",
+        "UPDATE orders SET version = -1 WHERE id = 3",
+        "order 3 is in version -1",
+    ),
+    (
+        "stock is the sum of its movements",
+        "UPDATE products SET stock = stock + 1 WHERE id = 2",
+        "product 2 has stock 5, its movements add up to 4",
+    ),
+    (
+        "stock is the sum of its movements",
+        "DELETE FROM stock_movements WHERE product_id = 2",
+        "product 2 has stock 4, its movements add up to 0",
+    ),
+    (
+        "stock is that after the newest movement",
+        "UPDATE stock_movements SET stock_after = 7 WHERE product_id = 2 AND reason = 'order_deleted'",
+        "product 2 has stock 4, its newest movement left 7",
+    ),
+    (
+        "stock is not negative",
+        "UPDATE products SET stock = -1 WHERE id = 2",
+        "product 2 has stock -1",
+    ),
+    (
+        "stock is not negative",
+        "UPDATE stock_movements SET stock_after = -1 WHERE id = 3",
+        "movement 3 left product 2 with -1",
+    ),
+    (
+        "each movement goes on from the one before",
+        "UPDATE stock_movements SET delta = -3 WHERE id = 4",
+        "movement 4 of product 1",
+    ),
+    (
+        "each movement goes on from the one before",
+        "DELETE FROM stock_movements WHERE id = 1",
+        "movement 4 of product 1 makes 38 of 0 with -2",
+    ),
+    (
+        "no movement's id is given twice or above the counter",
+        "UPDATE movement_ids SET last = 13",
+        "movement 14 is above the counter 13",
+    ),
+    (
+        "no movement's id is given twice or above the counter",
+        "UPDATE stock_movements SET id = 4 WHERE id = 3",
+        "movement 4 stands 2 times",
+    ),
+    (
+        "no movement's id is given twice or above the counter",
+        "DELETE FROM movement_ids",
+        "there are 0 counters",
+    ),
+    (
+        "no movement's id is given twice or above the counter",
+        "INSERT INTO movement_ids VALUES (99)",
+        "there are 2 counters",
+    ),
+    (
+        "movements have a reason, and the order that it speaks of",
+        "UPDATE stock_movements SET order_id = NULL WHERE id = 4",
+        "movement 4 has reason order_placed and order none",
+    ),
+    (
+        "movements have a reason, and the order that it speaks of",
+        "UPDATE stock_movements SET order_id = 1 WHERE id = 3",
+        "movement 3 has reason adjustment and order 1",
+    ),
+    (
+        "movements have a reason, and the order that it speaks of",
+        "UPDATE stock_movements SET reason = 'stolen' WHERE id = 3",
+        "movement 3 has reason stolen and order none",
+    ),
+    (
+        "orders hold what their movements took",
+        "UPDATE orders SET quantity = 3 WHERE id = 3",
+        "order 3 holds 3 units of product 1, its movements took 2",
+    ),
+    (
+        "orders hold what their movements took",
+        "UPDATE orders SET product_id = 2 WHERE id = 3",
+        "order 3 holds 2 units of product 2, its movements took 0",
+    ),
+    (
+        "orders hold what their movements took",
+        "DELETE FROM orders WHERE id = 3",
+        "order 3 is gone",
+    ),
+    (
+        "orders hold what their movements took",
+        "UPDATE stock_movements SET order_id = 2 WHERE reason = 'order_canceled' AND order_id = 4",
+        "order 4 holds 0 units of product 1, its movements took 2",
+    ),
+    (
+        "statuses have their times",
+        "UPDATE orders SET status = 'PENDING' WHERE id = 2",
+        "order 2 is PENDING",
+    ),
+    (
+        "statuses have their times",
+        "UPDATE orders SET shipped_at_ms = 1 WHERE id = 2",
+        "order 2 is PAID",
+    ),
+    (
+        "statuses have their times",
+        "UPDATE orders SET shipped_at_ms = NULL WHERE id = 1",
+        "order 1 is SHIPPED",
+    ),
+    (
+        "statuses have their times",
+        "UPDATE orders SET canceled_at_ms = NULL WHERE id = 4",
+        "order 4 is CANCELED",
+    ),
+    (
+        "statuses have their times",
+        "UPDATE orders SET status = 'LOST' WHERE id = 4",
+        "order 4 is LOST",
+    ),
+    (
+        "only pending orders expire",
+        "UPDATE orders SET expires_at_ms = 1 WHERE id = 2",
+        "order 2 is PAID and expires at 1",
+    ),
+    (
+        "prices and totals are above 0",
+        "UPDATE products SET price_cents = 0 WHERE id = 2",
+        "product 2 costs 0 cents",
+    ),
+    (
+        "prices and totals are above 0",
+        "UPDATE orders SET quantity = 0 WHERE id = 3",
+        "order 3 is of 0 units",
+    ),
+    (
+        "prices and totals are above 0",
+        "UPDATE orders SET unit_price_cents = 9223372036854775807 WHERE id = 3",
+        "order 3 is of 2 units",
+    ),
+    (
+        "paid orders have one payment of their total, and no others have one",
+        "UPDATE payments SET is_own = 0 WHERE number = 1",
+        "order 1 is SHIPPED, was paid and has 0 payments of its own",
+    ),
+    (
+        "paid orders have one payment of their total, and no others have one",
+        "UPDATE payments SET is_own = 1 WHERE number = 2",
+        "order 1 is SHIPPED, was paid and has 2 payments",
+    ),
+    (
+        "paid orders have one payment of their total, and no others have one",
+        "UPDATE payments SET amount_cents = 2499 WHERE number = 4",
+        "order 2 is PAID, was paid and has 1 payments of its own, of 2499 cents; its total is 2500",
+    ),
+    (
+        "paid orders have one payment of their total, and no others have one",
+        "UPDATE payments SET is_own = 1 WHERE number = 5",
+        "order 4 is CANCELED, was not paid and has 1 payments",
+    ),
+    (
+        "paid orders have one payment of their total, and no others have one",
+        "DELETE FROM payments WHERE number = 7",
+        "order 7 is CANCELED, was paid and has 0 payments",
+    ),
+    (
+        "paid orders have one payment of their total, and no others have one",
+        "UPDATE payments SET is_own = 1 WHERE number = 6",
+        "payment 6 belongs to order 5, which is gone",
+    ),
+    (
+        "a paid order's payment is not refunded whole",
+        "UPDATE payments SET refunded_cents = 2500, is_closed = 1 WHERE number = 4",
+        "order 2 is PAID, its payment 4 is closed",
+    ),
+    (
+        "canceled orders with an open payment owe it back, and no others do",
+        "UPDATE orders SET refund_due = 0 WHERE id = 4",
+        "order 4 is CANCELED and has refund_due 0 instead of 1",
+    ),
+    (
+        "canceled orders with an open payment owe it back, and no others do",
+        "UPDATE orders SET refund_due = 1 WHERE id = 7",
+        "order 7 is CANCELED and has refund_due 1 instead of 0",
+    ),
+    (
+        "canceled orders with an open payment owe it back, and no others do",
+        "UPDATE orders SET refund_due = 1 WHERE id = 2",
+        "order 2 is PAID and has refund_due 1 instead of 0",
+    ),
+    (
+        "deleted orders never saw money before they went",
+        "DELETE FROM orders WHERE id = 4",
+        "event 5 says refund_due of order 4, which is gone",
+    ),
+    (
+        "no event is recorded twice",
+        "UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL UNIQUE', 'NOT NULL') WHERE name = 'payment_events';
+         DELETE FROM sqlite_schema WHERE name LIKE 'sqlite_autoindex_payment_events%'; PRAGMA writable_schema = RESET;
+         UPDATE payment_events SET event_id = 'e1' WHERE number = 2",
+        "event e1 is recorded 2 times",
+    ),
+    (
+        "events have a result that their type can have",
+        "UPDATE payment_events SET result = 'partial_refund' WHERE number = 1",
+        "event 1 is payment.succeeded with result partial_refund",
+    ),
+    (
+        "events have a result that their type can have",
+        "UPDATE payment_events SET result = 'refund_due' WHERE number = 3",
+        "event 3 is payment.refunded with result refund_due",
+    ),
+    (
+        "events have a result that their type can have",
+        "UPDATE payment_events SET type = 'payment.failed' WHERE number = 1",
+        "event 1 is payment.failed with result applied",
+    ),
+    (
+        "events of money that came have their payment, and payments their event",
+        "DELETE FROM payments WHERE number = 6",
+        "event 6 has result order_gone and no payment",
+    ),
+    (
+        "events of money that came have their payment, and payments their event",
+        "DELETE FROM payment_events WHERE number = 6",
+        "payment 6 does not fit its event",
+    ),
+    (
+        "events of money that came have their payment, and payments their event",
+        "UPDATE payments SET order_id = 3 WHERE number = 6",
+        "payment 6 does not fit its event",
+    ),
+    (
+        "events of money that came have their payment, and payments their event",
+        "UPDATE payments SET payment_id = 'p9' WHERE number = 1",
+        "payment 1 does not fit its event",
+    ),
+    (
+        "events of money that came have their payment, and payments their event",
+        "UPDATE payment_events SET amount_cents = 8 WHERE number = 5",
+        "payment 5 does not fit its event",
+    ),
+    (
+        "events of money that came have their payment, and payments their event",
+        "UPDATE payments SET amount_cents = NULL WHERE number = 4",
+        "payment 4 does not fit its event",
+    ),
+    (
+        "refunds went against a payment of their order that came before",
+        "UPDATE payment_events SET refunds = NULL WHERE number = 3",
+        "event 3 has result partial_refund and went against payment none",
+    ),
+    (
+        "refunds went against a payment of their order that came before",
+        "UPDATE payment_events SET refunds = 4 WHERE number = 3",
+        "event 3 has result partial_refund and went against payment 4",
+    ),
+    (
+        "refunds went against a payment of their order that came before",
+        "UPDATE payment_events SET refunds = 2 WHERE number = 10",
+        "event 10 has result ignored and went against payment 2",
+    ),
+    (
+        "refunds went against a payment of their order that came before",
+        "UPDATE payment_events SET refunds = 2 WHERE number = 5",
+        "event 5 has result refund_due and went against payment 2",
+    ),
+    (
+        "payments are refunded as their refunds say",
+        "UPDATE payments SET refunded_cents = 999 WHERE number = 2",
+        "payment 2 has 999 cents refunded and is open; its refunds took 1000",
+    ),
+    (
+        "payments are refunded as their refunds say",
+        "UPDATE payments SET is_closed = 1 WHERE number = 2",
+        "payment 2 has 1000 cents refunded and is closed",
+    ),
+    (
+        "payments are refunded as their refunds say",
+        "UPDATE payments SET is_closed = 0 WHERE number = 7",
+        "payment 7 has 2500 cents refunded and is open",
+    ),
+    (
+        "payments are refunded as their refunds say",
+        "UPDATE payments SET is_closed = 1 WHERE number = 6",
+        "payment 6 has 0 cents refunded and is closed",
+    ),
+    (
+        "payments are refunded as their refunds say",
+        "UPDATE payments SET refunded_cents = 2501 WHERE number = 2",
+        "payment 2 has 2501 cents refunded",
+    ),
+    (
+        "a refund was called whole where it closed its payment, and partial where not",
+        "UPDATE payment_events SET result = 'applied' WHERE number = 3",
+        "refund 3 of payment 2 has result applied, the payment is open",
+    ),
+    (
+        "a refund was called whole where it closed its payment, and partial where not",
+        "UPDATE payment_events SET result = 'partial_refund' WHERE number = 9",
+        "refund 9 of payment 7 has result partial_refund, the payment is closed",
+    ),
+    (
+        "kept answers are successes",
+        "UPDATE kept_answers SET status = 409",
+        "the answer to /orders under key k has status 409",
+    ),
+];

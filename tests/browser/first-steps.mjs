@@ -1,0 +1,65 @@
+// The first minutes of a newcomer: a new database, no API key, and nothing typed. The examples of the requests, and what
+// stands in the fields, must work as they are and tell one story.
+//
+//   WEBHOOK_SECRET  the service's secret
+//   BIN             orders-inventory, whose command `sign` signs the webhook
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { WIDTHS } from "./page.mjs";
+import { Visitor, sign } from "./try-it-out.mjs";
+
+test("on a new database the examples work as they stand", async (t) => {
+  const visitor = await Visitor.arrive(t, { viewport: WIDTHS.desk, pictures: "first-steps" });
+
+  let form = await visitor.find("createProduct");
+  const product = await visitor.execute(form, 201, "create-product");
+  assert.equal(product.id, 1, "the database is not new");
+
+  form = await visitor.find("createProduct");
+  await form.example("announced");
+  const announced = await visitor.execute(form, 201, "create-another");
+
+  form = await visitor.find("listProducts");
+  const { items } = await visitor.execute(form, 200, "list-products");
+  assert.deepEqual(items, [product, announced]);
+
+  form = await visitor.find("getProduct");
+  assert.deepEqual(await visitor.execute(form, 200, "get-product"), product);
+
+  form = await visitor.find("createOrder");
+  const order = await visitor.execute(form, 201, "place-order");
+  assert.equal(order.product_id, product.id);
+
+  form = await visitor.find("createOrder");
+  await form.example("too-many");
+  await visitor.execute(form, 409, "order-too-many");
+
+  form = await visitor.find("listOrders");
+  assert.deepEqual((await visitor.execute(form, 200, "list-orders")).items, [order]);
+
+  form = await visitor.find("receivePaymentEvent");
+  await visitor.authorize("WebhookSignature", sign(await form.body()), "enter-signature");
+  const receipt = await visitor.execute(form, 200, "pay-order");
+  assert.deepEqual(receipt, { event_id: "evt_1", result: "applied", order_id: order.id, order_status: "PAID" });
+
+  form = await visitor.find("listPaymentEvents");
+  const events = (await visitor.execute(form, 200, "list-payment-events")).items;
+  assert.deepEqual(events.map(({ event_id }) => event_id), ["evt_1"]);
+
+  form = await visitor.find("updateOrder");
+  await form.example("ship");
+  assert.equal((await visitor.execute(form, 200, "ship-order")).status, "SHIPPED");
+
+  form = await visitor.find("updateProduct");
+  await form.example("count");
+  await visitor.execute(form, 200, "change-product");
+
+  form = await visitor.find("createStockMovement");
+  await visitor.execute(form, 201, "restock");
+
+  form = await visitor.find("listStockMovements");
+  const movements = (await visitor.execute(form, 200, "list-stock-movements")).items;
+  assert.deepEqual(movements.map(({ stock_after }) => stock_after), [138, 38, 40]);
+});

@@ -1,0 +1,106 @@
+// What the browser tests share: the running service's documentation page, in a Chromium that watches for mishaps.
+//
+//   BASE_URL     the running service                           (http://127.0.0.1:8080)
+//   CHROMIUM     the browser                                   (/usr/bin/chromium)
+//   SCREENSHOTS  the folder that gets a picture of each step   (target/screenshots in the repository)
+
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { after, before } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { chromium } from "playwright-core";
+
+export const baseUrl = new URL(process.env.BASE_URL ?? "http://127.0.0.1:8080");
+export const screenshots =
+  process.env.SCREENSHOTS ?? fileURLToPath(new URL("../../target/screenshots", import.meta.url));
+
+export const WIDTHS = { desk: { width: 1280, height: 900 }, pocket: { width: 390, height: 844 } };
+
+const METHODS = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+const response = await fetch(new URL("/openapi.json", baseUrl));
+assert.equal(response.status, 200);
+export const contract = await response.json();
+
+export const operations = Object.entries(contract.paths).flatMap(([path, item]) =>
+  Object.entries(item)
+    .filter(([method]) => METHODS.includes(method))
+    .map(([method, { operationId: id, tags: [tag], parameters = item.parameters }]) => ({
+      path,
+      method,
+      id,
+      tag,
+      parameters,
+    })),
+);
+
+let browser;
+
+before(async () => {
+  await mkdir(screenshots, { recursive: true });
+  // Chromium's own sandbox needs privileges that containers and root do not have; the page is ours.
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+  });
+});
+
+after(() => browser?.close());
+
+// Opens `path` in a browser of its own and waits until the contract is shown. When the test ends, so does the page, and
+// the test fails if anything went wrong on it: an error on the console, an exception, a request that failed or went to
+// another server, or something that the Content-Security-Policy had to stop.
+//
+// Chromium itself logs an error for each answer of 400 or above. `refusals` are the answers that the test wants to see,
+// each `{ status, url }`: for each of them there must be exactly that line.
+export async function open(t, path, { refusals = [], ...options }) {
+  const wrong = [];
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(20_000);
+  const page = await context.newPage();
+  t.after(async () => {
+    await context.close();
+    for (const { status, url } of refusals) {
+      const line = `console: Failed to load resource: the server responded with a status of ${status} (`;
+      const index = wrong.findIndex((entry) => entry.startsWith(line) && entry.endsWith(` (${url})`));
+      assert.notEqual(index, -1, `the console does not tell of the ${status} at ${url}`);
+      wrong.splice(index, 1);
+    }
+    assert.deepEqual(wrong, []);
+  });
+
+  await page.exposeFunction("reportViolation", (violation) => wrong.push(`policy: ${violation}`));
+  await page.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) => {
+      window.reportViolation(`${event.violatedDirective} stopped ${event.blockedURI} (${event.sourceFile})`);
+    });
+  });
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) {
+      wrong.push(`console: ${message.text()} (${message.location().url})`);
+    }
+  });
+  page.on("pageerror", (error) => wrong.push(`exception: ${error.stack}`));
+  page.on("requestfailed", (request) => wrong.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.protocol !== "data:" && url.origin !== baseUrl.origin) {
+      wrong.push(`request to another server: ${url}`);
+    }
+  });
+
+  await page.goto(new URL(path, baseUrl).href);
+  await page.locator(".opblock").nth(operations.length - 1).waitFor();
+  return page;
+}
+
+// The id that Swagger UI gives the element of an operation.
+export function elementId(tag, operationId) {
+  return `operations-${tag}-${operationId}`;
+}
+
+export async function assertNoSidewaysScroll(page) {
+  const excess = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.equal(excess, 0, `the page is ${excess} pixels wider than the window`);
+}

@@ -1,0 +1,176 @@
+// A visitor of the documentation page: finds an operation, fills its form, presses Execute and reads what is shown.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+
+import { elementId, open, operations, screenshots } from "./page.mjs";
+
+// The value of the header that signs `body`, from where whoever tries the webhook gets it: the service's own command.
+export function sign(body) {
+  const { BIN, WEBHOOK_SECRET } = process.env;
+  assert.ok(BIN, "BIN must be the path of orders-inventory, which signs the webhook");
+  assert.ok(WEBHOOK_SECRET, "WEBHOOK_SECRET must be the service's secret");
+  const { status, stdout, stderr, error } = spawnSync(BIN, ["sign"], { input: body, encoding: "utf8" });
+  assert.equal(status, 0, `${BIN} sign: ${error ?? stderr}`);
+  const [, value] = stdout.match(/^X-Webhook-Signature: (\S+)\n$/) ?? assert.fail(stdout);
+  return value;
+}
+
+export class Visitor {
+  #page;
+  #folder;
+  #refusals;
+  #secrets = [];
+  #steps = 0;
+
+  // Opens the page in a window of this size; the pictures of the steps go to a folder of this name.
+  static async arrive(t, { viewport, pictures }) {
+    const visitor = new Visitor();
+    visitor.#refusals = [];
+    visitor.#folder = join(screenshots, pictures);
+    await mkdir(visitor.#folder, { recursive: true });
+    visitor.#page = await open(t, "/docs", { viewport, refusals: visitor.#refusals });
+    return visitor;
+  }
+
+  get page() {
+    return this.#page;
+  }
+
+  // Enters a credential in the Authorize dialog, in place of one that is there. `step` names the picture, if there is
+  // to be one.
+  async authorize(scheme, value, step) {
+    this.#secrets.push(value);
+    await this.#page.locator(".auth-wrapper > .authorize").click();
+    const dialog = this.#page.locator(".dialog-ux");
+    const credential = dialog.locator("form").filter({ has: this.#page.getByText(scheme, { exact: true }) });
+    const logout = credential.getByRole("button", { name: "Remove authorization" });
+    if (await logout.isVisible()) {
+      await logout.click();
+    }
+    await credential.locator("input").fill(value);
+    await credential.getByRole("button", { name: "Apply credentials" }).click();
+    await logout.waitFor();
+    if (step) {
+      await dialog.locator(".modal-ux").screenshot({ path: this.#picture(step) });
+    }
+    await dialog.locator(".close-modal").click();
+    await dialog.waitFor({ state: "detached" });
+  }
+
+  // Opens an operation's form.
+  async find(operationId) {
+    const { tag } = operations.find(({ id }) => id === operationId);
+    const block = this.#page.locator(`[id="${elementId(tag, operationId)}"]`);
+    const execute = block.getByRole("button", { name: "Execute" });
+    if (!(await execute.isVisible())) {
+      await block.locator(".opblock-summary-control").click();
+      await execute.waitFor();
+    }
+    return new Form(block);
+  }
+
+  // Presses Execute and returns the answer as it is shown, after checking its code. The code must be one that the
+  // contract names for this operation: Swagger UI marks any other as undocumented.
+  async execute({ block }, status, step) {
+    await pressExecute(block);
+    const answer = block.locator(".live-responses-table");
+    await answer.waitFor();
+    const code = answer.locator("tbody .response-col_status");
+    await code.filter({ hasText: /\S/ }).waitFor();
+
+    const body = answer.locator(".highlight-code code");
+    const text = (await body.count()) > 0 ? await body.innerText() : "";
+    assert.equal((await code.innerText()).trim(), String(status), `${step}: ${text}`);
+    if (status >= 400) {
+      this.#refusals.push({ status, url: await block.locator(".request-url pre").innerText() });
+    }
+    await this.#screenshot(block, step);
+    await block.locator(".opblock-summary-control").click(); // closed again: the page stays short
+    return text === "" ? null : JSON.parse(text);
+  }
+
+  // Presses Execute where the page itself refuses the form, without asking the service; returns its reason.
+  async executeInVain({ block }, step) {
+    await pressExecute(block);
+    const reason = await block.locator(".validation-errors li").innerText();
+    assert.equal(await block.locator(".live-responses-table").count(), 0);
+    await this.#screenshot(block, step);
+    await block.locator(".opblock-summary-control").click();
+    return reason;
+  }
+
+  #picture(step) {
+    this.#steps += 1;
+    return join(this.#folder, `${String(this.#steps).padStart(2, "0")}-${step}.png`);
+  }
+
+  // A picture of an operation from its head to the answer; what the contract says of all possible answers, screens of
+  // it, is left out. Swagger UI shows each request as a curl command: the credentials in it are not for a picture.
+  async #screenshot(block, step) {
+    await block.locator(".curl-command").evaluateAll((commands, secrets) => {
+      for (const command of commands) {
+        const texts = document.createTreeWalker(command, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+          for (const secret of secrets) {
+            texts.currentNode.data = texts.currentNode.data.replaceAll(secret, "(not shown here)");
+          }
+        }
+      }
+    }, this.#secrets);
+    const head = await block.boundingBox();
+    const [scroll, bottom] = await block.evaluate((element) => {
+      const last = element.querySelector(".live-responses-table") ?? element.querySelector(".execute-wrapper, .btn-group");
+      return [window.scrollY, last.getBoundingClientRect().bottom];
+    });
+    const margin = 8;
+    await this.#page.screenshot({
+      path: this.#picture(step),
+      fullPage: true,
+      animations: "disabled",
+      clip: { x: head.x, y: head.y + scroll, width: head.width, height: bottom - head.y + margin },
+    });
+  }
+}
+
+async function pressExecute(block) {
+  const clear = block.getByRole("button", { name: "Clear" });
+  if (await clear.isVisible()) {
+    await clear.click(); // so that the answer of the time before is not taken for this one's
+  }
+  await block.getByRole("button", { name: "Execute" }).click();
+}
+
+class Form {
+  constructor(block) {
+    this.block = block;
+    this.text = block.locator("textarea.body-param__text");
+  }
+
+  async parameter(name, value) {
+    await this.block.locator(`tr[data-param-name="${name}"] input`).fill(String(value));
+    return this;
+  }
+
+  // Picks a named example of the request from the dropdown, and types over what `changes` names.
+  async example(name, changes = {}) {
+    const dropdown = this.block.locator(".opblock-section-request-body .examples-select-element");
+    await dropdown.selectOption(name);
+    if (Object.keys(changes).length > 0) {
+      const example = JSON.parse(await this.body());
+      await this.type({ ...example, ...changes });
+    }
+    return this;
+  }
+
+  async type(value) {
+    await this.text.fill(JSON.stringify(value, null, 2));
+    return this;
+  }
+
+  body() {
+    return this.text.inputValue();
+  }
+}

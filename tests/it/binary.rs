@@ -1,0 +1,162 @@
+//! The binary while it runs: its first line, its log, its end.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::process::{Server, command, read_answer, run};
+
+const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":5}"#;
+const ORDER: &str = r#"{"product_id":1,"quantity":2}"#;
+
+/// A database file that is not there yet, in a folder that is not there yet either.
+fn database() -> (PathBuf, TempDir) {
+    let folder = TempDir::new().unwrap();
+    (folder.path().join("new/folder/test.db"), folder)
+}
+
+#[test]
+fn it_makes_its_folder_and_says_where_it_is() {
+    let (database, _folder) = database();
+    let server = Server::start(&mut command(&database));
+    assert!(server.address.ip().is_loopback());
+    assert_eq!(server.ask("GET", "/readyz", ""), (200, json!({"status": "ok"})));
+    assert!(database.is_file());
+}
+
+#[test]
+fn it_listens_where_it_is_told() {
+    let (database, _folder) = database();
+    let server = Server::start(command(&database).env("HOST", "::1"));
+    assert!(server.address.is_ipv6());
+    assert_eq!(server.ask("GET", "/healthz", "").0, 200);
+}
+
+#[test]
+fn what_it_acknowledged_survives_every_end() {
+    let (database, _folder) = database();
+    let ends = [(Signal::TERM, Some(0)), (Signal::INT, Some(0)), (Signal::KILL, None)];
+    for (number, (signal, code)) in (1..).zip(ends) {
+        let server = Server::start(&mut command(&database));
+        if number == 1 {
+            assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+        }
+        let (status, order) = server.ask("POST", "/orders", r#"{"product_id":1,"quantity":1}"#);
+        assert_eq!((status, &order["id"]), (201, &json!(number)));
+        assert_eq!(server.stop(signal).code(), code, "{signal:?}");
+
+        let server = Server::start(&mut command(&database));
+        assert_eq!(
+            server.ask("GET", &format!("/orders/{number}"), ""),
+            (200, order),
+            "{signal:?}"
+        );
+        assert_eq!(server.ask("GET", "/products/1", "").1["stock"], 5 - number);
+    }
+}
+
+#[test]
+fn a_clean_end_leaves_everything_in_the_one_file() {
+    let (database, _folder) = database();
+    let server = Server::start(&mut command(&database));
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    assert!(server.stop(Signal::TERM).success());
+    let names: Vec<_> = database
+        .parent()
+        .unwrap()
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["test.db"]);
+}
+
+#[test]
+fn a_request_that_is_under_way_at_the_end_is_answered() {
+    let (database, _folder) = database();
+    let server = Server::start(&mut command(&database));
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    let mut connection = server.connect();
+    let head = format!(
+        "POST /orders HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Expect: 100-continue\r\n\r\n",
+        ORDER.len()
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    // The server wants the body: it has the request.
+    let wanted = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut interim = [0; 25];
+    connection.read_exact(&mut interim).unwrap();
+    assert_eq!(&interim, wanted);
+    server.signal(Signal::TERM);
+    server.log_line("stopping");
+
+    connection.write_all(ORDER.as_bytes()).unwrap();
+    let (status, order) = read_answer(connection);
+    assert_eq!((status, &order["status"]), (201, &json!("PENDING")));
+    assert!(server.ended().success());
+    let server = Server::start(&mut command(&database));
+    assert_eq!(server.ask("GET", "/orders/1", ""), (200, order));
+}
+
+#[test]
+fn who_never_finishes_a_request_does_not_hold_up_the_end() {
+    let (database, _folder) = database();
+    let server = Server::start(command(&database).env("DRAIN_SECONDS", "1"));
+    let mut connection = server.connect();
+    connection
+        .write_all(b"POST /orders HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n")
+        .unwrap();
+    assert_eq!(server.ask("GET", "/healthz", "").0, 200);
+    assert!(server.stop(Signal::TERM).success());
+}
+
+#[test]
+fn each_request_is_one_line_in_the_log() {
+    let (database, _folder) = database();
+    let server = Server::start(&mut command(&database));
+    server.ask("GET", "/products/4711", "");
+    let line = server.log_line("answered");
+    for part in ["asked", "GET", "/products/{id}", "404", "duration_us="] {
+        assert!(line.contains(part), "no {part}: {line}");
+    }
+    assert!(!line.contains("4711"), "the template, not the path: {line}");
+}
+
+#[test]
+fn the_log_can_be_json() {
+    let (database, _folder) = database();
+    let server = Server::start(command(&database).env("LOG_FORMAT", "json"));
+    server.ask("POST", "/orders", ORDER);
+    let line: Value = serde_json::from_str(&server.log_line("answered")).unwrap();
+    assert_eq!(
+        (&line["method"], &line["route"], &line["status"]),
+        (&json!("POST"), &json!("/orders"), &json!(404))
+    );
+    assert_eq!((&line["span"]["id"], &line["level"]), (&json!("asked"), &json!("INFO")));
+    assert!(line["duration_us"].is_u64() && line["timestamp"].is_string(), "{line}");
+    server.signal(Signal::TERM);
+    serde_json::from_str::<Value>(&server.log_line("stopped")).unwrap();
+}
+
+#[test]
+fn the_log_can_be_told_to_be_quiet() {
+    let (database, _folder) = database();
+    let server = Server::start(command(&database).env("RUST_LOG", "warn,orders_inventory=error"));
+    server.ask("GET", "/nope", "");
+    server.signal(Signal::TERM);
+    assert_eq!(server.rest_of_log(), [""; 0]);
+}
+
+#[test]
+fn it_prints_the_contract_byte_for_byte() {
+    let (database, _folder) = database();
+    let printed = run(command(&database).arg("openapi"), Duration::from_secs(5));
+    assert!(printed.status.success() && printed.stderr.is_empty());
+    assert_eq!(printed.stdout, include_bytes!("../../openapi.yaml"));
+    assert!(!database.exists(), "it needs no database for that");
+}

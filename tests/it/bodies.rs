@@ -1,0 +1,137 @@
+//! Bodies that do not even get to be values: not JSON, not declared as it, too large, too slow, cut off.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Method;
+use futures_util::{Stream, StreamExt, stream};
+
+use crate::support::client::Call;
+use crate::support::{Client, TestApp};
+
+const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":1}"#;
+
+/// Every operation with a body, by path.
+pub(crate) const WITH_BODY: [(Method, &str); 5] = [
+    (Method::POST, "/products"),
+    (Method::PUT, "/products/1"),
+    (Method::POST, "/products/1/stock-movements"),
+    (Method::POST, "/orders"),
+    (Method::PUT, "/orders/1"),
+];
+
+#[tokio::test]
+async fn what_is_not_json_is_malformed() {
+    let app = TestApp::new();
+    let bodies: [&[u8]; 16] = [
+        b"",
+        b" ",
+        b"{",
+        br#"{"sku":"A""#,
+        br#"{"sku":}"#,
+        br#"{"sku":"A",}"#,
+        b"{sku:1}",
+        b"{'sku':1}",
+        b"{} {}",
+        b"{}]",
+        b"nul",
+        b"\xff\xfe{}",
+        b"{\"sku\":\"\xc3\x28\"}",
+        b"\xef\xbb\xbf{}",
+        b"{\"sku\":\"a\nb\"}",
+        br#"{"sku":"\x41"}"#,
+    ];
+    for (method, path) in WITH_BODY {
+        for body in bodies {
+            let answer = app.call(method.clone(), path).json(body.to_vec()).await;
+            answer.expect_problem(400, "/problems/malformed-json");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_must_say_that_it_is_json() {
+    let app = TestApp::new();
+    for (method, path) in WITH_BODY {
+        let call = || app.call(method.clone(), path).body("{}");
+        call().await.expect_problem(415, "/problems/unsupported-media-type");
+        for kind in [
+            "",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/jsonx",
+            "json",
+            "application/xml;x=application/json",
+        ] {
+            let answer = call().header("content-type", kind).await;
+            answer.expect_problem(415, "/problems/unsupported-media-type");
+        }
+        let twice = call()
+            .header("content-type", "application/json")
+            .header("content-type", "application/json");
+        twice.await.expect_problem(415, "/problems/unsupported-media-type");
+    }
+    for kind in [
+        "application/json",
+        "application/json; charset=utf-8",
+        "Application/JSON;charset=UTF-8",
+    ] {
+        app.call(Method::POST, "/products")
+            .body("{}")
+            .header("content-type", kind)
+            .await
+            .expect(422);
+    }
+}
+
+#[tokio::test]
+async fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
+    let app = TestApp::with(|options| options.limits.body_bytes_max = 100);
+    let padded = |bytes: usize| format!("{PRODUCT:bytes$}");
+    for (method, path) in WITH_BODY {
+        let problem = app
+            .call(method, path)
+            .json(padded(101))
+            .await
+            .expect_problem(413, "/problems/payload-too-large");
+        assert_eq!(problem["detail"], "The body is larger than 100 bytes.");
+    }
+    // Also where nobody says beforehand how much will come.
+    let chunks = stream::repeat_with(|| Ok::<_, io::Error>("          "));
+    let endless = app.call(Method::POST, "/products").body(Body::from_stream(chunks));
+    endless.await.expect_problem(413, "/problems/payload-too-large");
+    assert!(app.walk("/products").await.is_empty());
+    app.post("/products", padded(100)).await.expect(201);
+}
+
+/// A request for a new product whose body begins well and goes on like this.
+fn begun(app: &Client, rest: impl Stream<Item = io::Result<&'static str>> + Send + 'static) -> Call {
+    let (start, _) = PRODUCT.split_at(10);
+    let body = stream::iter([Ok(start)]).chain(rest);
+    app.call(Method::POST, "/products")
+        .body(Body::from_stream(body))
+        .header("content-type", "application/json")
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_in_time_is_given_up() {
+    let app = TestApp::with(|options| options.limits.body_timeout = Duration::from_millis(20));
+    begun(&app, stream::pending())
+        .await
+        .expect_problem(408, "/problems/request-timeout");
+    assert!(app.walk("/products").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_malformed() {
+    let app = TestApp::new();
+    let broken = stream::iter([Err(io::Error::other("a secret cause"))]);
+    let problem = begun(&app, broken)
+        .await
+        .expect_problem(400, "/problems/malformed-json");
+    assert!(!problem.to_string().contains("secret"), "{problem}");
+    begun(&app, stream::empty())
+        .await
+        .expect_problem(400, "/problems/malformed-json");
+}

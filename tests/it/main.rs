@@ -1,0 +1,28 @@
+//! The service as its callers meet it: the whole router over a SQLite file of its own, and the binary itself.
+//!
+//! Every answer, whatever a test wants of it, is compared with `openapi.yaml` by the client that asked
+//! (`support::contract`), so each test is a test of the contract too.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "all of this crate is test code, also what stands outside of #[test] functions"
+)]
+
+mod binary;
+mod bodies;
+mod concurrency;
+mod errors;
+mod garbage;
+mod lists;
+mod money;
+mod operations;
+mod orders;
+mod products;
+mod property;
+mod refusals;
+mod settings;
+mod stock_movements;
+mod support;
+mod validation;

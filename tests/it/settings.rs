@@ -1,0 +1,128 @@
+//! Settings that make no sense stop the start: at once, in one line that names the variable, and with nothing touched.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::support::process::{Server, command, run};
+
+/// It takes a few milliseconds; the rest is for a machine that is busy with other tests.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// The one line of a start that fails.
+#[track_caller]
+fn refused(command: &mut Command) -> String {
+    let output = run(command, AT_ONCE);
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "it started: {line}");
+    assert!(output.status.code().is_some(), "it crashed: {line}");
+    assert_eq!((line.lines().count(), output.stdout.len()), (1, 0), "{line}");
+    line
+}
+
+/// Whether a start with this database fails, naming the variable and the file, and leaves the file as it is.
+#[track_caller]
+fn assert_refused_untouched(database: &Path) -> String {
+    let before = fs::read(database).unwrap();
+    let line = refused(&mut command(database));
+    assert!(line.starts_with("orders-inventory: DATABASE_URL: "), "{line}");
+    assert!(line.contains(database.to_str().unwrap()), "{line}");
+    assert!(fs::read(database).unwrap() == before, "the file was changed: {line}");
+    line
+}
+
+#[test]
+fn a_setting_that_makes_no_sense_is_named() {
+    let folder = TempDir::new().unwrap();
+    let cases = [
+        ("PORT", "x"),
+        ("PORT", "-1"),
+        ("PORT", "65536"),
+        ("PORT", ""),
+        ("HOST", "localhost:1"),
+        ("HOST", "256.0.0.1"),
+        ("DATABASE_URL", "postgres://localhost/orders"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite://x?mode=ro"),
+        ("REQUEST_TIMEOUT_SECONDS", "0"),
+        ("REQUEST_TIMEOUT_SECONDS", "1.5"),
+        ("HEADER_TIMEOUT_SECONDS", "ten"),
+        ("DRAIN_SECONDS", "3601"),
+        ("BODY_BYTES_MAX", "1"),
+        ("LOG_FORMAT", "xml"),
+        ("RUST_LOG", "a=b=c"),
+    ];
+    for (variable, value) in cases {
+        let line = refused(command(&folder.path().join("test.db")).env(variable, value));
+        assert!(
+            line.starts_with(&format!("orders-inventory: {variable}: ")),
+            "{variable}={value}: {line}"
+        );
+    }
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "no file was made");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let folder = TempDir::new().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let line = refused(command(&folder.path().join("test.db")).env("PORT", &port));
+    assert!(line.contains("PORT") && line.contains(&port), "{line}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "no folder").unwrap();
+    let line = refused(&mut command(&file.join("below/test.db")));
+    assert!(
+        line.starts_with("orders-inventory: DATABASE_URL: cannot make the folder"),
+        "{line}"
+    );
+    // The folder itself is no file.
+    let line = refused(&mut command(folder.path()));
+    assert!(
+        line.starts_with("orders-inventory: DATABASE_URL: cannot open"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_ours_is_left_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let text = folder.path().join("letter.txt");
+    fs::write(&text, "Dear Sirs, ".repeat(100)).unwrap();
+    let other = folder.path().join("other.db");
+    let connection = rusqlite::Connection::open(&other).unwrap();
+    connection
+        .execute_batch("CREATE TABLE products (id INTEGER PRIMARY KEY)")
+        .unwrap();
+    connection.close().unwrap();
+    for file in [text, other] {
+        assert!(assert_refused_untouched(&file).contains("not a database of this service"));
+    }
+    assert_eq!(folder.path().read_dir().unwrap().count(), 2, "no file was added");
+}
+
+#[test]
+fn a_damaged_file_is_left_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let database = folder.path().join("test.db");
+    assert!(Server::start(&mut command(&database)).stop(Signal::TERM).success());
+    let sound = fs::read(&database).unwrap();
+    let mut damaged = sound.clone();
+    damaged[4096..8192].fill(0xA5);
+    for damaged in [&damaged[..], &sound[..sound.len() / 2], &sound[..100]] {
+        fs::write(&database, damaged).unwrap();
+        assert!(assert_refused_untouched(&database).contains("damaged"));
+    }
+    fs::write(&database, &sound).unwrap();
+    Server::start(&mut command(&database));
+}

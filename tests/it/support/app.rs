@@ -1,0 +1,171 @@
+//! The service over a SQLite file of its own.
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use orders_inventory::domain::Timestamp;
+use orders_inventory::http::signature::{Keyring, Secret};
+use orders_inventory::http::{self, ApiKeys, Clock, Limits};
+use orders_inventory::store::{Options, SqliteStore};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::Client;
+
+/// Where the clock stands at first: 2026-03-01T09:30:00.000Z.
+const FIRST_MS: i64 = 1_772_357_400_000;
+
+/// What webhooks are signed with.
+pub(crate) const SECRET: &str = "whsec_test";
+
+/// As the binary's by default, without API keys and with a webhook secret.
+pub(crate) fn options(clock: Clock) -> http::Options {
+    http::Options {
+        clock,
+        limits: Limits {
+            body_bytes_max: 65_536,
+            body_timeout: Duration::from_secs(10),
+        },
+        api_keys: ApiKeys::default(),
+        keyring: Keyring {
+            secrets: Secret::new(SECRET).into_iter().collect(),
+            tolerance: Duration::from_secs(300),
+        },
+        order_ttl: Some(Duration::from_secs(86_400)),
+    }
+}
+
+/// The service, asked through the [`Client`] that it is.
+pub(crate) struct TestApp {
+    client: Client,
+    pub(crate) clock: TestClock,
+    pub(crate) store: SqliteStore,
+    folder: TempDir,
+}
+
+impl TestApp {
+    /// The service over a file that was not there before.
+    pub(crate) fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// The service with other options.
+    pub(crate) fn with(change: impl FnOnce(&mut http::Options)) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        Self::over(folder, TestClock::default(), change)
+    }
+
+    fn over(folder: TempDir, clock: TestClock, change: impl FnOnce(&mut http::Options)) -> Self {
+        let options = Options {
+            path: database(folder.path()),
+            // No test waits for an Overloaded here, and a busy machine must not make one.
+            queue_wait: Duration::from_secs(60),
+            read_wait: Duration::from_secs(60),
+            ..Options::default()
+        };
+        let store = SqliteStore::open(options).expect("a store");
+        let mut options = self::options(clock.clock());
+        change(&mut options);
+        let client = Client::new(http::router(store.clone(), options));
+        Self {
+            client,
+            clock,
+            store,
+            folder,
+        }
+    }
+
+    /// The service after its end and another beginning, over the same file.
+    pub(crate) async fn reopened(self) -> Self {
+        self.store.close().await;
+        Self::over(self.folder, self.clock, |_| ())
+    }
+
+    /// The database file.
+    pub(crate) fn database(&self) -> PathBuf {
+        database(self.folder.path())
+    }
+
+    /// A new product for 12.50 with so much stock; its id.
+    pub(crate) async fn product(&self, stock: i64) -> i64 {
+        let sku = format!("SKU-{}", self.clock.unique());
+        let product = json!({"sku": sku, "name": "Blue mug", "price": 12.5, "stock": stock});
+        let created = self.post("/products", product).await.json(201);
+        id(&created)
+    }
+
+    /// A new order; its id.
+    pub(crate) async fn order(&self, product_id: i64, quantity: i64) -> i64 {
+        id(&self.place(product_id, quantity).await.json(201))
+    }
+
+    /// Tries to order.
+    pub(crate) fn place(&self, product_id: i64, quantity: i64) -> super::client::Call {
+        self.post("/orders", json!({"product_id": product_id, "quantity": quantity}))
+    }
+
+    /// A product's stock.
+    pub(crate) async fn stock(&self, product_id: i64) -> i64 {
+        let product = self.get(&format!("/products/{product_id}")).await.json(200);
+        product["stock"].as_i64().expect("stock")
+    }
+}
+
+impl Deref for TestApp {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+fn database(folder: &Path) -> PathBuf {
+    folder.join("test.db")
+}
+
+/// The `id` of what came back.
+#[track_caller]
+pub(crate) fn id(resource: &Value) -> i64 {
+    resource["id"].as_i64().unwrap_or_else(|| panic!("no id: {resource}"))
+}
+
+/// A clock that stands still until it is told to go on.
+#[derive(Clone)]
+pub(crate) struct TestClock {
+    now_ms: Arc<AtomicI64>,
+    given: Arc<AtomicI64>,
+}
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self {
+            now_ms: Arc::new(AtomicI64::new(FIRST_MS)),
+            given: Arc::default(),
+        }
+    }
+}
+
+impl TestClock {
+    /// The clock to give to the service.
+    pub(crate) fn clock(&self) -> Clock {
+        let now_ms = Arc::clone(&self.now_ms);
+        Clock::new(move || Timestamp::from_millis(now_ms.load(Ordering::Relaxed)))
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now_ms.load(Ordering::Relaxed)
+    }
+
+    /// Goes on by so many milliseconds.
+    pub(crate) fn advance_ms(&self, by: i64) {
+        self.now_ms.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// A number that was not given before.
+    fn unique(&self) -> i64 {
+        self.given.fetch_add(1, Ordering::Relaxed)
+    }
+}

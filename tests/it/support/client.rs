@@ -1,0 +1,141 @@
+//! A client of the router. It refuses answers that the contract does not name, whatever its caller looks at.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, HeaderValue, Method, Request};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::Answer;
+use super::contract::Contract;
+
+/// How long an answer may take that takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks a router. Clones ask the same one.
+#[derive(Clone)]
+pub(crate) struct Client {
+    router: Router,
+}
+
+impl Client {
+    pub(crate) fn new(router: Router) -> Self {
+        Self { router }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Call {
+        self.call(Method::GET, path)
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Call {
+        self.call(Method::DELETE, path)
+    }
+
+    pub(crate) fn post(&self, path: &str, json: impl Json) -> Call {
+        self.call(Method::POST, path).json(json)
+    }
+
+    pub(crate) fn put(&self, path: &str, json: impl Json) -> Call {
+        self.call(Method::PUT, path).json(json)
+    }
+
+    /// A request without a body, of whatever method.
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call {
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().expect("a path is a URI");
+        Call {
+            client: self.clone(),
+            request,
+        }
+    }
+
+    /// Sends a request as it is.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let answering = self.router.clone().oneshot(request);
+        let response = tokio::time::timeout(PATIENCE, answering).await;
+        let response = response.unwrap_or_else(|_| panic!("no answer to {method} {path} in {PATIENCE:?}"));
+        let Ok(response) = response;
+        let answer = Answer::read(response).await;
+        if let Err(breach) = Contract::ours().check(&method, &path, &answer) {
+            panic!("{method} {path} breaks the contract: {breach}\n{answer:?}");
+        }
+        answer
+    }
+}
+
+/// A request that is sent by awaiting it.
+pub(crate) struct Call {
+    client: Client,
+    request: Request<Body>,
+}
+
+impl Call {
+    /// Adds a header; one of this name that is there already stays.
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header's value");
+        self.request.headers_mut().append(HeaderName::from_static(name), value);
+        self
+    }
+
+    /// Sends this, declared as JSON.
+    pub(crate) fn json(self, json: impl Json) -> Self {
+        self.body(json.into_bytes())
+            .header(CONTENT_TYPE.as_str(), "application/json")
+    }
+
+    /// Sends this, and does not say what it is.
+    pub(crate) fn body(mut self, body: impl Into<Body>) -> Self {
+        *self.request.body_mut() = body.into();
+        self
+    }
+}
+
+impl IntoFuture for Call {
+    type Output = Answer;
+    type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.client.send(self.request).await })
+    }
+}
+
+/// What is sent as JSON: a value, or text that is taken as it stands, for what no value can say (`19.90`, half a body).
+pub(crate) trait Json {
+    fn into_bytes(self) -> Vec<u8>;
+}
+
+impl Json for Value {
+    fn into_bytes(self) -> Vec<u8> {
+        self.to_string().into_bytes()
+    }
+}
+
+impl Json for &Value {
+    fn into_bytes(self) -> Vec<u8> {
+        self.to_string().into_bytes()
+    }
+}
+
+impl Json for &str {
+    fn into_bytes(self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+}
+
+impl Json for String {
+    fn into_bytes(self) -> Vec<u8> {
+        self.into_bytes()
+    }
+}
+
+impl Json for Vec<u8> {
+    fn into_bytes(self) -> Vec<u8> {
+        self
+    }
+}

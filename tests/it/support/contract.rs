@@ -1,0 +1,340 @@
+//! Whether an answer is one that `openapi.yaml` names.
+//!
+//! The contract is read as it is written, not as our generator reads it. What OpenAPI 3.0 spells in its own way becomes
+//! JSON Schema, and objects are closed: an answer has no member that its schema does not name.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock, Mutex};
+
+use axum::http::Method;
+use jsonschema::{Draft, Validator};
+use serde_json::{Map, Value, json};
+
+use super::Answer;
+
+/// What the contract does not describe, being about itself.
+fn is_outside(path: &str) -> bool {
+    matches!(path, "/" | "/openapi.yaml" | "/openapi.json" | "/docs") || path.starts_with("/docs/")
+}
+
+/// Headers that HTTP itself puts on answers; any other must be in the contract.
+const HEADERS_OF_HTTP: [&str; 3] = ["allow", "content-length", "content-type"];
+
+/// A contract to compare answers with.
+pub(crate) struct Contract {
+    document: Value,
+    /// `components.schemas` as JSON Schema.
+    schemas: Value,
+    validators: Mutex<HashMap<String, Arc<Validator>>>,
+}
+
+/// One operation of the contract.
+pub(crate) struct Operation<'a> {
+    pub(crate) method: Method,
+    pub(crate) template: &'a str,
+    pub(crate) definition: &'a Value,
+}
+
+impl Contract {
+    /// `openapi.yaml`.
+    pub(crate) fn ours() -> &'static Self {
+        static OURS: LazyLock<Contract> = LazyLock::new(|| Contract::read(include_str!("../../../openapi.yaml")));
+        &OURS
+    }
+
+    fn read(yaml: &str) -> Self {
+        let document: Value = serde_saphyr::from_str(yaml).expect("the contract is YAML");
+        let schemas = members(&document["components"]["schemas"]);
+        let schemas = schemas
+            .map(|(name, schema)| (name.clone(), json_schema(schema)))
+            .collect();
+        Self {
+            document,
+            schemas: Value::Object(schemas),
+            validators: Mutex::default(),
+        }
+    }
+
+    /// The whole contract.
+    pub(crate) fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// Every operation.
+    pub(crate) fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
+        members(&self.document["paths"]).flat_map(|(template, item)| {
+            members(item).filter_map(|(name, definition)| {
+                let method = name
+                    .to_ascii_uppercase()
+                    .parse()
+                    .ok()
+                    .filter(|_| definition.is_object())?;
+                Some(Operation {
+                    method,
+                    template,
+                    definition,
+                })
+            })
+        })
+    }
+
+    /// What the contract says of this, followed to where it says so.
+    pub(crate) fn resolved<'a>(&'a self, mut value: &'a Value) -> &'a Value {
+        while let Some(reference) = value["$ref"].as_str() {
+            let pointer = reference.strip_prefix('#').expect("a reference into the contract");
+            value = self.document.pointer(pointer).expect("a reference leads somewhere");
+        }
+        value
+    }
+
+    /// The answers that an operation may give, by their status.
+    pub(crate) fn responses<'a>(&'a self, operation: &Operation<'a>) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        members(&operation.definition["responses"]).map(|(status, response)| (status, self.resolved(response)))
+    }
+
+    /// The error types that a response's examples show.
+    pub(crate) fn problem_types<'a>(&'a self, response: &'a Value) -> BTreeSet<&'a str> {
+        let examples = members(&response["content"]["application/problem+json"]["examples"]);
+        examples
+            .filter_map(|(_, example)| self.resolved(example)["value"]["type"].as_str())
+            .collect()
+    }
+
+    /// Whether this is an answer that this request may get.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn check(&self, method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
+        self.check_header(
+            "x-request-id",
+            &self.document["components"]["headers"]["XRequestId"],
+            answer,
+        )?;
+        if !answer.headers.contains_key("x-request-id") {
+            return Err("no X-Request-Id".to_owned());
+        }
+        if is_outside(path) {
+            return Ok(());
+        }
+        let Some(template) = self.template_of(path) else {
+            return self.check_stray(answer, 404, "/problems/not-found");
+        };
+        let here = self.operations().filter(|operation| operation.template == template);
+        let here: Vec<Operation<'_>> = here.collect();
+        // Whoever answers GET answers HEAD, without the body.
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
+        match here.iter().find(|operation| operation.method == *wanted) {
+            Some(operation) => self.check_operation(operation, method, answer),
+            None => {
+                check_allow(&here, answer)?;
+                self.check_stray(answer, 405, "/problems/method-not-allowed")
+            }
+        }
+    }
+
+    /// The template that this path fits best: one without parameters stands before one with them.
+    pub(crate) fn template_of(&self, path: &str) -> Option<&str> {
+        let templates = members(&self.document["paths"]).map(|(template, _)| template.as_str());
+        let fitting = templates.filter(|template| fits(template, path));
+        fitting.min_by_key(|template| template.matches('{').count())
+    }
+
+    fn check_operation(&self, operation: &Operation<'_>, method: &Method, answer: &Answer) -> Result<(), String> {
+        let status = answer.status.to_string();
+        let Some((_, response)) = self.responses(operation).find(|(documented, _)| **documented == status) else {
+            return Err(format!("status {status} is not documented"));
+        };
+        self.check_headers(&response["headers"], answer)?;
+        if *method == Method::HEAD {
+            return if answer.body.is_empty() {
+                Ok(())
+            } else {
+                Err("HEAD has a body".to_owned())
+            };
+        }
+        self.check_content(&response["content"], answer)?;
+        let types = self.problem_types(response);
+        match problem_type(answer) {
+            Some(kind) if !types.contains(&*kind) => Err(format!("{kind} is not documented for {status}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks a problem that no operation answers.
+    fn check_stray(&self, answer: &Answer, status: u16, kind: &str) -> Result<(), String> {
+        let found = (answer.status, problem_type(answer));
+        if found != (status, Some(kind.to_owned())) {
+            return Err(format!("{found:?} in place of {status} {kind}"));
+        }
+        self.check_headers(
+            &json!({"X-Request-Id": {"$ref": "#/components/headers/XRequestId"}}),
+            answer,
+        )?;
+        let content = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
+        self.check_content(&content, answer)
+    }
+
+    fn check_headers(&self, documented: &Value, answer: &Answer) -> Result<(), String> {
+        for (name, header) in members(documented) {
+            self.check_header(name, header, answer)?;
+        }
+        let names: BTreeSet<String> = members(documented).map(|(name, _)| name.to_ascii_lowercase()).collect();
+        let stray = answer.headers.keys().map(|name| name.as_str());
+        let mut stray = stray.filter(|name| !names.contains(*name) && !HEADERS_OF_HTTP.contains(name));
+        stray
+            .next()
+            .map_or(Ok(()), |name| Err(format!("header {name} is not documented")))
+    }
+
+    fn check_header(&self, name: &str, header: &Value, answer: &Answer) -> Result<(), String> {
+        let header = self.resolved(header);
+        let mut values = answer.headers.get_all(name).iter();
+        let Some(value) = values.next() else {
+            return match header["required"] == true {
+                true => Err(format!("no header {name}")),
+                false => Ok(()),
+            };
+        };
+        if values.next().is_some() {
+            return Err(format!("header {name} stands more than once"));
+        }
+        let text = value.to_str().map_err(|_| format!("header {name} is not ASCII"))?;
+        let value = match self.resolved(&header["schema"])["type"].as_str() {
+            Some("integer" | "number") => serde_json::from_str(text).unwrap_or(json!(text)),
+            _ => json!(text),
+        };
+        self.check_schema(&header["schema"], &value)
+            .map_err(|why| format!("header {name}: {why}"))
+    }
+
+    fn check_content(&self, content: &Value, answer: &Answer) -> Result<(), String> {
+        let found = answer.header("content-type").map(essence);
+        let Some((media_type, documented)) = members(content).find(|(media_type, _)| found == Some(media_type)) else {
+            let nothing_wanted = content.as_object().is_none_or(Map::is_empty);
+            return match nothing_wanted && found.is_none() && answer.body.is_empty() {
+                true => Ok(()),
+                false => Err(format!("content type {found:?} is not documented")),
+            };
+        };
+        let value = match media_type.ends_with("json") {
+            true => serde_json::from_slice(&answer.body).map_err(|error| format!("body: {error}"))?,
+            false => json!(answer.text()),
+        };
+        self.check_schema(&documented["schema"], &value)
+            .map_err(|why| format!("body: {why}"))?;
+        match problem_type(answer).is_some() && value["status"] != answer.status {
+            true => Err(format!("body: status {} is not the answer's", value["status"])),
+            false => Ok(()),
+        }
+    }
+
+    fn check_schema(&self, schema: &Value, value: &Value) -> Result<(), String> {
+        let validator = self.validator(schema);
+        let mut errors = validator.iter_errors(value);
+        errors
+            .next()
+            .map_or(Ok(()), |error| Err(format!("{} at '{}'", error, error.instance_path())))
+    }
+
+    fn validator(&self, schema: &Value) -> Arc<Validator> {
+        let mut validators = self.validators.lock().expect("no thread panicked here");
+        let make = || {
+            let whole = json!({"allOf": [json_schema(schema)], "components": {"schemas": self.schemas}});
+            let options = jsonschema::options()
+                .with_draft(Draft::Draft202012)
+                .should_validate_formats(true);
+            let options = options.with_format("date-time", is_timestamp);
+            Arc::new(options.build(&whole).expect("the contract's schemas are valid"))
+        };
+        Arc::clone(validators.entry(schema.to_string()).or_insert_with(make))
+    }
+}
+
+/// The members of an object; none of anything else.
+fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let (wanted, found) = (template.split('/'), path.split('/'));
+    wanted.clone().count() == found.clone().count()
+        && wanted.zip(found).all(|(part, text)| {
+            if part.starts_with('{') {
+                !text.is_empty()
+            } else {
+                part == text
+            }
+        })
+}
+
+/// A media type without its parameters.
+fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
+}
+
+fn problem_type(answer: &Answer) -> Option<String> {
+    let is_problem = answer.header("content-type").map(essence) == Some("application/problem+json");
+    let kind = is_problem.then(|| serde_json::from_slice::<Value>(&answer.body).ok())??["type"].take();
+    kind.as_str().map(str::to_owned)
+}
+
+/// `Allow` lists the methods of the contract, and HEAD where there is GET.
+fn check_allow(here: &[Operation<'_>], answer: &Answer) -> Result<(), String> {
+    let mut wanted: BTreeSet<&str> = here.iter().map(|operation| operation.method.as_str()).collect();
+    if wanted.contains("GET") {
+        wanted.insert("HEAD");
+    }
+    let allow = answer.header("allow").unwrap_or_default();
+    let found: BTreeSet<&str> = allow.split(',').map(str::trim).collect();
+    match found == wanted {
+        true => Ok(()),
+        false => Err(format!("Allow is {allow:?}, the contract has {wanted:?}")),
+    }
+}
+
+/// A schema of OpenAPI 3.0 as JSON Schema, its objects closed.
+fn json_schema(schema: &Value) -> Value {
+    let Value::Object(schema) = schema else {
+        return schema.clone();
+    };
+    let mut converted: Map<String, Value> = schema
+        .iter()
+        .map(|(keyword, value)| {
+            let value = match (keyword.as_str(), value) {
+                ("properties", Value::Object(named)) => named
+                    .iter()
+                    .map(|(name, schema)| (name.clone(), json_schema(schema)))
+                    .collect(),
+                ("allOf" | "anyOf" | "oneOf", Value::Array(schemas)) => schemas.iter().map(json_schema).collect(),
+                ("items" | "not" | "additionalProperties", schema) => json_schema(schema),
+                _ => value.clone(),
+            };
+            (keyword.clone(), value)
+        })
+        .collect();
+    for (flag, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
+        match converted.remove(flag) {
+            Some(Value::Bool(true)) => {
+                let bound = converted.remove(bound).expect("an exclusive bound is a bound");
+                converted.insert(flag.to_owned(), bound);
+            }
+            Some(Value::Bool(false)) | None => {}
+            Some(number) => panic!("{flag}: {number} is not OpenAPI 3.0"),
+        }
+    }
+    if converted.contains_key("properties") {
+        converted.entry("additionalProperties").or_insert(json!(false));
+    }
+    match converted.remove("nullable") {
+        Some(Value::Bool(true)) => json!({"anyOf": [converted, {"type": "null"}]}),
+        _ => Value::Object(converted),
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds, exactly so and of a day that there is.
+fn is_timestamp(text: &str) -> bool {
+    let shape = text.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
+    shape.eq(*b"0000-00-00T00:00:00.000Z") && text.parse::<jiff::Timestamp>().is_ok()
+}
+
+mod tests;

@@ -1,0 +1,161 @@
+//! The binary, in a process of its own. Nothing here waits without an end.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// How long anything may take that takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The binary with this database and nothing else in its environment, on a port that is free.
+pub(crate) fn command(database: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orders-inventory"));
+    command
+        .env_clear()
+        .env("PORT", "0")
+        .env("DATABASE_URL", format!("sqlite://{}", database.display()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command that must end by itself within `limit`; what it printed.
+pub(crate) fn run(command: &mut Command, limit: Duration) -> Output {
+    let child = command.spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let (sender, ended) = channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    ended.recv_timeout(limit).map_or_else(
+        |_| {
+            kill_process(pid, Signal::KILL).unwrap();
+            panic!("still running after {limit:?}: {command:?}")
+        },
+        |output| output.unwrap(),
+    )
+}
+
+/// The running service. It does not outlive its test.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    log: Receiver<String>,
+}
+
+impl Server {
+    /// Starts the command, which must say where it is in its first line.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let (log, printed) = (lines(child.stderr.take().unwrap()), lines(child.stdout.take().unwrap()));
+        let first = printed.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            child.kill().unwrap();
+            panic!("it did not start: {:?}", log.iter().collect::<Vec<_>>())
+        });
+        let address = first
+            .strip_prefix("Docs  http://")
+            .and_then(|line| line.strip_suffix("/docs"));
+        let address = address.and_then(|address| address.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("the first line is no address: {first}"));
+        Self { child, address, log }
+    }
+
+    /// The first log line from here on that contains this.
+    pub(crate) fn log_line(&self, text: &str) -> String {
+        loop {
+            let line = self
+                .log
+                .recv_timeout(PATIENCE)
+                .unwrap_or_else(|_| panic!("no log line has {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Sends a signal and waits for the end.
+    pub(crate) fn stop(self, signal: Signal) -> ExitStatus {
+        self.signal(signal);
+        self.ended()
+    }
+
+    /// Waits for the end.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        self.rest_of_log();
+        self.child.wait().unwrap()
+    }
+
+    /// What the log has from here to the end of the process.
+    pub(crate) fn rest_of_log(&self) -> Vec<String> {
+        let mut rest = Vec::new();
+        loop {
+            match self.log.recv_timeout(PATIENCE) {
+                Ok(line) => rest.push(line),
+                Err(RecvTimeoutError::Disconnected) => return rest,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {rest:?}"),
+            }
+        }
+    }
+
+    /// Asks, on a connection of its own; status and body.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let mut connection = self.connect();
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nX-Request-Id: asked\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        connection.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        read_answer(connection)
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let connection = TcpStream::connect(self.address).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        connection
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended where its test got that far.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads an answer to its end, which the server marks by closing; status and body, null where that is not JSON.
+pub(crate) fn read_answer(mut connection: TcpStream) -> (u16, Value) {
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (
+        status.unwrap_or_else(|| panic!("no status: {head:?}")),
+        serde_json::from_str(body).unwrap_or_default(),
+    )
+}
+
+/// The lines of a stream as they come, until it ends.
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            // Nobody listens once the test is over.
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
