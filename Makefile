@@ -112,12 +112,12 @@ evidence: ## Run the tools that people use, at BASE_URL or at servers of their o
 # The seed is fixed, so that a change of the code is what changes the outcome.
 check-conformance: $(VENV) ## Hold the service to its contract, in a minute or two
 	cargo build --locked
-	.venv/bin/python tests/conformance/conformance.py 50 20260301
+	.venv/bin/python tests/conformance/conformance.py short 50 20260301
 
 conformance: $(VENV) ## The same with EXAMPLES (1000) an operation and a new SEED, and a proof that it can fail
 	cargo build --locked
 	.venv/bin/python tests/conformance/can_fail.py
-	.venv/bin/python tests/conformance/conformance.py $(or $(EXAMPLES),1000) $(SEED)
+	.venv/bin/python tests/conformance/conformance.py long $(or $(EXAMPLES),1000) $(SEED)
 
 fmt: ## Format the Rust code
 	cargo fmt --all

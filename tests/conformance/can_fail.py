@@ -107,8 +107,8 @@ def main():
             edit(edited)
             path.write_text(json.dumps(edited, default=str), encoding="utf-8")
             options = ["--include-operation-id", operation, "--phases", "examples,coverage", "--seed", "1"]
-            report, _, _ = conformance.schemathesis(caller, *options, contract=path, quiet=True)
-            found = {failure["type"] for failure in report.get("failures", [])}
+            run = conformance.schemathesis(caller, *options, contract=path, quiet=True)
+            found = {failure["type"] for failure in run.report.get("failures", [])}
             unseen += expected not in found
             print(f"{'found' if expected in found else 'NOT FOUND'}: {lie} ({', '.join(sorted(found)) or 'nothing'})", flush=True)
     if unseen:

@@ -115,16 +115,17 @@ def strangers_are_refused(ctx, response, case):
         raise AssertionError(f"{response.status_code} without credentials, which must be 401")
 
 
-answers = collections.defaultdict(collections.Counter)
+answers, fuzzed = collections.defaultdict(collections.Counter), collections.Counter()
 
 
 @schemathesis.hook
 def after_call(context, case, response):
     if is_the_operation(case, response):
         answers[case.operation.label][response.status_code] += 1
+        fuzzed[case.operation.label] += case.meta is not None and case.meta.phase.name.value == "fuzzing"
 
 
 @atexit.register
-def write_answers():
-    with open(os.environ["CONFORMANCE_ANSWERS"], "w", encoding="utf-8") as file:
-        json.dump(answers, file)
+def write_counts():
+    with open(os.environ["CONFORMANCE_COUNTS"], "w", encoding="utf-8") as file:
+        json.dump({"answers": answers, "fuzzed": fuzzed}, file)
