@@ -81,7 +81,7 @@ pub(crate) async fn events_come_back_as_recorded(store: impl Store) {
         created_seconds: None,
         kind: other("☕.\u{1f}"),
     };
-    let mut events = vec![
+    let mut events = [
         payment_event("e1", paid(1, Some("p1"))),
         payment_event("e2", refunded(i64::MAX, None)),
         payment_event("e3", failed(Some(7))),
