@@ -138,7 +138,7 @@ def run(step, base_url, folder, screenshots):
             outcome.result = "failed"
             outcome.says += f" (it left no {report})"
     if step.keeps and (ROOT / step.keeps).is_file():
-        outcome.files.append(shutil.copy(ROOT / step.keeps, folder).name)
+        outcome.files.append(pathlib.Path(shutil.copy(ROOT / step.keeps, folder)).name)
     return outcome
 
 
