@@ -20,7 +20,7 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build test $(TEST_STEPS) conformance docs-curl fmt generate postman clean
+.PHONY: help run build test $(TEST_STEPS) conformance evidence docs-curl fmt generate postman clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -97,10 +97,17 @@ else
 		tests/with-server.sh npm --prefix postman test --silent
 endif
 
-browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromium
+# The examples as they stand need a new database and no keys; the flow goes through the Authorize dialog as well.
+browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromium, at BASE_URL or at servers of its own
 	cargo build --locked
 	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
-		tests/with-server.sh npm --prefix tests/browser test --silent
+	if [ -n "$$BASE_URL" ]; then exec npm --prefix tests/browser test --silent; fi; \
+	export WEBHOOK_SECRET=browser-secret && \
+		env -u API_KEYS tests/with-server.sh npm --prefix tests/browser run --silent first-steps && \
+		API_KEYS=another-key,browser-key API_KEY=browser-key tests/with-server.sh npm --prefix tests/browser test --silent
+
+evidence: ## Run the tools that people use, at BASE_URL or at servers of their own, and keep what they show
+	python3 tests/evidence.py
 
 # The seed is fixed, so that a change of the code is what changes the outcome.
 check-conformance: $(VENV) ## Hold the service to its contract, in a minute or two

@@ -3,13 +3,14 @@
 //! Settings are environment variables; each can be given as an option too. One that makes no sense stops the start with
 //! one line that names it.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::RangedU64ValueParser;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// What the command line asks for.
@@ -254,6 +255,9 @@ impl Cli {
 
 /// clap's paragraph as one line that starts with the variable.
 fn one_line(error: &clap::Error) -> String {
+    if let Some(variable) = variable_that_is_no_text(error) {
+        return format!("{variable}: is not UTF-8");
+    }
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -276,6 +280,19 @@ fn one_line(error: &clap::Error) -> String {
             first.trim_start_matches("error: ").to_owned()
         }
     }
+}
+
+/// clap does not say which variable it could not read; the value itself may be a secret and is not shown.
+fn variable_that_is_no_text(error: &clap::Error) -> Option<String> {
+    if error.kind() != ErrorKind::InvalidUtf8 {
+        return None;
+    }
+    let command = Cli::command();
+    let mut variables = command.get_arguments().filter_map(clap::Arg::get_env);
+    let is_no_text = |variable: &&OsStr| std::env::var_os(variable).is_some_and(|value| value.to_str().is_none());
+    variables
+        .find(is_no_text)
+        .map(|variable| variable.display().to_string())
 }
 
 fn allowed_values(error: &clap::Error) -> String {

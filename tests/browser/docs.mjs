@@ -65,8 +65,9 @@ for (const [name, viewport] of Object.entries(WIDTHS)) {
 
     test("every schema is listed behind one click and opens with another", async (t) => {
       const page = await open(t, "/docs", { viewport });
-      await page.locator(".models > h4 button").click();
       const models = page.locator(".models .model-container");
+      assert.equal(await models.count(), 0);
+      await page.locator(".models > h4 button").click();
       const names = await models.evaluateAll((containers) => containers.map(({ dataset }) => dataset.name));
       assert.deepEqual(names, Object.keys(contract.components.schemas));
       for (const schema of names) {

@@ -6,14 +6,13 @@ use axum::http::Method;
 use serde_json::json;
 
 use crate::support::TestApp;
-use crate::support::client::Call;
+use crate::support::client::{self, Call};
 
-/// Sends all of these at once, each on a task of its own, and counts the answers by status.
+/// Sends all of these at once, and counts the answers by status.
 async fn at_once(calls: impl IntoIterator<Item = Call>) -> HashMap<u16, usize> {
-    let tasks: Vec<_> = calls.into_iter().map(|call| tokio::spawn(call.into_future())).collect();
     let mut counts = HashMap::new();
-    for task in tasks {
-        *counts.entry(task.await.unwrap().status).or_default() += 1;
+    for answer in client::at_once(calls).await {
+        *counts.entry(answer.status).or_default() += 1;
     }
     counts
 }

@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use orders_inventory::error::Error;
+use orders_inventory::http::Clock;
 use serde_json::json;
 
 use crate::support::contract::Contract;
@@ -92,7 +93,7 @@ async fn one_of_each(app: &Client, id: &str) -> Vec<Answer> {
 #[tokio::test]
 async fn every_answer_carries_the_id_that_its_request_brought() {
     let app = TestApp::new();
-    let panicking = failing::service(|| panic!("in a handler"));
+    let panicking = failing::service(|| panic!("in a handler"), Clock::system());
     let longest = "x".repeat(128);
     for id in [
         "7",
@@ -136,7 +137,7 @@ async fn ids_that_make_no_sense_are_replaced_by_new_ones() {
 
 #[tokio::test]
 async fn a_panic_is_an_internal_error_that_tells_nothing() {
-    let app = failing::service(|| panic!("a secret cause"));
+    let app = failing::service(|| panic!("a secret cause"), Clock::system());
     for answer in [
         app.get("/products").await,
         app.post("/products", json!({"sku": "A", "name": "a", "price": 1, "stock": 1}))
@@ -165,7 +166,7 @@ async fn failures_of_the_store_say_what_a_client_can_do_and_nothing_else() {
         (|| Error::internal("a secret cause"), 500, "/problems/internal-error"),
     ];
     for (failure, status, kind) in failures {
-        let app = failing::service(failure);
+        let app = failing::service(failure, Clock::system());
         let answers = [
             app.get("/products").await,
             app.get("/orders/1").await,

@@ -12,17 +12,25 @@
 
 mod binary;
 mod bodies;
+mod callers;
 mod concurrency;
 mod errors;
+mod expiry;
+mod forgery;
 mod garbage;
 mod lists;
 mod money;
 mod operations;
+mod operator;
 mod orders;
 mod products;
 mod property;
 mod refusals;
+mod retries;
+mod secrets;
 mod settings;
 mod stock_movements;
 mod support;
 mod validation;
+mod versions;
+mod webhooks;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::support::contract::Contract;
 use crate::support::{TestApp, failing};
 use orders_inventory::error::Error;
+use orders_inventory::http::Clock;
 
 #[tokio::test]
 async fn the_service_is_alive_and_ready() {
@@ -34,7 +35,7 @@ async fn a_service_whose_store_is_closed_is_alive_but_not_ready() {
 
 #[tokio::test]
 async fn a_service_whose_store_takes_no_work_is_alive_but_not_ready() {
-    let app = failing::service(|| Error::Overloaded);
+    let app = failing::service(|| Error::Overloaded, Clock::system());
     app.get("/healthz").await.expect(200);
     app.get("/readyz").await.expect_problem(503, "/problems/overloaded");
 }

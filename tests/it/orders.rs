@@ -48,11 +48,14 @@ async fn placing_an_order_reserves_its_units() {
     let product = app.product(40).await;
     app.clock.advance_ms(7);
     let answer = app.place(product, 2).await.expect(201);
-    assert_eq!(answer.header("location"), Some("/orders/1"));
+    assert_eq!(
+        (answer.header("location"), answer.header("etag")),
+        (Some("/orders/1"), Some("\"1\""))
+    );
     let now = "2026-03-01T09:30:00.007Z";
     let order = json!({
         "id": 1, "product_id": product, "quantity": 2, "unit_price": 12.5, "total": 25, "status": "PENDING",
-        "created_at": now, "updated_at": now, "paid_at": null, "shipped_at": null, "canceled_at": null,
+        "refund_due": false, "created_at": now, "updated_at": now, "expires_at": "2026-03-02T09:30:00.007Z", "paid_at": null, "shipped_at": null, "canceled_at": null,
     });
     assert_eq!(answer.value(), order);
     assert_eq!(app.get("/orders/1").await.json(200), order);
@@ -195,7 +198,7 @@ async fn only_an_order_that_never_saw_money_can_be_deleted() {
             }
             Life::Paid => ("to take it back, cancel it", 7),
             Life::Shipped => ("final", 7),
-            Life::CanceledAfterPayment => ("it was paid before", 10),
+            Life::CanceledAfterPayment => ("a payment of it came; it is canceled already", 10),
         };
         let problem = answer.expect_problem(409, "/problems/order-not-deletable");
         assert!(problem["detail"].as_str().unwrap().contains(advice), "{problem}");

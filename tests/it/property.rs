@@ -1,13 +1,14 @@
 //! Whatever callers do, in whatever order: the service and a model of a few lines agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::support::TestApp;
 use crate::support::app::id;
+use crate::support::{Answer, TestApp, payment};
 
 /// What a caller does. Products and orders are numbered in the order of their making; a number may be out of range or
 /// name one that was deleted.
@@ -19,11 +20,51 @@ enum Step {
     MoveStock { product: usize, delta: i64 },
     DeleteProduct { product: usize },
     Place { product: usize, quantity: i64 },
-    Pay { order: usize },
+    PlaceWithKey { product: usize, quantity: i64 },
+    Retry { which: usize },
+    Tell { event: Event },
+    TellAgain { which: usize },
+    Wait,
     SetStatus { order: usize, status: &'static str },
     SetQuantity { order: usize, quantity: i64 },
     CancelAt { order: usize, quantity: i64 },
     DeleteOrder { order: usize },
+}
+
+/// What the payment provider tells, whenever it likes to: of a few payments, so that events meet, repeat and overtake.
+#[derive(Clone, Copy, Debug)]
+struct Event {
+    is_refund: bool,
+    /// Orders are numbered from 1, so an event can name one that is yet to be made.
+    order: i64,
+    payment: Option<u8>,
+    amount: Told,
+}
+
+/// The amount that an event names.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    Nothing,
+    /// What the order costs at this moment, if there is one.
+    Total,
+    Cents(i64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let amount = prop_oneof![
+        3 => Just(Told::Nothing),
+        3 => Just(Told::Total),
+        2 => (1..60_000_i64).prop_map(Told::Cents),
+    ];
+    // Most events tell of early orders, so that several tell of the same.
+    let order = prop_oneof![3 => 1..4_i64, 1 => 1..12_i64];
+    let payment = prop::option::weighted(0.8, 0..3_u8);
+    (prop::bool::weighted(0.45), order, payment, amount).prop_map(|(is_refund, order, payment, amount)| Event {
+        is_refund,
+        order,
+        payment,
+        amount,
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -37,8 +78,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (product.clone(), cents).prop_map(|(product, cents)| Step::SetPrice { product, cents }),
         2 => (product.clone(), delta).prop_map(|(product, delta)| Step::MoveStock { product, delta }),
         1 => product.clone().prop_map(|product| Step::DeleteProduct { product }),
-        6 => (product, quantity.clone()).prop_map(|(product, quantity)| Step::Place { product, quantity }),
-        2 => order.clone().prop_map(|order| Step::Pay { order }),
+        5 => (product.clone(), quantity.clone()).prop_map(|(product, quantity)| Step::Place { product, quantity }),
+        2 => (product, quantity.clone()).prop_map(|(product, quantity)| Step::PlaceWithKey { product, quantity }),
+        2 => (0..4_usize).prop_map(|which| Step::Retry { which }),
+        9 => event().prop_map(|event| Step::Tell { event }),
+        2 => (0..12_usize).prop_map(|which| Step::TellAgain { which }),
+        1 => Just(Step::Wait),
         4 => (order.clone(), status).prop_map(|(order, status)| Step::SetStatus { order, status }),
         4 => (order.clone(), quantity.clone()).prop_map(|(order, quantity)| Step::SetQuantity { order, quantity }),
         1 => (order.clone(), quantity).prop_map(|(order, quantity)| Step::CancelAt { order, quantity }),
@@ -59,6 +104,27 @@ struct ModelOrder {
     cents: i64,
     status: &'static str,
     was_paid: bool,
+    expires_ms: i64,
+}
+
+/// Money that came.
+#[derive(Clone, Debug)]
+struct ModelPayment {
+    order: i64,
+    payment: Option<u8>,
+    /// Not known where nobody said it and the order was gone.
+    cents: Option<i64>,
+    refunded: i64,
+    is_own: bool,
+    is_open: bool,
+}
+
+/// A request with a key, and the answer that was kept for it.
+struct Keyed {
+    body: Value,
+    product: i64,
+    quantity: i64,
+    kept: Option<(i64, Answer)>,
 }
 
 /// The rules once more, as plainly as they can be told.
@@ -68,7 +134,21 @@ struct Model {
     orders: BTreeMap<i64, ModelOrder>,
     product_ids: Vec<i64>,
     order_ids: Vec<i64>,
+    payments: Vec<ModelPayment>,
+    /// Order and name of each payment that was told of.
+    known: HashSet<(i64, u8)>,
+    /// Orders of which any payment succeeded, whatever came of it.
+    saw_money: HashSet<i64>,
+    /// What was delivered, as it was sent.
+    told: Vec<(Value, Event, Option<i64>)>,
+    /// What was recorded: event ids and results.
+    recorded: Vec<(String, &'static str)>,
+    keyed: Vec<Keyed>,
 }
+
+/// After how long an unpaid order expires here: an hour, so that keys outlive many orders.
+const TTL_MS: i64 = 3_600_000;
+const KEPT_MS: i64 = 24 * 3_600_000;
 
 const NONE: i64 = i64::MAX;
 
@@ -146,7 +226,12 @@ impl Model {
         let Some(order) = self.orders.get(&id).cloned() else {
             return 404;
         };
-        if order.was_paid {
+        let is_deletable = match order.status {
+            "PENDING" => true,
+            "CANCELED" => !order.was_paid,
+            _ => false,
+        };
+        if !is_deletable || self.saw_money.contains(&id) {
             return 409;
         }
         if order.status == "PENDING" {
@@ -154,6 +239,128 @@ impl Model {
         }
         self.orders.remove(&id);
         204
+    }
+
+    fn place(&mut self, product: i64, quantity: i64, now_ms: i64, answer: &Answer) -> u16 {
+        let cents = match self.take(product, quantity) {
+            Err(status) => return status,
+            Ok(cents) => cents,
+        };
+        let id = id(&answer.value());
+        self.order_ids.push(id);
+        let order = ModelOrder {
+            product,
+            quantity,
+            cents,
+            status: "PENDING",
+            was_paid: false,
+            expires_ms: now_ms + TTL_MS,
+        };
+        assert!(self.orders.insert(id, order).is_none(), "id {id} is used again");
+        201
+    }
+
+    fn total(&self, id: i64) -> Option<i64> {
+        self.orders.get(&id).map(|order| order.cents * order.quantity)
+    }
+
+    fn owes(&self, id: i64) -> bool {
+        let is_open = |payment: &ModelPayment| payment.order == id && payment.is_open;
+        self.orders[&id].status == "CANCELED" && self.payments.iter().any(is_open)
+    }
+
+    /// What becomes of an event; `None` where its order was never made.
+    fn tell(&mut self, event_id: &str, event: Event, cents: Option<i64>) -> Option<&'static str> {
+        if self.recorded.iter().any(|(id, _)| id == event_id) {
+            return Some("duplicate");
+        }
+        if !self.order_ids.contains(&event.order) {
+            return None;
+        }
+        let result = match event.is_refund {
+            false => self.succeeded(event, cents),
+            true => self.refunded(event, cents),
+        };
+        self.known.extend(event.payment.map(|payment| (event.order, payment)));
+        self.recorded.push((event_id.to_owned(), result));
+        Some(result)
+    }
+
+    fn succeeded(&mut self, event: Event, named: Option<i64>) -> &'static str {
+        self.saw_money.insert(event.order);
+        if event
+            .payment
+            .is_some_and(|payment| self.known.contains(&(event.order, payment)))
+        {
+            return "ignored";
+        }
+        let total = self.total(event.order);
+        let order = self.orders.get_mut(&event.order);
+        let cents = named.or(total);
+        let result = match order.as_ref().map(|order| order.status) {
+            None => "order_gone",
+            Some("PENDING") if cents == total => "applied",
+            Some("PENDING") => "amount_mismatch",
+            Some("CANCELED") => "refund_due",
+            Some(_) => "duplicate_payment",
+        };
+        if let (Some(order), "applied") = (order, result) {
+            (order.status, order.was_paid) = ("PAID", true);
+        }
+        self.payments.push(ModelPayment {
+            order: event.order,
+            payment: event.payment,
+            cents,
+            refunded: 0,
+            is_own: result == "applied",
+            is_open: true,
+        });
+        result
+    }
+
+    fn refunded(&mut self, event: Event, named: Option<i64>) -> &'static str {
+        let find = |fits: &dyn Fn(&ModelPayment) -> bool| {
+            let is_open = |payment: &ModelPayment| payment.order == event.order && payment.is_open;
+            self.payments
+                .iter()
+                .rposition(|payment| is_open(payment) && fits(payment))
+        };
+        let found = match event.payment {
+            None => find(&|_| true),
+            named => find(&|payment| payment.payment == named).or_else(|| find(&|payment| payment.payment.is_none())),
+        };
+        let Some(payment) = found.map(|index| &mut self.payments[index]) else {
+            return "ignored";
+        };
+        payment.refunded += named.unwrap_or_default();
+        let is_whole = named.is_none() || payment.cents.is_some_and(|cents| payment.refunded >= cents);
+        if !is_whole {
+            return "partial_refund";
+        }
+        payment.is_open = false;
+        let is_own = payment.is_own;
+        if let Some(order) = self.orders.get_mut(&event.order)
+            && is_own
+            && order.status == "PAID"
+        {
+            order.status = "CANCELED";
+            let (product, quantity) = (order.product, order.quantity);
+            self.give_back(product, quantity);
+        }
+        "applied"
+    }
+
+    /// What time alone does.
+    fn expire(&mut self, now_ms: i64) {
+        let is_due = |order: &&mut ModelOrder| order.status == "PENDING" && order.expires_ms <= now_ms;
+        let mut back = Vec::new();
+        for order in self.orders.values_mut().filter(is_due) {
+            order.status = "CANCELED";
+            back.push((order.product, order.quantity));
+        }
+        for (product, quantity) in back {
+            self.give_back(product, quantity);
+        }
     }
 }
 
@@ -221,30 +428,51 @@ async fn take_step(app: &TestApp, model: &mut Model, number: usize, step: &Step)
         Step::Place { product, quantity } => {
             let product = model.product_id(product);
             let answer = app.place(product, quantity).await;
-            let wanted = match model.take(product, quantity) {
-                Err(status) => status,
-                Ok(cents) => {
-                    let id = id(&answer.value());
-                    model.order_ids.push(id);
-                    let order = ModelOrder {
-                        product,
-                        quantity,
-                        cents,
-                        status: "PENDING",
-                        was_paid: false,
-                    };
-                    assert!(model.orders.insert(id, order).is_none(), "id {id} is used again");
-                    201
-                }
-            };
+            let wanted = model.place(product, quantity, app.clock.now_ms(), &answer);
             (answer, wanted)
         }
-        Step::Pay { order } => {
-            let id = model.order_id(order);
-            if let Some(order) = model.orders.get_mut(&id).filter(|order| order.status == "PENDING") {
-                (order.status, order.was_paid) = ("PAID", true);
-                app.pay(id).await;
+        Step::PlaceWithKey { product, quantity } => {
+            let product = model.product_id(product);
+            model.keyed.push(Keyed {
+                body: json!({"product_id": product, "quantity": quantity}),
+                product,
+                quantity,
+                kept: None,
+            });
+            return place_with_key(app, model, model.keyed.len() - 1).await;
+        }
+        Step::Retry { which } if which < model.keyed.len() => {
+            return place_with_key(app, model, which).await;
+        }
+        Step::Retry { .. } => return,
+        Step::Tell { event } => {
+            let cents = match event.amount {
+                Told::Nothing => None,
+                Told::Total => model.total(event.order),
+                Told::Cents(cents) => Some(cents),
+            };
+            let mut data = json!({"order_id": event.order});
+            if let Some(payment) = event.payment {
+                data["payment_id"] = json!(format!("pay_{}_{payment}", event.order));
             }
+            if let Some(cents) = cents {
+                data["amount"] = price(cents);
+            }
+            let kind = if event.is_refund {
+                "payment.refunded"
+            } else {
+                "payment.succeeded"
+            };
+            let body = payment::event(&format!("evt_{number}"), kind, data);
+            model.told.push((body, event, cents));
+            return tell(app, model, model.told.len() - 1).await;
+        }
+        Step::TellAgain { which } if which < model.told.len() => return tell(app, model, which).await,
+        Step::TellAgain { .. } => return,
+        Step::Wait => {
+            app.clock.advance_ms(TTL_MS * 2 / 3);
+            app.sweep().await;
+            model.expire(app.clock.now_ms());
             return;
         }
         Step::SetStatus { order, status } => {
@@ -271,6 +499,46 @@ async fn take_step(app: &TestApp, model: &mut Model, number: usize, step: &Step)
     assert_eq!(answer.status, wanted, "step {number}, {step:?}: {answer:?}");
 }
 
+/// Delivers what was told once, now or again.
+async fn tell(app: &TestApp, model: &mut Model, which: usize) {
+    let (body, event, cents) = model.told[which].clone();
+    let answer = app.webhook(&body).await;
+    match model.tell(body["id"].as_str().unwrap(), event, cents) {
+        None => assert_eq!(answer.status, 404, "{body}"),
+        Some(wanted) => {
+            let receipt = answer.json(200);
+            let order = model.orders.get(&event.order);
+            assert_eq!(receipt["result"], wanted, "{body}");
+            assert_eq!(
+                receipt["order_status"].as_str(),
+                order.map(|order| order.status),
+                "{body}"
+            );
+        }
+    }
+}
+
+/// Places an order under its key, for the first time or again.
+async fn place_with_key(app: &TestApp, model: &mut Model, which: usize) {
+    let (body, product, quantity) = {
+        let keyed = &model.keyed[which];
+        (keyed.body.clone(), keyed.product, keyed.quantity)
+    };
+    let key = format!("key-{which}");
+    let answer = app.post("/orders", &body).header("idempotency-key", &key).await;
+    let now = app.clock.now_ms();
+    let kept = model.keyed[which].kept.as_ref().filter(|(at, _)| now - at < KEPT_MS);
+    if let Some((_, first)) = kept {
+        assert_eq!(answer.header("idempotency-replayed"), Some("true"), "{key}: {answer:?}");
+        assert_eq!((answer.status, &answer.body), (first.status, &first.body), "{key}");
+        return;
+    }
+    assert_eq!(answer.header("idempotency-replayed"), None, "{key}: {answer:?}");
+    let wanted = model.place(product, quantity, now, &answer);
+    assert_eq!(answer.status, wanted, "{key}: {answer:?}");
+    model.keyed[which].kept = (wanted == 201).then_some((now, answer));
+}
+
 async fn assert_same(app: &TestApp, model: &Model) {
     let number = |value: &Value| value.as_i64().unwrap();
     let products = app.walk("/products?limit=3").await;
@@ -294,15 +562,25 @@ async fn assert_same(app: &TestApp, model: &Model) {
                 number(&it["quantity"]),
                 cents(&it["total"]),
                 it["status"].as_str().unwrap(),
-                it["paid_at"].is_string(),
+                (it["paid_at"].is_string(), it["refund_due"].as_bool().unwrap()),
             )
         })
         .collect();
     let wanted = model.orders.iter().rev();
     let wanted: Vec<_> = wanted
-        .map(|(id, it)| (*id, it.quantity, it.cents * it.quantity, it.status, it.was_paid))
+        .map(|(id, it)| {
+            let money = (it.was_paid, model.owes(*id));
+            (*id, it.quantity, it.cents * it.quantity, it.status, money)
+        })
         .collect();
-    assert_eq!(found, wanted, "orders: id, quantity, total, status, paid");
+    assert_eq!(found, wanted, "orders: id, quantity, total, status, paid and owing");
+
+    let events = app.walk("/payment-events?limit=7").await;
+    let found = events
+        .iter()
+        .map(|it| (it["event_id"].as_str().unwrap(), it["result"].as_str().unwrap()));
+    let wanted = model.recorded.iter().rev().map(|(id, result)| (id.as_str(), *result));
+    assert!(found.eq(wanted), "events: {events:?} and {:?}", model.recorded);
     app.assert_ledger_adds_up().await;
 }
 
@@ -310,16 +588,17 @@ async fn assert_same(app: &TestApp, model: &Model) {
 fn the_service_agrees_with_the_model_whatever_callers_do() {
     // A failure prints its shrunk steps; as a test of its own they stay found, in a file of seeds they would not.
     let config = Config {
-        cases: 48,
+        cases: 32,
         failure_persistence: None,
         max_shrink_iters: 200,
         ..Config::default()
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let steps = prop::collection::vec(step(), 10..60);
+    let steps = prop::collection::vec(step(), 10..80);
     let outcome = TestRunner::new(config).run(&steps, |steps| {
         runtime.block_on(async {
-            let (app, mut model) = (TestApp::new(), Model::default());
+            let app = TestApp::with(|options| options.order_ttl = Some(Duration::from_millis(TTL_MS.unsigned_abs())));
+            let mut model = Model::default();
             for (number, step) in steps.iter().enumerate() {
                 take_step(&app, &mut model, number, step).await;
                 app.clock.advance_ms(1);

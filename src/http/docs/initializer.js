@@ -37,6 +37,12 @@ const requiredParametersFirst = ({ React }) => ({
   },
 });
 
+// The list of schemas starts closed: open, it is longer than all operations together. (The setting for this, a
+// `defaultModelsExpandDepth` of 0, would also close each schema behind a second button within the first.)
+const schemasStartClosed = () => ({
+  afterLoad: ({ layoutActions }) => layoutActions.show(["components", "schemas"], false),
+});
+
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
@@ -46,10 +52,8 @@ SwaggerUIBundle({
   displayRequestDuration: true,
   // The API key outlives a reload, in this browser's local storage.
   persistAuthorization: true,
-  plugins: [optionalFieldsStartEmpty, requiredParametersFirst],
-  // The list of schemas is closed: open, it is longer than all operations together. Beside a request or response a schema
-  // shows what its members are, most of which are schemas of their own.
-  defaultModelsExpandDepth: 0,
+  plugins: [optionalFieldsStartEmpty, requiredParametersFirst, schemasStartClosed],
+  // Beside a request or response a schema shows what its members are, most of which are schemas of their own.
   defaultModelExpandDepth: 2,
   // Tags and operations come in the contract's order: no sorter is set. No filter either, there are few of them.
   filter: false,

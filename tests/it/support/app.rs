@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use orders_inventory::domain::Timestamp;
 use orders_inventory::http::signature::{Keyring, Secret};
-use orders_inventory::http::{self, ApiKeys, Clock, Limits};
+use orders_inventory::http::{self, ApiKeys, Clock, Limits, sweeper};
 use orders_inventory::store::{Options, SqliteStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -105,6 +105,12 @@ impl TestApp {
     /// Tries to order.
     pub(crate) fn place(&self, product_id: i64, quantity: i64) -> super::client::Call {
         self.post("/orders", json!({"product_id": product_id, "quantity": quantity}))
+    }
+
+    /// Does what time does: what is due now.
+    pub(crate) async fn sweep(&self) {
+        let now = Timestamp::from_millis(self.clock.now_ms());
+        sweeper::sweep(&self.store, now).await.expect("a sweep");
     }
 
     /// A product's stock.

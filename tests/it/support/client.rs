@@ -43,6 +43,10 @@ impl Client {
         self.call(Method::PUT, path).json(json)
     }
 
+    pub(crate) fn head(&self, path: &str) -> Call {
+        self.call(Method::HEAD, path)
+    }
+
     /// A request without a body, of whatever method.
     pub(crate) fn call(&self, method: Method, path: &str) -> Call {
         let mut request = Request::new(Body::empty());
@@ -77,9 +81,20 @@ pub(crate) struct Call {
 
 impl Call {
     /// Adds a header; one of this name that is there already stays.
-    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
-        let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header's value");
+    pub(crate) fn header(self, name: &'static str, value: &str) -> Self {
+        self.header_bytes(name, value.as_bytes())
+    }
+
+    /// The same, for what is no text.
+    pub(crate) fn header_bytes(mut self, name: &'static str, value: &[u8]) -> Self {
+        let value = HeaderValue::from_bytes(value).expect("a header's value");
         self.request.headers_mut().append(HeaderName::from_static(name), value);
+        self
+    }
+
+    /// Takes a header away.
+    pub(crate) fn without(mut self, name: HeaderName) -> Self {
+        self.request.headers_mut().remove(name);
         self
     }
 
@@ -103,6 +118,16 @@ impl IntoFuture for Call {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move { self.client.send(self.request).await })
     }
+}
+
+/// Sends all of these at once, each on a task of its own.
+pub(crate) async fn at_once(calls: impl IntoIterator<Item = Call>) -> Vec<Answer> {
+    let tasks: Vec<_> = calls.into_iter().map(|call| tokio::spawn(call.into_future())).collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.expect("no call panicked"));
+    }
+    answers
 }
 
 /// What is sent as JSON: a value, or text that is taken as it stands, for what no value can say (`19.90`, half a body).

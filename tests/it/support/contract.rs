@@ -87,6 +87,26 @@ impl Contract {
         value
     }
 
+    /// The path of a request of this operation that is as it should be, and its body if it has one: the first example.
+    pub(crate) fn good_request(&self, operation: &Operation<'_>) -> (String, Option<Value>) {
+        let path = operation.template.replace("{id}", "1").replace("{name}", "not-found");
+        let mut examples = members(&operation.definition["requestBody"]["content"]["application/json"]["examples"]);
+        let first = examples.next();
+        (path, first.map(|(_, example)| self.resolved(example)["value"].clone()))
+    }
+
+    /// The names of the security schemes that guard an operation; none where it is open to everybody.
+    pub(crate) fn security<'a>(&'a self, operation: &Operation<'a>) -> Vec<&'a str> {
+        let own = &operation.definition["security"];
+        let security = if own.is_array() {
+            own
+        } else {
+            &self.document["security"]
+        };
+        let schemes = security.as_array().into_iter().flatten();
+        schemes.flat_map(members).map(|(name, _)| name.as_str()).collect()
+    }
+
     /// The answers that an operation may give, by their status.
     pub(crate) fn responses<'a>(&'a self, operation: &Operation<'a>) -> impl Iterator<Item = (&'a String, &'a Value)> {
         members(&operation.definition["responses"]).map(|(status, response)| (status, self.resolved(response)))

@@ -34,6 +34,6 @@ impl Store for FailingStore {
 }
 
 /// The service over a store that always fails like this.
-pub(crate) fn service(error: fn() -> Error) -> Client {
-    Client::new(http::router(FailingStore(error), options(Clock::system())))
+pub(crate) fn service(error: fn() -> Error, clock: Clock) -> Client {
+    Client::new(http::router(FailingStore(error), options(clock)))
 }

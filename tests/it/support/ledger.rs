@@ -1,7 +1,8 @@
-//! Whether the books add up.
+//! Whether the books add up, as callers see them and as the audit does.
 
 use std::collections::HashMap;
 
+use orders_inventory::store;
 use serde_json::Value;
 
 use super::app::id;
@@ -53,6 +54,7 @@ impl TestApp {
     /// All that the lists have: what may not change where a request is refused.
     pub(crate) async fn snapshot(&self) -> Vec<Value> {
         let mut all = self.walk("/orders?limit=100").await;
+        all.extend(self.walk("/payment-events?limit=100").await);
         for product in self.walk("/products?limit=100").await {
             all.extend(self.ledger(id(&product)).await);
             all.push(product);
@@ -96,6 +98,13 @@ impl TestApp {
             held.entry(*order_id).or_default();
         }
         assert_eq!(accounted, held, "units by order: the ledger's and the orders'");
+        self.assert_audit_is_clean();
+    }
+
+    /// What no caller can see adds up, too.
+    pub(crate) fn assert_audit_is_clean(&self) {
+        let report = store::audit(&self.database()).expect("a database that can be read");
+        assert!(report.is_clean(), "{report}");
     }
 }
 

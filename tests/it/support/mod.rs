@@ -3,8 +3,8 @@
 //! - `app`: the service over a file of its own, with a clock that stands still until it is told to go on
 //! - `client`, `answer`: asking, and looking at what comes back
 //! - `contract`: whether an answer is one that `openapi.yaml` names
-//! - `ledger`: whether the books add up
-//! - `payment`: how an order is paid as long as there is no webhook
+//! - `ledger`: whether the books add up, to callers and to the audit
+//! - `payment`: what the payment provider sends
 //! - `failing`: a store that fails as it is told
 //! - `process`: the binary
 

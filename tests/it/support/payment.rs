@@ -1,38 +1,104 @@
-//! What the payment provider sends.
+//! What the payment provider sends, signed as it signs: by RFC 2104 and SHA-256 alone, not by the code under test.
 
-use orders_inventory::domain::Timestamp;
-use orders_inventory::http::signature::{self, Secret};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::TestApp;
 use super::app::SECRET;
 use super::client::{Call, Json};
 
+/// The header that brings the signature.
+pub(crate) const HEADER: &str = "x-webhook-signature";
+
+/// The block of SHA-256, in bytes.
+const BLOCK: usize = 64;
+
 impl TestApp {
     /// Pays a pending order, now.
     pub(crate) async fn pay(&self, order_id: i64) {
-        let event = format!("evt_pay_{order_id}");
-        let event = json!({"id": event, "type": "payment.succeeded", "data": {"order_id": order_id}});
-        let receipt = self.webhook(&event).await.json(200);
-        assert_eq!(receipt["result"], "applied", "order {order_id} cannot be paid");
+        let event = succeeded(&format!("evt_pay_{order_id}"), json!({"order_id": order_id}));
+        assert_eq!(self.result(&event).await, "applied", "order {order_id} cannot be paid");
     }
 
     /// Delivers an event, signed now.
     pub(crate) fn webhook(&self, event: &Value) -> Call {
-        let body = event.to_string();
-        let signature = self.sign(&body);
-        self.signed(&signature, body)
+        self.webhook_text(&event.to_string())
+    }
+
+    /// Delivers an event as it is spelled here, signed now.
+    pub(crate) fn webhook_text(&self, body: &str) -> Call {
+        self.signed(&self.sign(body), body)
     }
 
     /// Delivers a body with this signature.
     pub(crate) fn signed(&self, signature: &str, body: impl Json) -> Call {
-        self.post("/webhooks/payment", body)
-            .header(signature::HEADER, signature)
+        self.post("/webhooks/payment", body).header(HEADER, signature)
     }
 
     /// The signature of a body, now.
     pub(crate) fn sign(&self, body: &str) -> String {
-        let secret = Secret::new(SECRET).expect("a secret");
-        signature::sign(&secret, Timestamp::from_millis(self.clock.now_ms()), body.as_bytes())
+        sign(SECRET, self.now_seconds(), body.as_bytes())
     }
+
+    /// What becomes of an event that must be taken.
+    pub(crate) async fn result(&self, event: &Value) -> String {
+        let receipt = self.webhook(event).await.json(200);
+        assert_eq!(receipt["event_id"], event["id"], "{receipt}");
+        receipt["result"].as_str().expect("a result").to_owned()
+    }
+
+    pub(crate) fn now_seconds(&self) -> i64 {
+        self.clock.now_ms() / 1_000
+    }
+}
+
+/// The event that says so of a payment.
+pub(crate) fn succeeded(id: &str, data: Value) -> Value {
+    event(id, "payment.succeeded", data)
+}
+
+/// The event that says so of a refund.
+pub(crate) fn refunded(id: &str, data: Value) -> Value {
+    event(id, "payment.refunded", data)
+}
+
+/// An event of whatever type.
+pub(crate) fn event(id: &str, kind: &str, data: Value) -> Value {
+    let mut event = json!({"id": id, "type": kind});
+    event["data"] = data;
+    event
+}
+
+/// The signature of a body at that time.
+pub(crate) fn sign(secret: &str, seconds: i64, body: &[u8]) -> String {
+    format!("t={seconds},v1={}", hex(secret, seconds, body))
+}
+
+/// The `v1` of a signature.
+pub(crate) fn hex(secret: &str, seconds: i64, body: &[u8]) -> String {
+    let message = [seconds.to_string().as_bytes(), b".", body].concat();
+    hex::encode(hmac_sha256(secret.as_bytes(), &message))
+}
+
+/// HMAC as RFC 2104 writes it down.
+pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let mut block = [0; BLOCK];
+    if key.len() > BLOCK {
+        block[..32].copy_from_slice(&Sha256::digest(key));
+    } else {
+        block[..key.len()].copy_from_slice(key);
+    }
+    let [inner, outer] = [0x36, 0x5c].map(|pad| block.map(|byte| byte ^ pad));
+    let inner = Sha256::new().chain_update(inner).chain_update(message).finalize();
+    Sha256::new().chain_update(outer).chain_update(inner).finalize().into()
+}
+
+/// A test case of RFC 4231.
+#[test]
+fn hmac_is_that_of_the_rfc() {
+    let found = hex::encode(hmac_sha256(b"Jefe", b"what do ya want for nothing?"));
+    assert_eq!(
+        found,
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    );
 }

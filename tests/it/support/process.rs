@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// How long anything may take that takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The binary with this database and nothing else in its environment, on a port that is free.
 pub(crate) fn command(database: &Path) -> Command {
@@ -46,7 +47,8 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Output {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    log: Receiver<String>,
+    /// Several threads may ask at once; one at a time reads the log.
+    log: Mutex<Receiver<String>>,
 }
 
 impl Server {
@@ -63,14 +65,15 @@ impl Server {
             .and_then(|line| line.strip_suffix("/docs"));
         let address = address.and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("the first line is no address: {first}"));
+        let log = Mutex::new(log);
         Self { child, address, log }
     }
 
     /// The first log line from here on that contains this.
     pub(crate) fn log_line(&self, text: &str) -> String {
+        let log = self.log.lock().unwrap();
         loop {
-            let line = self
-                .log
+            let line = log
                 .recv_timeout(PATIENCE)
                 .unwrap_or_else(|_| panic!("no log line has {text:?}"));
             if line.contains(text) {
@@ -97,9 +100,9 @@ impl Server {
 
     /// What the log has from here to the end of the process.
     pub(crate) fn rest_of_log(&self) -> Vec<String> {
-        let mut rest = Vec::new();
+        let (log, mut rest) = (self.log.lock().unwrap(), Vec::new());
         loop {
-            match self.log.recv_timeout(PATIENCE) {
+            match log.recv_timeout(PATIENCE) {
                 Ok(line) => rest.push(line),
                 Err(RecvTimeoutError::Disconnected) => return rest,
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end: {rest:?}"),
@@ -109,14 +112,31 @@ impl Server {
 
     /// Asks, on a connection of its own; status and body.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        self.ask_with(method, path, &[], body).0
+    }
+
+    /// Asks with these headers besides; status and body, and the answer as it stands.
+    pub(crate) fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> ((u16, Value), String) {
         let mut connection = self.connect();
         let length = body.len();
+        let headers: String = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nX-Request-Id: asked\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+             Content-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n"
         );
         connection.write_all(format!("{head}{body}").as_bytes()).unwrap();
-        read_answer(connection)
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        (parse_answer(&answer), answer)
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -138,6 +158,10 @@ impl Drop for Server {
 pub(crate) fn read_answer(mut connection: TcpStream) -> (u16, Value) {
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
+    parse_answer(&answer)
+}
+
+fn parse_answer(answer: &str) -> (u16, Value) {
     let (head, body) = answer
         .split_once("\r\n\r\n")
         .unwrap_or_else(|| panic!("no answer: {answer:?}"));

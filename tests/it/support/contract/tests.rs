@@ -23,6 +23,7 @@ const ID: (&str, &str) = ("x-request-id", "1");
 const JSON: (&str, &str) = ("content-type", "application/json");
 const PROBLEM: (&str, &str) = ("content-type", "application/problem+json");
 const LOCATION: (&str, &str) = ("location", "/products/1");
+const E_TAG: (&str, &str) = ("etag", "\"1\"");
 const RETRY: (&str, &str) = ("retry-after", "1");
 
 fn check(method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
@@ -37,10 +38,12 @@ fn created(headers: &[(&'static str, &'static str)], body: &str) -> String {
 
 #[test]
 fn good_answers_pass() {
-    assert_eq!(created(&[ID, JSON, LOCATION], PRODUCT), "");
+    assert_eq!(created(&[ID, JSON, LOCATION, E_TAG], PRODUCT), "");
     let good = [
-        (Method::GET, "/products/7", answer(200, &[ID, JSON], PRODUCT)),
-        (Method::HEAD, "/products/7", answer(200, &[ID, JSON], "")),
+        (Method::GET, "/products/7", answer(200, &[ID, JSON, E_TAG], PRODUCT)),
+        (Method::HEAD, "/products/7", answer(200, &[ID, JSON, E_TAG], "")),
+        (Method::GET, "/products/7", answer(304, &[ID, E_TAG], "")),
+        (Method::HEAD, "/products/7", answer(304, &[ID, E_TAG], "")),
         (Method::GET, "/products/7", answer(404, &[ID, PROBLEM], GONE)),
         (Method::DELETE, "/products/7", answer(204, &[ID], "")),
         (Method::GET, "/docs", answer(200, &[ID], "anything")),
@@ -52,21 +55,27 @@ fn good_answers_pass() {
 
 #[test]
 fn headers_must_be_those_of_the_contract() {
-    assert_eq!(created(&[JSON, LOCATION], PRODUCT), "no X-Request-Id");
-    assert_eq!(
-        created(&[ID, ID, JSON, LOCATION], PRODUCT),
-        "header x-request-id stands more than once"
-    );
-    assert_eq!(created(&[ID, JSON], PRODUCT), "no header Location");
-    assert_eq!(
-        created(&[ID, JSON, LOCATION, RETRY], PRODUCT),
-        "header retry-after is not documented"
-    );
-    assert_eq!(
-        created(&[ID, PROBLEM, LOCATION], PRODUCT),
-        r#"content type Some("application/problem+json") is not documented"#
-    );
-    assert_eq!(created(&[ID, LOCATION], PRODUCT), "content type None is not documented");
+    let cases: [(&[_], _); 7] = [
+        (&[JSON, LOCATION, E_TAG], "no X-Request-Id"),
+        (
+            &[ID, ID, JSON, LOCATION, E_TAG],
+            "header x-request-id stands more than once",
+        ),
+        (&[ID, JSON, E_TAG], "no header Location"),
+        (&[ID, JSON, LOCATION], "no header ETag"),
+        (
+            &[ID, JSON, LOCATION, E_TAG, RETRY],
+            "header retry-after is not documented",
+        ),
+        (
+            &[ID, PROBLEM, LOCATION, E_TAG],
+            r#"content type Some("application/problem+json") is not documented"#,
+        ),
+        (&[ID, LOCATION, E_TAG], "content type None is not documented"),
+    ];
+    for (headers, why) in cases {
+        assert_eq!(created(headers, PRODUCT), why);
+    }
     let busy = r#"{"type":"/problems/overloaded","title":"Overloaded","status":503,"detail":"-"}"#;
     for (retry, wrong) in [("0", true), ("soon", true), ("1", false)] {
         let answer = answer(503, &[ID, PROBLEM, ("retry-after", retry)], busy);
@@ -92,14 +101,15 @@ fn statuses_and_error_types_must_be_those_of_the_operation() {
         refused("/problems/order-not-found is not documented for 404")
     );
     assert!(wrong(&Method::DELETE, 204, &[ID], "a body").is_err());
-    assert!(wrong(&Method::HEAD, 200, &[ID, JSON], PRODUCT).is_err());
+    assert!(wrong(&Method::HEAD, 200, &[ID, JSON, E_TAG], PRODUCT).is_err());
+    assert!(wrong(&Method::GET, 304, &[ID, JSON, E_TAG], PRODUCT).is_err());
 }
 
 #[test]
 fn bodies_must_fit_their_schema() {
     let doctored = |from: &str, to: &str| {
         assert!(PRODUCT.contains(from), "{from}");
-        created(&[ID, JSON, LOCATION], &PRODUCT.replace(from, to))
+        created(&[ID, JSON, LOCATION, E_TAG], &PRODUCT.replace(from, to))
     };
     let cases = [
         (r#""id":1,"#, "", "required"),

@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+"""Runs every tool that people use the service with, and keeps what each of them showed, for people to read.
+
+    tests/evidence.py                                                        fresh local servers; docs/evidence/local/
+    BASE_URL=https://… API_KEY=… WEBHOOK_SECRET=… tests/evidence.py          the service there; docs/evidence/<its host>/
+
+Each tool is a target of the Makefile. One that fails, or that there is none of, is in the index as failed and makes this
+fail; one that is not for a service in use is in the index with the reason. The old set stays until the new one is whole.
+"""
+
+import dataclasses
+import datetime
+import html
+import os
+import pathlib
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+STEP_SECONDS_MAX = 45 * 60  # with what has to be built first
+WAKE_SECONDS_MAX = 120  # a free instance sleeps until somebody asks
+
+
+@dataclasses.dataclass
+class Step:
+    tool: str
+    target: str
+    says: str  # the lines of the output that sum it up
+    keeps: str = ""  # a file that it leaves in the repository
+    report: tuple[str, str] = ("", "")  # the variable that names a report, and the report
+    local_only: str = ""  # why a service in use is not for it
+
+
+STEPS = [
+    Step("Swagger UI in Chromium", "browser", r"^[#ℹ] (?:pass|fail) \d+$"),
+    Step("curl", "check-curl", r"^\S+: \d+ blocks .*$", keeps="docs/curl.md", local_only="its ids are those of a new database"),
+    Step("Postman, by newman", "newman", r"assertions[ │]+\d+[ │]+\d+", report=("REPORT", "newman.xml")),
+    Step("Rust client (reqwest)", "smoke", r"^passed .*$"),
+    Step("Python client (requests)", "smoke-py", r'^  "status": .*$'),
+    Step("Conformance, by schemathesis", "check-conformance", r"^conformance: .*$", report=("CONFORMANCE_REPORT", "conformance.md"),
+         local_only="thousands of made-up requests are not for a store in use"),
+]
+
+# The pictures to keep of those that the browser takes, and what they show.
+PICTURES = {
+    "flow-desk": "The whole flow with “Try it out”, 1280 pixels wide",
+    "flow-pocket": "From a product to a paid order, 390 pixels wide",
+}
+PICTURES_A_ROW = 6
+
+# What is for the service under test alone: a developer's own settings must not reach the servers that the targets start.
+SETTINGS = ["BASE_URL", "API_KEY", "API_KEYS", "WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "DATABASE_URL"]
+SECRETS = [os.environ[name] for name in ("API_KEY", "WEBHOOK_SECRET") if os.environ.get(name)]
+
+
+@dataclasses.dataclass
+class Outcome:
+    result: str
+    says: str = ""
+    seconds: float = 0
+    files: list[str] = dataclasses.field(default_factory=list)
+
+
+def main():
+    base_url = os.environ.get("BASE_URL", "").rstrip("/")
+    if base_url and not (os.environ.get("API_KEY") and os.environ.get("WEBHOOK_SECRET")):
+        sys.exit("evidence: API_KEY and WEBHOOK_SECRET must be those of the service at BASE_URL")
+    name = urllib.parse.urlsplit(base_url).hostname if base_url else "local"
+    if not re.fullmatch(r"[A-Za-z0-9.:-]*[A-Za-z0-9]", name or ""):
+        sys.exit(f"evidence: BASE_URL has no host: {base_url}")
+    folder = ROOT / "docs" / "evidence" / name
+    serves = contract_at(base_url) if base_url else ""
+    began = datetime.datetime.now(datetime.timezone.utc)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        new = pathlib.Path(temporary, "evidence")
+        new.mkdir()
+        outcomes = {step.target: run(step, base_url, new, pathlib.Path(temporary, "screenshots")) for step in STEPS}
+        keep_pictures(pathlib.Path(temporary, "screenshots"), new / "screenshots")
+        (new / "index.md").write_text(index(base_url, serves, began, outcomes, new), encoding="utf-8")
+        for file in new.rglob("*"):
+            if file.suffix in {".md", ".txt", ".xml"}:
+                file.write_text(for_everybody(file.read_text(encoding="utf-8"), temporary), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(new, folder)
+
+    failed = [step.target for step in STEPS if outcomes[step.target].result == "failed"]
+    print(f"\n{folder.relative_to(ROOT)}/index.md; " + (f"FAILED: {', '.join(failed)}" if failed else "all passed"))
+    sys.exit(1 if failed else 0)
+
+
+def run(step, base_url, folder, screenshots):
+    """Runs one target and keeps its output, its report and its file."""
+    if base_url and step.local_only:
+        return Outcome("not run", step.local_only)
+    environment = {name: value for name, value in os.environ.items() if base_url or name not in SETTINGS}
+    environment |= {"NO_COLOR": "1", "TERM": "dumb", "CARGO_TERM_COLOR": "never", "SCREENSHOTS": str(screenshots)}
+    variable, report = step.report
+    if report:
+        environment[variable] = str(folder / report)
+
+    print(f"\n==== {step.target} ====", flush=True)
+    started = time.monotonic()
+    # A target can be many processes, which have to end with it.
+    process = subprocess.Popen(["make", "--no-print-directory", step.target], cwd=ROOT, env=environment, text=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               errors="replace", start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=STEP_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 15)
+        output, _ = process.communicate()
+        output += f"\nended after {STEP_SECONDS_MAX} seconds\n"
+    seconds = time.monotonic() - started
+    output = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output)
+    print(output, flush=True)
+
+    outcome = Outcome("passed" if process.returncode == 0 else "failed", seconds=seconds)
+    said = re.findall(step.says, output, re.MULTILINE)
+    if process.returncode != 0:
+        said += output.strip().splitlines()[-1:]
+    outcome.says = "; ".join(re.sub(r"[\s│|]+", " ", line).strip("#ℹ ") for line in said)
+    (folder / f"{step.target}.txt").write_text(output, encoding="utf-8")
+    outcome.files.append(f"{step.target}.txt")
+    if report:
+        # A tool that left no report has not done what it is here for, whatever its exit code.
+        if (folder / report).is_file():
+            outcome.files.append(report)
+        else:
+            outcome.result = "failed"
+            outcome.says += f" (it left no {report})"
+    if step.keeps and (ROOT / step.keeps).is_file():
+        outcome.files.append(shutil.copy(ROOT / step.keeps, folder).name)
+    return outcome
+
+
+def keep_pictures(taken, kept):
+    for name in PICTURES:
+        if (taken / name).is_dir():
+            shutil.copytree(taken / name, kept / name)
+
+
+def contract_at(base_url):
+    """Whether the service has this checkout's contract, in words."""
+    try:
+        with urllib.request.urlopen(f"{base_url}/openapi.yaml", timeout=WAKE_SECONDS_MAX) as response:
+            same = response.read() == (ROOT / "openapi.yaml").read_bytes()
+    except (urllib.error.URLError, TimeoutError) as error:
+        sys.exit(f"evidence: {base_url}/openapi.yaml cannot be read: {error}")
+    return "the one of this commit" if same else "**another one than this commit's**"
+
+
+def index(base_url, serves, began, outcomes, folder):
+    lines = [f"# Evidence: {base_url or 'a local server'}", ""]
+    lines += ["What each tool showed when it used the service; made by `make evidence`, not by hand.", ""]
+    lines += ["| | |", "|---|---|", f"| Date | {began:%Y-%m-%d %H:%M} UTC |", f"| Commit | {commit()} |"]
+    if serves:
+        lines.append(f"| Contract of the service | {serves} |")
+    lines += [f"| Machine{' of the tools' if base_url else ''} | {machine()} |", ""]
+    lines += ["| Tool | Command | Result | | Details | Duration |", "|---|---|---|---|---|---|"]
+    for step in STEPS:
+        outcome = outcomes[step.target]
+        files = ", ".join(f"[{file}]({file})" for file in outcome.files)
+        duration = f"{outcome.seconds:.0f} s" if outcome.seconds else ""
+        result = outcome.result if outcome.result == "passed" else f"**{outcome.result}**"
+        says = html.escape(outcome.says, quote=False)
+        lines.append(f"| {step.tool} | `make {step.target}` | {result} | {says} | {files} | {duration} |")
+    lines += ["", "Durations include what had to be built first.", ""]
+    if not base_url:
+        lines += [
+            "Nothing here is from Render: no deployed service could be reached from where this was made. With the service's "
+            "`API_KEY` and `WEBHOOK_SECRET` in the environment, one command adds its set beside this one:",
+            "",
+            "    make evidence BASE_URL=https://<service>.onrender.com",
+            "",
+        ]
+    for name, caption in PICTURES.items():
+        lines += [f"## {caption}", ""]
+        pictures = sorted((folder / "screenshots" / name).glob("*.png"))
+        lines += gallery([picture.relative_to(folder) for picture in pictures]) if pictures else ["No pictures were taken."]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def gallery(pictures):
+    """Small pictures in rows, each a link to itself in full size."""
+    yield "|" + " |" * PICTURES_A_ROW
+    yield "|" + "---|" * PICTURES_A_ROW
+    for start in range(0, len(pictures), PICTURES_A_ROW):
+        row = pictures[start:start + PICTURES_A_ROW]
+        cells = [f'[<img src="{picture}" width="160" alt=""><br>{picture.stem.replace("-", " ")}]({picture})' for picture in row]
+        yield "| " + " | ".join(cells + [""] * (PICTURES_A_ROW - len(row))) + " |"
+
+
+def commit():
+    def git(*arguments):
+        ran = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        return ran.stdout.strip() if ran.returncode == 0 else None
+
+    changed = git("status", "--porcelain", "--", ".", ":!docs/evidence")
+    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + (", and changes that were not committed" if changed else "")
+
+
+def machine():
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return f"{os.cpu_count()} cores ({platform.machine()}), {pages / 2**30:.0f} GiB of memory, {platform.system()} {platform.release()}"
+
+
+def for_everybody(text, temporary):
+    """Without secrets, and without the places of files on this machine."""
+    for secret in SECRETS:
+        text = text.replace(secret, "(secret)").replace(html.escape(secret), "(secret)")
+    for place in (str(ROOT), temporary, f"{pathlib.Path.home()}/"):
+        text = text.replace(place, "…" + "/" * place.endswith("/"))
+    return re.sub(r"/tmp/tmp\.?[\w-]+", "…", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,394 @@
+//! The operator's commands and settings: sign, audit, backup, and orders that expire by themselves.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use orders_inventory::store;
+use rustix::process::Signal;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::app::SECRET;
+use crate::support::payment::sign;
+use crate::support::process::{PATIENCE, Server, command, run};
+
+/// Each takes milliseconds; the rest is for a machine that is busy with other tests.
+const AT_ONCE: Duration = Duration::from_secs(15);
+
+const PRODUCT: &str = r#"{"sku":"A","name":"a","price":12.5,"stock":100000}"#;
+const ORDER: &str = r#"{"product_id":1,"quantity":2}"#;
+
+fn database() -> (PathBuf, TempDir) {
+    let folder = TempDir::new().unwrap();
+    (folder.path().join("test.db"), folder)
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+/// The one line of a command that fails.
+#[track_caller]
+fn refused(command: &mut Command, code: i32) -> String {
+    let output = run(command, AT_ONCE);
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{line}");
+    assert_eq!((line.lines().count(), output.stdout.len()), (1, 0), "{line}");
+    assert!(line.starts_with("orders-inventory: "), "{line}");
+    line
+}
+
+/// What `audit` prints and answers.
+fn audit(database: &Path) -> (Option<i32>, String) {
+    let output = run(command(database).arg("audit"), AT_ONCE);
+    (output.status.code(), stdout(&output).to_owned())
+}
+
+// sign
+
+/// The time of a signature that `sign` printed, which must be the header's one line for this body.
+#[track_caller]
+fn assert_signs(output: &Output, body: &[u8]) -> String {
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let line = stdout(output).strip_suffix('\n').unwrap();
+    let signature = line.strip_prefix("X-Webhook-Signature: ").unwrap();
+    let time = signature
+        .strip_prefix("t=")
+        .and_then(|rest| rest.split(',').next())
+        .unwrap();
+    assert_eq!(signature, sign(SECRET, time.parse().unwrap(), body));
+    signature.to_owned()
+}
+
+#[test]
+fn sign_prints_the_header_for_a_file_and_for_standard_input() {
+    let (database, folder) = database();
+    let file = folder.path().join("body.json");
+    let large = "x".repeat(1_000_000);
+    for body in [
+        r#"{"id":"evt_1","type":"ping"}"#,
+        "",
+        "{}\n",
+        "\u{feff}ünï\0\r\n",
+        &large,
+    ] {
+        fs::write(&file, body).unwrap();
+        let sign = |arguments: &[&str]| {
+            let mut command = command(&database);
+            command
+                .env("WEBHOOK_SECRET", SECRET)
+                .env("WEBHOOK_SECRET_PREVIOUS", "other")
+                .arg("sign");
+            run(command.args(arguments).stdin(File::open(&file).unwrap()), AT_ONCE)
+        };
+        for arguments in [&[file.to_str().unwrap()][..], &["-"], &[]] {
+            assert_signs(&sign(arguments), body.as_bytes());
+        }
+    }
+    assert!(!database.exists(), "it needs no database for that");
+}
+
+#[test]
+fn what_sign_prints_takes_an_order_to_paid_once() {
+    let (database, folder) = database();
+    let server = Server::start(command(&database).env("WEBHOOK_SECRET", SECRET));
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    assert_eq!(server.ask("POST", "/orders", ORDER).0, 201);
+    let event = r#"{"id":"evt_1","type":"payment.succeeded","data":{"order_id":1,"amount":25}}"#;
+    let file = folder.path().join("event.json");
+    fs::write(&file, event).unwrap();
+    let printed = run(
+        command(&database).env("WEBHOOK_SECRET", SECRET).arg("sign").arg(&file),
+        AT_ONCE,
+    );
+    let signature = assert_signs(&printed, event.as_bytes());
+    let deliver = |body: &str| {
+        server
+            .ask_with(
+                "POST",
+                "/webhooks/payment",
+                &[("X-Webhook-Signature", &signature)],
+                body,
+            )
+            .0
+    };
+    assert_eq!(deliver(&event.replace("25", "26")).0, 401);
+    for result in ["applied", "duplicate"] {
+        let wanted = json!({"event_id": "evt_1", "result": result, "order_id": 1, "order_status": "PAID"});
+        assert_eq!(deliver(event), (200, wanted));
+    }
+    assert_eq!(audit(&database).0, Some(0));
+}
+
+#[test]
+fn sign_refuses_in_one_line() {
+    let (database, folder) = database();
+    for secret in [None, Some("")] {
+        let mut command = command(&database);
+        if let Some(secret) = secret {
+            command.env("WEBHOOK_SECRET", secret);
+        }
+        // The secret before is for checking only.
+        command.env("WEBHOOK_SECRET_PREVIOUS", SECRET).arg("sign");
+        assert!(refused(&mut command, 1).contains("WEBHOOK_SECRET: is not set"));
+    }
+    let missing = folder.path().join("missing");
+    for file in [missing.as_path(), folder.path()] {
+        let line = refused(
+            command(&database).env("WEBHOOK_SECRET", SECRET).arg("sign").arg(file),
+            1,
+        );
+        assert!(line.contains(file.to_str().unwrap()), "{line}");
+    }
+}
+
+// audit
+
+#[test]
+fn audit_says_what_it_checked_and_whether_all_of_it_holds() {
+    let (database, _folder) = database();
+    let server = Server::start(&mut command(&database));
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    assert_eq!(server.ask("POST", "/orders", ORDER).0, 201);
+    let assert_holds = || {
+        let (code, report) = audit(&database);
+        assert_eq!(code, Some(0), "{report}");
+        let lines_are_good = report.lines().all(|line| line.starts_with("ok      "));
+        assert!(report.lines().count() > 20 && lines_are_good, "{report}");
+        assert!(
+            report.contains("stock is the sum of its movements (1 checked)"),
+            "{report}"
+        );
+    };
+    assert_holds();
+    assert!(server.stop(Signal::TERM).success());
+    assert_holds();
+
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    connection.execute("UPDATE products SET stock = stock + 1", []).unwrap();
+    connection.close().unwrap();
+    let (code, report) = audit(&database);
+    assert_eq!(code, Some(1), "{report}");
+    let broken: Vec<_> = report.lines().filter(|line| line.starts_with("BROKEN  ")).collect();
+    assert_eq!(broken.len(), 2, "its sum and its newest movement: {report}");
+    assert!(
+        broken[0].contains("product 1 has stock 99999, its movements add up to 99998"),
+        "{report}"
+    );
+}
+
+#[test]
+fn audit_of_what_cannot_be_read_is_another_answer_than_of_what_is_broken() {
+    let (database, folder) = database();
+    let line = refused(command(&database).arg("audit"), 2);
+    assert!(
+        line.contains("DATABASE_URL") && line.contains(database.to_str().unwrap()),
+        "{line}"
+    );
+    assert!(!database.exists(), "an audit makes no file");
+    fs::write(&database, "Dear Sirs, ".repeat(1_000)).unwrap();
+    assert!(refused(command(&database).arg("audit"), 2).contains("no database of this service"));
+    refused(command(folder.path()).arg("audit"), 2);
+}
+
+#[test]
+fn audit_beside_a_service_that_takes_orders_sees_one_state() {
+    let (database, _folder) = database();
+    let server = Server::start(&mut command(&database));
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    while_taking_orders(&server, || {
+        for _ in 0..3 {
+            let (code, report) = audit(&database);
+            assert_eq!(code, Some(0), "{report}");
+        }
+    });
+}
+
+// backup
+
+/// Takes orders while `work` runs, and returns what that returned and how many orders were acknowledged by its end.
+fn while_taking_orders<T>(server: &Server, work: impl FnOnce() -> T) -> (T, i64) {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let buyers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut acknowledged = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        assert_eq!(server.ask("POST", "/orders", ORDER).0, 201);
+                        acknowledged += 1;
+                    }
+                    acknowledged
+                })
+            })
+            .collect();
+        // Also where `work` fails its test, the buyers go home.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        done.store(true, Ordering::Relaxed);
+        let acknowledged = buyers.into_iter().map(|buyer| buyer.join().unwrap()).sum();
+        (
+            result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            acknowledged,
+        )
+    })
+}
+
+/// How many orders a copy has, which must be whole and have no gap.
+fn orders_of(copy: &Path) -> i64 {
+    let report = store::audit(copy).unwrap();
+    assert!(report.is_clean(), "{report}");
+    let connection = rusqlite::Connection::open(copy).unwrap();
+    let (count, last) = connection
+        .query_row("SELECT count(*), max(id) FROM orders", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    assert_eq!(Some(count), last, "every order up to the last");
+    count
+}
+
+#[test]
+fn a_backup_under_load_has_every_order_that_was_acknowledged_before_it_began() {
+    let (database, folder) = database();
+    let server = Server::start(&mut command(&database));
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    let ((), acknowledged) = while_taking_orders(&server, || {
+        for number in 0..3 {
+            let (status, order) = server.ask("POST", "/orders", ORDER);
+            let acknowledged = order["id"].as_i64().unwrap();
+            assert_eq!(status, 201);
+            let copy = folder.path().join(format!("copy-{number}.db"));
+            let output = run(command(&database).arg("backup").arg(&copy), AT_ONCE);
+            assert!(output.status.success(), "{output:?}");
+            let bytes = fs::metadata(&copy).unwrap().len();
+            assert_eq!(stdout(&output), format!("{} ({bytes} bytes)\n", copy.display()));
+            assert!(orders_of(&copy) >= acknowledged);
+        }
+    });
+    assert!(acknowledged > 0);
+    let newest = folder.path().join("copy-2.db");
+    let orders = orders_of(&newest);
+    drop(server);
+
+    // Restored, it serves.
+    let server = Server::start(&mut command(&newest));
+    let (status, last) = server.ask("GET", &format!("/orders/{orders}"), "");
+    assert_eq!((status, &last["status"]), (200, &json!("PENDING")));
+    assert_eq!(server.ask("POST", "/orders", ORDER).1["id"], orders + 1);
+    assert_eq!(audit(&newest).0, Some(0));
+    let names = folder
+        .path()
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let unfinished: Vec<_> = names
+        .filter(|name| name.to_string_lossy().contains("unfinished"))
+        .collect();
+    assert_eq!(unfinished, [""; 0]);
+}
+
+#[test]
+fn a_backup_replaces_nothing() {
+    let (database, folder) = database();
+    let copy = folder.path().join("copy.db");
+    let line = refused(command(&database).arg("backup").arg(&copy), 1);
+    assert!(
+        line.contains(database.to_str().unwrap()) && !copy.exists() && !database.exists(),
+        "{line}"
+    );
+    drop(Server::start(&mut command(&database)));
+    fs::write(&copy, "precious").unwrap();
+    for there in [copy.as_path(), &database, folder.path()] {
+        let line = refused(command(&database).arg("backup").arg(there), 1);
+        assert!(line.contains("exists"), "{line}");
+    }
+    assert_eq!(fs::read(&copy).unwrap(), b"precious");
+    let nowhere = folder.path().join("missing/copy.db");
+    refused(command(&database).arg("backup").arg(nowhere), 1);
+}
+
+// Settings
+
+#[test]
+fn on_render_nothing_is_served_without_keys_and_a_secret() {
+    let (database, _folder) = database();
+    let on_render = || {
+        let mut command = command(&database);
+        command.env("RENDER", "true");
+        command
+    };
+    assert!(refused(&mut on_render(), 1).starts_with("orders-inventory: API_KEYS: "));
+    assert!(refused(on_render().env("API_KEYS", " "), 1).starts_with("orders-inventory: API_KEYS: "));
+    let line = refused(on_render().env("API_KEYS", "k"), 1);
+    assert!(line.starts_with("orders-inventory: WEBHOOK_SECRET: "), "{line}");
+    // The secret before is none to go on with.
+    refused(on_render().env("API_KEYS", "k").env("WEBHOOK_SECRET_PREVIOUS", "s"), 1);
+    assert!(!database.exists());
+    let server = Server::start(on_render().env("API_KEYS", "k").env("WEBHOOK_SECRET", "s"));
+    assert_eq!(server.ask("GET", "/orders", "").0, 401);
+    assert_eq!(server.ask_with("GET", "/orders", &[("X-API-Key", "k")], "").0.0, 200);
+}
+
+#[test]
+fn a_service_that_everybody_may_call_or_nobody_can_pay_says_so() {
+    let (database, _folder) = database();
+    let server = Server::start(&mut command(&database));
+    server.log_line("API_KEYS is not set");
+    server.log_line("WEBHOOK_SECRET is not set");
+}
+
+#[test]
+fn settings_of_time_that_make_no_sense_are_named() {
+    let (database, _folder) = database();
+    for (variable, value) in [
+        ("ORDER_TTL_SECONDS", "-1"),
+        ("ORDER_TTL_SECONDS", "1d"),
+        ("ORDER_TTL_SECONDS", "315360001"),
+        ("WEBHOOK_TOLERANCE_SECONDS", "0"),
+        ("WEBHOOK_TOLERANCE_SECONDS", "3601"),
+        ("WEBHOOK_TOLERANCE_SECONDS", ""),
+    ] {
+        let line = refused(command(&database).env(variable, value), 1);
+        assert!(line.starts_with(&format!("orders-inventory: {variable}: ")), "{line}");
+    }
+}
+
+#[test]
+fn an_unpaid_order_expires_by_itself() {
+    let (database, _folder) = database();
+    let server = Server::start(command(&database).env("ORDER_TTL_SECONDS", "1"));
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    let (status, order) = server.ask("POST", "/orders", ORDER);
+    assert_eq!((status, order["expires_at"].is_string()), (201, true));
+    let deadline = Instant::now() + PATIENCE;
+    let canceled = loop {
+        let (_, order) = server.ask("GET", "/orders/1", "");
+        if order["status"] == "CANCELED" {
+            break order;
+        }
+        assert!(Instant::now() < deadline, "it waits still: {order}");
+        thread::sleep(Duration::from_millis(20));
+    };
+    assert!(
+        canceled["canceled_at"].as_str() >= order["expires_at"].as_str(),
+        "{canceled}"
+    );
+    assert_eq!(server.ask("GET", "/products/1", "").1["stock"], 100_000);
+    let (_, movements) = server.ask("GET", "/products/1/stock-movements?limit=1", "");
+    assert_eq!(movements["items"][0]["reason"], "order_expired");
+    server.log_line("unpaid orders expired");
+    assert_eq!(audit(&database).0, Some(0));
+}
+
+#[test]
+fn with_a_time_to_live_of_0_orders_wait_for_ever() {
+    let (database, _folder) = database();
+    let server = Server::start(command(&database).env("ORDER_TTL_SECONDS", "0"));
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    let (status, order) = server.ask("POST", "/orders", ORDER);
+    assert_eq!((status, &order["expires_at"]), (201, &json!(null)));
+}

@@ -1,0 +1,224 @@
+//! Secrets stay secret: what is planted here and what is computed from it shows in no log, answer, help or error line.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Output};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Parser;
+use orders_inventory::config::Cli;
+use orders_inventory::http::ApiKeys;
+use orders_inventory::http::signature::{Keyring, Secret};
+use rustix::process::Signal;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::support::payment::hex;
+use crate::support::process::{Server, command, run};
+
+const SECRET: &str = "whsec_planted_current_4f1d";
+const PREVIOUS: &str = "whsec_planted_previous_9ab2";
+const KEYS: [&str; 2] = ["key_planted_alpha_77c0", "key_planted_beta_e5d3"];
+/// What a stranger sends may be a secret of another service.
+const FOREIGN: &str = "key_planted_foreign_0b8e";
+
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// The binary with everything planted.
+fn planted(folder: &TempDir) -> Command {
+    let mut command = command(&folder.path().join("test.db"));
+    command
+        .env("WEBHOOK_SECRET", SECRET)
+        .env("WEBHOOK_SECRET_PREVIOUS", PREVIOUS)
+        .env("API_KEYS", KEYS.join(", "));
+    command
+}
+
+/// All that may not show: the secrets, and the digests that are kept of keys.
+fn all_secrets() -> Vec<String> {
+    let mut all = [SECRET, PREVIOUS, KEYS[0], KEYS[1], FOREIGN]
+        .map(str::to_owned)
+        .to_vec();
+    all.extend(KEYS.map(|key| hex::encode(Sha256::digest(key))));
+    all
+}
+
+#[track_caller]
+fn assert_silent(text: &str, secrets: &[String], what: &str) {
+    for secret in secrets {
+        let at = text.find(secret.as_str());
+        assert_eq!(at, None, "{what} tells {secret}: {}", &text[at.unwrap_or_default()..]);
+    }
+}
+
+fn printed(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// Good calls and bad ones of every kind, with the answers as they stand; and the signatures that were computed for them.
+fn make_calls(server: &Server) -> (Vec<String>, Vec<String>) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = i64::try_from(now).unwrap();
+    let mut answers = Vec::new();
+    let mut ask = |method: &str, path: &str, headers: &[(&str, &str)], body: &str, wanted: u16| {
+        let ((status, _), answer) = server.ask_with(method, path, headers, body);
+        assert_eq!(status, wanted, "{method} {path} {headers:?}: {answer}");
+        answers.push(answer);
+    };
+    let [alpha, beta] = KEYS.map(|key| ("X-API-Key", key));
+    let product = r#"{"sku":"A","name":"a","price":1,"stock":9}"#;
+    let order = r#"{"product_id":1,"quantity":1}"#;
+    ask("POST", "/products", &[alpha], product, 201);
+    ask("POST", "/products", &[beta], product, 409);
+    ask("POST", "/orders", &[alpha, ("Idempotency-Key", "k")], order, 201);
+    ask("POST", "/orders", &[alpha, ("Idempotency-Key", "k")], order, 201);
+    ask("POST", "/orders", &[beta, ("Idempotency-Key", "k")], order, 201);
+    ask("POST", "/orders", &[("X-API-Key", FOREIGN)], order, 401);
+    ask("GET", "/orders", &[alpha, beta], "", 401);
+    ask("GET", "/orders", &[], "", 401);
+    ask("GET", "/orders/x", &[alpha], "", 422);
+    ask("POST", "/orders", &[alpha], "{", 400);
+    ask("GET", "/nope", &[alpha], "", 404);
+
+    let mut computed = Vec::new();
+    for (number, (secret, seconds, wanted)) in [
+        (SECRET, now, 200),
+        (PREVIOUS, now, 200),
+        (SECRET, now - 1_000, 401),
+        (FOREIGN, now, 401),
+        // Not what was signed: what would have been right is in no log either.
+        (SECRET, now, 401),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = format!(r#"{{"id":"evt_{number}","type":"payment.succeeded","data":{{"order_id":1}}}}"#);
+        let right = hex(secret, seconds, body.as_bytes());
+        let shown = if number == 4 { "0".repeat(64) } else { right.clone() };
+        let header = format!("t={seconds},v1={shown}");
+        ask(
+            "POST",
+            "/webhooks/payment",
+            &[("X-Webhook-Signature", &header)],
+            &body,
+            wanted,
+        );
+        computed.push(right);
+    }
+    ask("GET", "/payment-events", &[beta], "", 200);
+    ask("GET", "/healthz", &[alpha], "", 200);
+    (answers, computed)
+}
+
+#[test]
+fn no_log_line_and_no_answer_tells_a_secret() {
+    for format in ["pretty", "json"] {
+        let folder = TempDir::new().unwrap();
+        let server = Server::start(planted(&folder).env("RUST_LOG", "trace").env("LOG_FORMAT", format));
+        let (answers, computed) = make_calls(&server);
+        server.signal(Signal::TERM);
+        let log = server.rest_of_log().join("\n");
+        assert!(
+            log.contains("a webhook was refused") && log.contains("money that needs a person"),
+            "{log}"
+        );
+        assert!(
+            log.matches("answered").count() >= answers.len(),
+            "every call left its line: {log}"
+        );
+
+        let mut secrets = all_secrets();
+        secrets.extend(computed);
+        assert_silent(&log, &secrets, "the log");
+        for answer in answers {
+            assert_silent(&answer, &secrets, "an answer");
+        }
+    }
+}
+
+#[test]
+fn neither_help_nor_an_error_line_tells_a_secret() {
+    let folder = TempDir::new().unwrap();
+    let secrets = all_secrets();
+    let missing = folder.path().join("missing");
+    let missing = missing.to_str().unwrap();
+    let all: [&[&str]; 12] = [
+        &["--help"],
+        &["-h"],
+        &["help", "sign"],
+        &["sign", "--help"],
+        &["serve", "--help"],
+        &["--version"],
+        &["--nonsense"],
+        &["nonsense"],
+        &["--port", "x"],
+        &["sign", missing],
+        &["audit"],
+        &["backup", missing],
+    ];
+    for arguments in all {
+        let output = run(planted(&folder).args(arguments), AT_ONCE);
+        let text = printed(&output);
+        assert!(!text.is_empty(), "{arguments:?}");
+        assert_silent(&text, &secrets, &format!("{arguments:?}"));
+    }
+    let help = printed(&run(planted(&folder).arg("--help"), AT_ONCE));
+    for variable in ["WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "API_KEYS"] {
+        assert!(help.contains(variable), "{variable} is explained all the same: {help}");
+    }
+}
+
+#[test]
+fn a_secret_on_the_command_line_shows_in_no_error_line() {
+    let folder = TempDir::new().unwrap();
+    for arguments in [
+        ["--webhook-secret", FOREIGN, "--nonsense"],
+        ["--api-keys", FOREIGN, "nonsense"],
+        ["--webhook-secret-previous", FOREIGN, "--port=x"],
+    ] {
+        let output = run(planted(&folder).args(arguments), AT_ONCE);
+        assert!(!output.status.success());
+        assert_silent(&printed(&output), &all_secrets(), &format!("{arguments:?}"));
+    }
+}
+
+#[test]
+fn a_secret_that_is_no_text_is_refused_without_showing_it() {
+    let folder = TempDir::new().unwrap();
+    for variable in ["WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "API_KEYS"] {
+        let bytes = [FOREIGN.as_bytes(), b"\xff"].concat();
+        let output = run(planted(&folder).env(variable, OsStr::from_bytes(&bytes)), AT_ONCE);
+        let line = printed(&output);
+        assert!(!output.status.success(), "{variable}: {line}");
+        assert_silent(&line, &all_secrets(), variable);
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(line.starts_with(&format!("orders-inventory: {variable}: ")), "{line}");
+    }
+}
+
+#[test]
+fn nothing_that_holds_a_secret_prints_it() {
+    let arguments = [
+        "orders-inventory",
+        "--webhook-secret",
+        SECRET,
+        "--webhook-secret-previous",
+        PREVIOUS,
+    ];
+    let cli = Cli::try_parse_from(arguments.into_iter().chain(["--api-keys", KEYS[0]])).unwrap();
+    let keyring = Keyring {
+        secrets: [SECRET, PREVIOUS].into_iter().filter_map(Secret::new).collect(),
+        tolerance: Duration::from_secs(300),
+    };
+    let keys = ApiKeys::new(&KEYS.join(","));
+    for text in [
+        format!("{cli:?} {keyring:?} {keys:?}"),
+        format!("{cli:#?} {keyring:#?} {keys:#?}"),
+    ] {
+        assert_silent(&text, &all_secrets(), "Debug");
+    }
+}

@@ -1,0 +1,401 @@
+//! Versions: entity tags, and what is asked on condition of them (RFC 9110, section 13).
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::support::client::at_once;
+use crate::support::payment::{refunded, succeeded};
+use crate::support::{Answer, TestApp};
+
+/// The service with product 1, of 10 units, and order 1 of 2 of them: both have changed once, so both are in version 2.
+async fn furnished() -> TestApp {
+    let app = TestApp::new();
+    app.product(10).await;
+    app.order(1, 1).await;
+    app.put("/orders/1", json!({"quantity": 2})).await.expect(200);
+    app.put("/products/1", json!({"name": "x"})).await.expect(200);
+    app
+}
+
+const BOTH: [(&str, &str); 2] = [("/products/1", r#"{"name":"y"}"#), ("/orders/1", r#"{"quantity":3}"#)];
+
+#[track_caller]
+fn tag(answer: &Answer) -> String {
+    let tag = answer.header("etag").expect("an entity tag").to_owned();
+    assert!(
+        tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2,
+        "a strong tag: {tag}"
+    );
+    tag
+}
+
+impl TestApp {
+    /// The tag and the representation of what is at a path.
+    async fn version(&self, path: &str) -> (String, Value) {
+        let answer = self.get(path).await.expect(200);
+        (tag(&answer), answer.value())
+    }
+}
+
+#[tokio::test]
+async fn post_get_head_and_put_name_the_version() {
+    let app = TestApp::new();
+    let product = json!({"sku": "A", "name": "a", "price": 1, "stock": 9});
+    let created = [
+        app.post("/products", product).await.expect(201),
+        app.place(1, 1).await.expect(201),
+    ];
+    // The order took stock, which is a new version of the product.
+    assert_ne!(tag(&created[0]), app.version("/products/1").await.0);
+    assert_eq!(tag(&created[1]), app.version("/orders/1").await.0);
+    for (path, change) in BOTH {
+        let before = app.version(path).await.0;
+        let changed = tag(&app.put(path, change).await.expect(200));
+        assert_ne!(changed, before);
+        assert_eq!(app.version(path).await.0, changed);
+        assert_eq!(tag(&app.head(path).await.expect(200)), changed);
+    }
+}
+
+/// Runs one thing after the other, and sees that the tag changes exactly where the representation does, and never back.
+struct Watch<'a> {
+    app: &'a TestApp,
+    path: &'static str,
+    seen: HashSet<String>,
+    last: (String, Value),
+}
+
+impl<'a> Watch<'a> {
+    async fn new(app: &'a TestApp, path: &'static str) -> Self {
+        let last = app.version(path).await;
+        let seen = HashSet::from([last.0.clone()]);
+        Self { app, path, seen, last }
+    }
+
+    async fn after(&mut self, what: &str, changes: bool) {
+        let now = self.app.version(self.path).await;
+        assert_eq!(now.1 != self.last.1, changes, "{what}: {} and {}", self.last.1, now.1);
+        assert_eq!(now.0 != self.last.0, changes, "{what}: {} and {}", self.last.0, now.0);
+        if changes {
+            assert!(
+                self.seen.insert(now.0.clone()),
+                "{what}: {} was a version before",
+                now.0
+            );
+        }
+        self.last = now;
+        // In the same millisecond two versions would have the same time.
+        self.app.clock.advance_ms(1);
+    }
+}
+
+#[tokio::test]
+async fn a_product_has_a_new_version_with_every_change_that_shows() {
+    let app = TestApp::new();
+    app.product(10).await;
+    let mut watch = Watch::new(&app, "/products/1").await;
+    for (body, changes) in [
+        (json!({"name": "x"}), true),
+        (json!({"name": "x"}), false),
+        (json!({"price": 2.5}), true),
+        (json!({"price": 2.50, "stock": 10}), false),
+        (json!({"sku": "S"}), true),
+        (json!({"stock": 20}), true),
+    ] {
+        app.put("/products/1", &body).await.expect(200);
+        watch.after(&body.to_string(), changes).await;
+    }
+    app.post("/products/1/stock-movements", json!({"delta": 1}))
+        .await
+        .expect(201);
+    watch.after("a movement", true).await;
+    app.order(1, 2).await;
+    watch.after("an order", true).await;
+    app.put("/orders/1", json!({"quantity": 3})).await.expect(200);
+    watch.after("a larger order", true).await;
+    app.pay(1).await;
+    watch.after("a payment", false).await;
+    app.put("/orders/1", json!({"status": "SHIPPED"})).await.expect(200);
+    watch.after("a delivery", false).await;
+    app.order(1, 2).await;
+    watch.after("another order", true).await;
+    app.put("/orders/2", json!({"status": "CANCELED"})).await.expect(200);
+    watch.after("its cancellation", true).await;
+    app.delete("/orders/2").await.expect(204);
+    watch.after("its deletion", false).await;
+    app.order(1, 2).await;
+    watch.after("a third order", true).await;
+    app.delete("/orders/3").await.expect(204);
+    watch.after("its deletion", true).await;
+    app.order(1, 2).await;
+    watch.after("a fourth order", true).await;
+    app.clock.advance_ms(86_400_000);
+    app.sweep().await;
+    watch.after("its end", true).await;
+    app.place(1, 10_000).await.expect(409);
+    watch.after("a refusal", false).await;
+}
+
+#[tokio::test]
+async fn an_order_has_a_new_version_with_every_change_that_shows() {
+    let app = TestApp::new();
+    app.product(10).await;
+    app.order(1, 2).await;
+    let mut watch = Watch::new(&app, "/orders/1").await;
+    let put = |body: Value| app.put("/orders/1", body);
+    let data = |payment: &str| json!({"order_id": 1, "payment_id": payment});
+    put(json!({"quantity": 3})).await.expect(200);
+    watch.after("another quantity", true).await;
+    put(json!({"quantity": 3, "status": "PENDING"})).await.expect(200);
+    watch.after("the same", false).await;
+    app.put("/products/1", json!({"price": 99})).await.expect(200);
+    watch.after("another price of the product", false).await;
+    app.result(&succeeded(
+        "evt_0",
+        json!({"order_id": 1, "payment_id": "wrong", "amount": 1}),
+    ))
+    .await;
+    watch.after("a payment of another amount", false).await;
+    app.result(&succeeded("evt_1", data("pay_1"))).await;
+    watch.after("its payment", true).await;
+    app.result(&succeeded("evt_2", data("pay_2"))).await;
+    watch.after("a second payment", false).await;
+    app.result(&refunded(
+        "evt_3",
+        json!({"order_id": 1, "payment_id": "pay_1", "amount": 1}),
+    ))
+    .await;
+    watch.after("a refund of a part", false).await;
+    put(json!({"status": "CANCELED"})).await.expect(200);
+    watch.after("its cancellation", true).await;
+    for (payment, changes) in [("pay_1", false), ("pay_2", false), ("wrong", true)] {
+        app.result(&refunded(&format!("back_{payment}"), data(payment))).await;
+        watch.after(&format!("the refund of {payment}"), changes).await;
+    }
+    app.result(&succeeded("evt_4", data("pay_4"))).await;
+    watch.after("late money", true).await;
+    app.result(&succeeded("evt_5", data("pay_5"))).await;
+    watch.after("more late money", false).await;
+    app.clock.advance_ms(86_400_000);
+    app.sweep().await;
+    watch.after("a sweep", false).await;
+    app.assert_ledger_adds_up().await;
+}
+
+#[tokio::test]
+async fn shipping_and_expiring_are_new_versions_of_an_order() {
+    let app = TestApp::new();
+    app.product(10).await;
+    app.order(1, 2).await;
+    app.pay(1).await;
+    let mut shipped = Watch::new(&app, "/orders/1").await;
+    app.put("/orders/1", json!({"status": "SHIPPED"})).await.expect(200);
+    shipped.after("shipping", true).await;
+    app.order(1, 2).await;
+    let mut expired = Watch::new(&app, "/orders/2").await;
+    app.clock.advance_ms(86_400_000);
+    app.sweep().await;
+    expired.after("expiring", true).await;
+    shipped.after("the end of another", false).await;
+}
+
+/// What never is version 2, compared strongly.
+const STALE: [&str; 10] = [
+    "\"1\"",
+    "\"3\"",
+    "\"02\"",
+    "\"+2\"",
+    "\"2 \"",
+    "\"\"",
+    "W/\"2\"",
+    "\"x\"",
+    "\"1\", W/\"2\"",
+    "\"99999999999999999999\"",
+];
+
+/// What is no list of entity tags.
+const MALFORMED: [&str; 9] = [
+    "",
+    "2",
+    "\"2",
+    "2\"",
+    "\"2\",",
+    ",\"2\"",
+    "\"2\" \"3\"",
+    "*, \"2\"",
+    "w/\"2\"",
+];
+
+#[tokio::test]
+async fn a_change_happens_only_in_a_version_that_if_match_names() {
+    for condition in ["*", "\"2\"", "\"1\", \"2\"", "\"x\",\"2\",W/\"9\""] {
+        let app = furnished().await;
+        for (path, change) in BOTH {
+            let (before, _) = app.version(path).await;
+            let changed = app
+                .put(path, change)
+                .header("if-match", &condition.replace('2', before.trim_matches('"')));
+            changed.await.expect(200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stale_version_changes_nothing() {
+    let app = TestApp::new();
+    app.product(10).await;
+    // In version 2, like order 1 below: neither changes after that.
+    app.order(1, 2).await;
+    app.pay(1).await;
+    let before = app.snapshot().await;
+    for (path, change) in [
+        ("/products/1", r#"{"name":"y","stock":1}"#),
+        ("/orders/1", r#"{"status":"CANCELED"}"#),
+    ] {
+        assert_eq!(app.version(path).await.0, "\"2\"");
+        for condition in STALE {
+            if condition.contains(' ') && !condition.contains(',') {
+                continue;
+            }
+            let call = app.put(path, change).header("if-match", condition);
+            let problem = call.await.expect_problem(412, "/problems/stale-version");
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(
+                detail.ends_with("in version \"2\", which If-Match does not name."),
+                "{detail}"
+            );
+            let call = app.delete(path).header("if-match", condition);
+            call.await.expect_problem(412, "/problems/stale-version");
+        }
+    }
+    assert_eq!(app.snapshot().await, before);
+    app.assert_ledger_adds_up().await;
+}
+
+#[tokio::test]
+async fn a_deletion_happens_only_in_a_version_that_if_match_names() {
+    let app = furnished().await;
+    for path in ["/orders/1", "/products/1"] {
+        let (current, _) = app.version(path).await;
+        app.delete(path)
+            .header("if-match", "\"1\"")
+            .await
+            .expect_problem(412, "/problems/stale-version");
+        app.delete(path).header("if-match", &current).await.expect(204);
+        let gone = app.delete(path).header("if-match", "*").await;
+        assert_eq!(gone.status, 404, "what is not there is in no version: {gone:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_version_is_looked_at_before_the_rules_and_after_the_request() {
+    let app = furnished().await;
+    app.pay(1).await;
+    let stale = |body: &str| app.put("/orders/1", body).header("if-match", "\"1\"");
+    stale(r#"{"status":"PENDING"}"#)
+        .await
+        .expect_problem(412, "/problems/stale-version");
+    app.delete("/orders/1")
+        .header("if-match", "\"1\"")
+        .await
+        .expect_problem(412, "/problems/stale-version");
+    app.delete("/products/1")
+        .header("if-match", "\"1\"")
+        .await
+        .expect_problem(412, "/problems/stale-version");
+    stale("{").await.expect_problem(400, "/problems/malformed-json");
+    assert_eq!(stale("{}").await.expect_failures(), [""]);
+    app.put("/orders/9", json!({"quantity": 1}))
+        .header("if-match", "\"1\"")
+        .await
+        .expect_problem(404, "/problems/order-not-found");
+    // What changes nothing is refused as well: the caller has not seen what is there.
+    stale(r#"{"status":"PAID"}"#)
+        .await
+        .expect_problem(412, "/problems/stale-version");
+}
+
+#[tokio::test]
+async fn conditions_that_make_no_sense_are_refused() {
+    let app = furnished().await;
+    let before = app.snapshot().await;
+    for (path, change) in BOTH {
+        for condition in MALFORMED.into_iter().chain(["\"\u{e4}\"", "\"2 \""]) {
+            let put = app.put(path, change).header("if-match", condition).await;
+            assert_eq!(put.expect_failures(), ["?If-Match"], "{condition}");
+            let delete = app.delete(path).header("if-match", condition).await;
+            assert_eq!(delete.expect_failures(), ["?If-Match"], "{condition}");
+            let get = app.get(path).header("if-none-match", condition).await;
+            assert_eq!(get.expect_failures(), ["?If-None-Match"], "{condition}");
+        }
+    }
+    assert_eq!(app.snapshot().await, before);
+}
+
+#[tokio::test]
+async fn a_condition_may_be_long_and_not_endless() {
+    let app = furnished().await;
+    let (current, _) = app.version("/orders/1").await;
+    let list = |length: usize| format!("{}{current}", "\"7\",".repeat((length - 3) / 4));
+    app.get("/orders/1")
+        .header("if-none-match", &list(1_023))
+        .await
+        .expect(304);
+    let refused = app.get("/orders/1").header("if-none-match", &list(1_027)).await;
+    assert_eq!(refused.expect_failures(), ["?If-None-Match"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_changes_of_one_version_at_once_one_happens() {
+    let app = furnished().await;
+    let (current, _) = app.version("/products/1").await;
+    let rename = |number| {
+        app.put("/products/1", json!({"name": format!("n{number}")}))
+            .header("if-match", &current)
+    };
+    let answers = at_once((0..32).map(rename)).await;
+    let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!((made.len(), refused.len()), (1, 31));
+    for answer in refused {
+        answer.expect_problem(412, "/problems/stale-version");
+    }
+    assert_eq!(app.version("/products/1").await, (tag(&made[0]), made[0].value()));
+}
+
+#[tokio::test]
+async fn who_has_the_version_is_not_sent_it_again() {
+    let app = furnished().await;
+    for (path, change) in BOTH {
+        let (current, body) = app.version(path).await;
+        for condition in [
+            "*",
+            &current,
+            &format!("W/{current}"),
+            &format!("\"1\", {current}"),
+            &format!("\"x\",W/{current}"),
+        ] {
+            for call in [app.get(path), app.head(path)] {
+                let known = call.header("if-none-match", condition).await.expect(304);
+                assert_eq!((tag(&known), known.body.len()), (current.clone(), 0), "{condition}");
+                assert_eq!(known.header("content-type"), None);
+            }
+        }
+        for condition in ["\"1\"", "\"x\"", "W/\"1\"", "\"\""] {
+            let sent = app.get(path).header("if-none-match", condition).await;
+            assert_eq!(
+                (tag(&sent), sent.json(200)),
+                (current.clone(), body.clone()),
+                "{condition}"
+            );
+            let head = app.head(path).header("if-none-match", condition).await.expect(200);
+            assert_eq!((tag(&head), head.body.len()), (current.clone(), 0), "{condition}");
+        }
+        app.put(path, change).await.expect(200);
+        app.get(path).header("if-none-match", &current).await.expect(200);
+    }
+    app.get("/orders/9")
+        .header("if-none-match", "*")
+        .await
+        .expect_problem(404, "/problems/order-not-found");
+}
