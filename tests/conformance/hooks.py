@@ -13,12 +13,13 @@ import json
 import os
 import re
 import time
+from urllib.parse import urlsplit
 
 import requests
 import schemathesis
 from hypothesis import strategies as st
 from requests.auth import AuthBase
-from schemathesis.openapi.checks import RejectedPositiveData
+from schemathesis.openapi.checks import EnsureResourceAvailability, RejectedPositiveData
 
 CALLER = os.environ["CONFORMANCE_CALLER"]
 API_KEY, SIGNATURE = "X-API-Key", "X-Webhook-Signature"
@@ -90,15 +91,28 @@ def before_load_schema(context, raw_schema):
 CONFLICTS = {(412, "/problems/stale-version"): "If-Match", (422, "/problems/idempotency-key-reused"): "Idempotency-Key"}
 
 
+# The paths that a kept answer led to once more, and those that were deleted: the same request with the same key has the
+# same answer "whatever became of the resource since", so the 201 of a deleted product or order is no promise of it.
+replayed, deleted = set(), set()
+
+
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Passes over two kinds of "valid data should have been accepted", and nothing else: the conflicts, and a null that
-    a link of schemathesis's own guessing hands on as an id, spelled `None`."""
-    if not isinstance(failure, RejectedPositiveData):
-        return True
-    header = CONFLICTS.get((response.status_code, response.json().get("type")))
-    is_conflict = header is not None and header in response.request.headers
-    return not is_conflict and "None" not in map(str, case.path_parameters.values())
+    """Passes over two kinds of "valid data should have been accepted", the conflicts and a null that a link of
+    schemathesis's own guessing hands on as an id, spelled `None`; and over one of "not found, though just created", what
+    was deleted before its creation was answered again. Nothing else."""
+    if isinstance(failure, EnsureResourceAvailability):
+        return not any(path_of(response).startswith(f"{path}/") for path in replayed & deleted)
+    if isinstance(failure, RejectedPositiveData):
+        header = CONFLICTS.get((response.status_code, response.json().get("type")))
+        is_conflict = header is not None and header in response.request.headers
+        return not is_conflict and "None" not in map(str, case.path_parameters.values())
+    return True
+
+
+def path_of(response):
+    """The path that was asked for, with a slash at its end."""
+    return urlsplit(response.request.url).path + "/"
 
 
 def is_the_operation(case, response):
@@ -123,6 +137,10 @@ def after_call(context, case, response):
     if is_the_operation(case, response):
         answers[case.operation.label][response.status_code] += 1
         fuzzed[case.operation.label] += case.meta is not None and case.meta.phase.name.value == "fuzzing"
+        if "idempotency-replayed" in response.headers:
+            replayed.update(response.headers.get("location", ()))
+        if response.request.method == "DELETE" and response.status_code == 204:
+            deleted.add(path_of(response).rstrip("/"))
 
 
 @atexit.register
