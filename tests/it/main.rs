@@ -18,6 +18,7 @@ mod errors;
 mod expiry;
 mod forgery;
 mod garbage;
+mod limits;
 mod lists;
 mod money;
 mod operations;
