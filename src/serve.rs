@@ -182,16 +182,16 @@ async fn hold(
         }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let mut waits_too_long = pin!(waits_too_long(&activity, bounds));
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = waits_too_long.as_mut() => {}
+        () = waits_too_long(&activity, bounds.head, bounds.idle) => {}
         // An error: the one who tells is gone.
         _ = stop.changed() => {
             connection.as_mut().graceful_shutdown();
+            // Whoever takes long for a request or an answer now holds up the end.
             tokio::select! {
                 _ = connection.as_mut() => return,
-                () = waits_too_long.as_mut() => {}
+                () = waits_too_long(&activity, bounds.head, bounds.head) => {}
             }
         }
     }
@@ -206,15 +206,15 @@ async fn hold(
 
 /// Returns once the client has kept its connection waiting for too long: for a head, or, with nothing asked, for a request
 /// or for the end of an answer. It looks seldom, so the bounds may be passed by as much as the shorter of them.
-async fn waits_too_long(activity: &Activity, bounds: Bounds) {
-    let every = bounds.head.min(bounds.idle);
+async fn waits_too_long(activity: &Activity, head: Duration, idle: Duration) {
+    let every = head.min(idle);
     let (mut before, mut quiet) = (activity.look(), Duration::ZERO);
     loop {
         tokio::time::sleep(every).await;
         let now = activity.look();
         let has_gone_on = now.is_working || now.begun != before.begun || now.is_in_head() && !before.is_in_head();
         quiet = if has_gone_on { Duration::ZERO } else { quiet + every };
-        let bound = if now.is_in_head() { bounds.head } else { bounds.idle };
+        let bound = if now.is_in_head() { head } else { idle };
         if quiet >= bound {
             return;
         }

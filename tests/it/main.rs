@@ -12,8 +12,10 @@
 
 mod binary;
 mod bodies;
+mod browsers;
 mod callers;
 mod concurrency;
+mod disks;
 mod errors;
 mod expiry;
 mod forgery;
@@ -24,13 +26,16 @@ mod money;
 mod operations;
 mod operator;
 mod orders;
+mod overload;
 mod products;
 mod property;
 mod refusals;
 mod retries;
 mod secrets;
 mod settings;
+mod slow_clients;
 mod stock_movements;
+mod stopping;
 mod support;
 mod validation;
 mod versions;
