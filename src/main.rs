@@ -20,6 +20,10 @@ use self::serve::Bounds;
 /// How long the store may take to do what it has accepted, once no request is left.
 const STORE_WAIT: Duration = Duration::from_secs(5);
 
+/// Requests are full of small, short-lived values, which this allocator is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let Cli { command, settings } = match Cli::read() {
         Ok(cli) => cli,

@@ -13,6 +13,7 @@
 //! - [`docs`]: the documentation.
 
 use std::num::NonZeroU32;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -103,14 +104,24 @@ pub struct Options {
     pub order_ttl: Option<Duration>,
 }
 
-/// The operations of the contract, over a store.
+/// The operations of the contract, over a store. Every request has a clone of it.
 #[derive(Clone)]
-struct Service<S> {
+struct Service<S>(Arc<Shared<S>>);
+
+struct Shared<S> {
     store: S,
     clock: Clock,
-    api_keys: Arc<ApiKeys>,
-    keyring: Arc<Keyring>,
+    api_keys: ApiKeys,
+    keyring: Keyring,
     order_ttl: Option<Duration>,
+}
+
+impl<S> Deref for Service<S> {
+    type Target = Shared<S>;
+
+    fn deref(&self) -> &Shared<S> {
+        &self.0
+    }
 }
 
 impl<S: Store> Api for Service<S> {
@@ -148,15 +159,14 @@ pub fn router<S: Store>(store: S, options: Options) -> Router {
         keyring,
         order_ttl,
     } = options;
-    let (api_keys, keyring) = (Arc::new(api_keys), Arc::new(keyring));
-    let rate = rate_limit_per_minute.map(|limit| RateLimit::new(limit, trusted_proxies, Arc::clone(&api_keys)));
-    let operations = server::router(Service {
+    let rate = rate_limit_per_minute.map(|limit| RateLimit::new(limit, trusted_proxies, api_keys.clone()));
+    let operations = server::router(Service(Arc::new(Shared {
         store,
         clock,
         api_keys,
         keyring,
         order_ttl,
-    });
+    })));
     operations
         .route_layer(Admission::new(limits, rate))
         .merge(docs::router(not_found))
