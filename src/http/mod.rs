@@ -111,7 +111,7 @@ struct Service<S>(Arc<Shared<S>>);
 struct Shared<S> {
     store: S,
     clock: Clock,
-    api_keys: ApiKeys,
+    api_keys: Arc<ApiKeys>,
     keyring: Keyring,
     order_ttl: Option<Duration>,
 }
@@ -159,7 +159,8 @@ pub fn router<S: Store>(store: S, options: Options) -> Router {
         keyring,
         order_ttl,
     } = options;
-    let rate = rate_limit_per_minute.map(|limit| RateLimit::new(limit, trusted_proxies, api_keys.clone()));
+    let api_keys = Arc::new(api_keys);
+    let rate = rate_limit_per_minute.map(|limit| RateLimit::new(limit, trusted_proxies, Arc::clone(&api_keys)));
     let operations = server::router(Service(Arc::new(Shared {
         store,
         clock,

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::extract::Request;
@@ -30,7 +31,7 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) struct RateLimit {
     per_minute: NonZeroU32,
     trusted_proxies: usize,
-    api_keys: ApiKeys,
+    api_keys: Arc<ApiKeys>,
     used: DefaultKeyedRateLimiter<Source>,
     clock: DefaultClock,
     checks: AtomicU32,
@@ -45,7 +46,7 @@ enum Source {
 
 impl RateLimit {
     /// So many requests a minute for each caller; a minute's worth may come at once.
-    pub(super) fn new(per_minute: NonZeroU32, trusted_proxies: usize, api_keys: ApiKeys) -> Self {
+    pub(super) fn new(per_minute: NonZeroU32, trusted_proxies: usize, api_keys: Arc<ApiKeys>) -> Self {
         Self {
             per_minute,
             trusted_proxies,
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     fn limit(per_minute: u32, trusted_proxies: usize) -> RateLimit {
-        let keys = ApiKeys::new("alpha,beta");
+        let keys = Arc::new(ApiKeys::new("alpha,beta"));
         RateLimit::new(NonZeroU32::new(per_minute).unwrap(), trusted_proxies, keys)
     }
 
