@@ -171,9 +171,10 @@ impl Writer {
     }
 
     /// Leaves everything in the database file itself.
-    fn close(&mut self) {
-        self.readers.release_idle();
-        if let Some(connection) = self.connection.take() {
+    fn close(self) {
+        // Readers first: the last connection to close tidies up, and only this one can.
+        drop(self.readers);
+        if let Some(connection) = self.connection {
             cut_wal(&connection);
         }
     }
