@@ -109,7 +109,8 @@ class Rehearsal:
     def start(self, without=()):
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(["bash", "-c", self.service["startCommand"]], cwd=self.source, stdin=subprocess.DEVNULL,
-                                            env=self.environment(RUN_VARIABLES, without), stdout=log, stderr=log)
+                                            env=self.environment(RUN_VARIABLES, without), stdout=log, stderr=log,
+                                            start_new_session=True)
 
     def refuses_without(self, variable):
         before = self.log.stat().st_size if self.log.exists() else 0
@@ -208,7 +209,7 @@ class Rehearsal:
         self.ok(f"{step}: GET {path} is the same {order['status']} order as before; without a key it is 401")
 
     def has_backup_and_audit(self):
-        """What docs/deploy-render.md has the owner do in Render's shell, beside the running service."""
+        """What docs/deploy-render.md has the owner do in Render's shell, beside the running service; gives back the copy."""
         binary, copy = self.service["startCommand"], self.disk / "backup.db"
         for command in [f"{binary} audit", f"{binary} backup {shlex.quote(str(copy))}",
                         f"DATABASE_URL=sqlite://{shlex.quote(str(copy))} {binary} audit"]:
@@ -217,6 +218,15 @@ class Rehearsal:
                 self.fail(f"shell: {command} ended with status {ran.returncode}: {ran.stdout}")
             said = ran.stdout.strip().splitlines()
             self.ok(f"shell: {command}: {said[0] if len(said) == 1 else f'{len(said)} lines, the last: {said[-1]}'}")
+        return copy
+
+    def restores(self, copy, order):
+        """The same document's way back: a deploy that opens the copy."""
+        database, self.variables["DATABASE_URL"] = self.variables["DATABASE_URL"], f"sqlite://{copy}"
+        self.goes_live("restore")
+        self.has_order("restore", order)
+        self.stops("restore")
+        self.variables["DATABASE_URL"] = database
 
     def left_nothing_beside_the_disk(self, before):
         new = sorted(files(self.source) - before)
@@ -257,8 +267,9 @@ class Rehearsal:
         return next((entry["message"] for entry in entries if entry["level"] == "WARN" and NOT_ON_DISK in entry["message"]), None)
 
     def kill(self):
+        """Ends what is still there of the last start, with everything that it started."""
         if self.process and self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
 
@@ -278,11 +289,10 @@ def git(*arguments):
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def lay_out(folder, fast):
-    """The source folder as Render has it before the build: a clone of HEAD, or what --fast needs of it."""
+def lay_out(folder, binary):
+    """The source folder as Render has it before the build: a clone of HEAD; with a binary, only what a rehearsal needs of it."""
     source = folder / "src"
-    if fast:
-        binary = pathlib.Path(os.environ.get("BIN") or sys.exit("rehearse: --fast needs BIN, the path of orders-inventory"))
+    if binary:
         (source / "tests").mkdir(parents=True)
         (source / "target" / "release").mkdir(parents=True)
         (source / "target" / "release" / "orders-inventory").symlink_to(binary.resolve())
@@ -317,11 +327,12 @@ def rehearse(rehearsal, fast):
     rehearsal.goes_live("first deploy")
     rehearsal.is_reached_from_outside()
     order = rehearsal.smoke()
-    rehearsal.has_backup_and_audit()
+    copy = rehearsal.has_backup_and_audit()
     rehearsal.stops("next deploy")
     rehearsal.goes_live("next deploy")
     rehearsal.has_order("next deploy", order)
     rehearsal.stops("end")
+    rehearsal.restores(copy, order)
     rehearsal.left_nothing_beside_the_disk(before)
     rehearsal.logs_well()
     rehearsal.warns_without_a_disk()
@@ -333,9 +344,12 @@ def main():
     parser.add_argument("--fast", action="store_true", help="the binary at $BIN in place of a clone and a build")
     parser.add_argument("--transcript", type=pathlib.Path, help="keeps what was printed, also of a rehearsal that failed")
     options = parser.parse_args()
+    binary = pathlib.Path(os.environ.get("BIN") or parser.error("--fast needs BIN, the path of orders-inventory")) if options.fast else None
+    # Whoever ends the rehearsal ends the service, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory() as temporary:
         folder, commit = pathlib.Path(temporary).resolve(), git("rev-parse", "HEAD")
-        source, disk = lay_out(folder, options.fast), folder / "disk"
+        source, disk = lay_out(folder, binary), folder / "disk"
         disk.mkdir()
         service = yaml.safe_load((source / "render.yaml").read_text(encoding="utf-8"))["services"][0]
         rehearsal = Rehearsal(service, source, disk, commit)
