@@ -107,15 +107,18 @@ class Around:
         contract = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
         closed = contract.get("security", [])
         # What Render can ask: a GET that needs no key.
-        self.open_paths = {path for path, item in contract["paths"].items() if "get" in item and not item["get"].get("security", closed)}
+        gets = {path: item["get"] for path, item in contract["paths"].items() if "get" in item}
+        self.open_paths = {path for path, operation in gets.items() if not operation.get("security", closed)}
         cargo = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
         self.package = re.search(r'^\[package\]\nname = "(.+)"$', cargo, re.MULTILINE)[1]
         self.rust_version = re.search(r'^rust-version = "(.+)"$', cargo, re.MULTILINE)[1]
-        self.toolchain = re.search(r'^channel = "(.+)"$', (ROOT / "rust-toolchain.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
+        toolchain = (ROOT / "rust-toolchain.toml").read_text(encoding="utf-8")
+        self.toolchain = re.search(r'^channel = "(.+)"$', toolchain, re.MULTILINE)[1]
 
     def refuses(self, variables):
         """What the binary says of these variables; nothing where it takes them."""
-        run = subprocess.run([self.binary, "openapi"], env=variables, capture_output=True, text=True, timeout=30, check=False)
+        command = [self.binary, "openapi"]
+        run = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=30, check=False)
         return "" if run.returncode == 0 else run.stderr.strip()
 
 
@@ -159,14 +162,15 @@ def shape(there, fields, place):
             if not allowed.fullmatch(value):
                 yield "field-value", f"{place}{field}: {value!r} does not look like one"
         elif allowed is not None and value not in allowed:
-            yield "field-value", f"{place}{field}: {value!r} must be " + (
-                f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else "one of " + ", ".join(map(str, sorted(allowed))))
+            choice = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else f"one of {sorted(allowed)}"
+            yield "field-value", f"{place}{field}: {value!r} must be {choice}"
 
 
 def of_service(service, around):
     if service["healthCheckPath"] not in around.open_paths:
         yield "health-path", f"healthCheckPath: {service['healthCheckPath']} is no GET of openapi.yaml that needs no key"
-    if not re.fullmatch(r"cargo build( --\S+)*", service["buildCommand"]) or not {"--release", "--locked"} <= set(service["buildCommand"].split()):
+    build = service["buildCommand"].split()
+    if build[:2] != ["cargo", "build"] or set(build[2:]) != {"--release", "--locked"}:
         yield "build-command", "buildCommand: must be cargo build with --release and --locked"
     if service["startCommand"] != f"./target/release/{around.package}":
         yield "start-command", f"startCommand: must be ./target/release/{around.package}, alone, so that SIGTERM reaches it"
@@ -200,7 +204,7 @@ def of_variables(service, around):
         key = variable["key"]
         sources = [field for field in VARIABLE if field != "key" and field in variable]
         if len(sources) != 1:
-            yield "variable-source", f"{key}: must have one of value, generateValue and sync, and has {' and '.join(sources) or 'none'}"
+            yield "variable-source", f"{key}: must have one of value, generateValue and sync, and has {sources}"
         if key in values:
             yield "variable-twice", f"{key}: is there twice"
         values[key] = variable.get("value")

@@ -40,8 +40,11 @@ LIVE_SECONDS_MAX = 60  # Render tries for 15 minutes; a service that needs more 
 REFUSE_SECONDS_MAX = 10
 BUILD_SECONDS_MAX = 45 * 60
 # What the build needs to find its toolchain and the registry, and what the service may find, too.
-BUILD_VARIABLES = ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_AUTO_INSTALL", "RUSTUP_DIST_SERVER", "CARGO_NET_OFFLINE",
-                   "HTTPS_PROXY", "https_proxy", "SSL_CERT_FILE"]
+BUILD_VARIABLES = ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_AUTO_INSTALL", "RUSTUP_DIST_SERVER",
+                   "CARGO_NET_OFFLINE", "HTTPS_PROXY", "https_proxy", "SSL_CERT_FILE"]
+# The output of what a rehearsal runs, in one text.
+TOGETHER = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True,
+            "check": False}
 RUN_VARIABLES = ["PATH", "HOME"]
 NOT_ON_DISK = "not on a disk"  # what the service says at start where the next deploy would take its database away
 
@@ -55,18 +58,21 @@ class Rehearsal:
         self.generated = {entry["key"]: base64.b64encode(secrets.token_bytes(32)).decode()
                           for entry in service["envVars"] if entry.get("generateValue")}
         mount = service["disk"]["mountPath"]
-        written = {entry["key"]: entry["value"].replace(mount, str(disk)) for entry in service["envVars"] if "value" in entry}
+        written = {entry["key"]: entry["value"].replace(mount, str(disk))
+                   for entry in service["envVars"] if "value" in entry}
+        host = f"{service['name']}.onrender.com"
         self.of_render = {
-            "RENDER": "true", "RENDER_SERVICE_TYPE": "web", "RENDER_SERVICE_NAME": service["name"], "RENDER_GIT_COMMIT": commit,
-            "RENDER_EXTERNAL_HOSTNAME": f"{service['name']}.onrender.com", "IS_PULL_REQUEST": "false", "ROCKET_PORT": "10000",
-            "RENDER_EXTERNAL_URL": f"https://{service['name']}.onrender.com", "PORT": str(self.port),
+            "RENDER": "true", "RENDER_SERVICE_TYPE": "web", "RENDER_SERVICE_NAME": service["name"],
+            "RENDER_EXTERNAL_HOSTNAME": host, "RENDER_EXTERNAL_URL": f"https://{host}", "RENDER_GIT_COMMIT": commit,
+            "IS_PULL_REQUEST": "false", "PORT": str(self.port), "ROCKET_PORT": "10000",
         }
         self.variables = self.of_render | written | self.generated
 
     def say(self, line):
         for value in self.generated.values():
             line = line.replace(value, "(secret)")
-        for place, name in [(self.disk, "<disk>"), (self.source, "<source>"), (self.source.parent, "<temporary>"), (ROOT, "<repository>")]:
+        places = {self.disk: "<disk>", self.source: "<source>", self.source.parent: "<temporary>", ROOT: "<repository>"}
+        for place, name in places.items():
             line = line.replace(str(place), name)
         self.lines.append(line)
         print(line, flush=True)
@@ -84,10 +90,10 @@ class Rehearsal:
         kept = {name: os.environ[name] for name in inherited if name in os.environ}
         return {name: value for name, value in (kept | self.variables).items() if name not in without}
 
-    def command(self, command, seconds, inherited=RUN_VARIABLES, without=()):
+    def command(self, command, seconds, inherited=RUN_VARIABLES):
         """Runs a command in the source folder, as Render's shell would."""
-        return subprocess.run(["bash", "-c", command], cwd=self.source, env=self.environment(inherited, without), text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False)
+        environment = self.environment(inherited)
+        return subprocess.run(["bash", "-c", command], cwd=self.source, env=environment, timeout=seconds, **TOGETHER)
 
     # Build
 
@@ -108,9 +114,9 @@ class Rehearsal:
 
     def start(self, without=()):
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(["bash", "-c", self.service["startCommand"]], cwd=self.source, stdin=subprocess.DEVNULL,
-                                            env=self.environment(RUN_VARIABLES, without), stdout=log, stderr=log,
-                                            start_new_session=True)
+            self.process = subprocess.Popen(["bash", "-c", self.service["startCommand"]], cwd=self.source,
+                                            env=self.environment(RUN_VARIABLES, without), stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, start_new_session=True)
 
     def refuses_without(self, variable):
         before = self.log.stat().st_size if self.log.exists() else 0
@@ -142,8 +148,8 @@ class Rehearsal:
                 self.fail(f"{step}: no healthy answer in {LIVE_SECONDS_MAX} s")
             time.sleep(0.05)
         answered = time.monotonic()
-        self.ok(f"{step}: {self.service['startCommand']}: GET {path} is {status} after {(answered - started) * 1000:.0f} ms, "
-                f"the answer took {(answered - asked) * 1000:.0f} ms of {HEALTH_SECONDS_MAX} s")
+        self.ok(f"{step}: {self.service['startCommand']}: GET {path} is {status} after {(answered - started) * 1000:.0f} "
+                f"ms, the answer took {(answered - asked) * 1000:.0f} ms of {HEALTH_SECONDS_MAX} s")
 
     def stops(self, step):
         limit, idle = self.service["maxShutdownDelaySeconds"], http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -160,7 +166,8 @@ class Rehearsal:
             idle.close()
         if status != 0:
             self.fail(f"{step}: it ended with status {status} after SIGTERM")
-        self.ok(f"{step}: status 0, {time.monotonic() - started:.2f} s after SIGTERM, with a connection open; Render waits {limit} s")
+        seconds = time.monotonic() - started
+        self.ok(f"{step}: status 0, {seconds:.2f} s after SIGTERM, with a connection open; Render waits {limit} s")
 
     def get(self, path, headers=None, host="127.0.0.1"):
         connection = http.client.HTTPConnection(host, self.port, timeout=HEALTH_SECONDS_MAX)
@@ -188,8 +195,8 @@ class Rehearsal:
         environment = {name: os.environ[name] for name in RUN_VARIABLES if name in os.environ} | {
             "BASE_URL": f"http://127.0.0.1:{self.port}", "API_KEY": self.generated["API_KEYS"],
             "WEBHOOK_SECRET": self.generated["WEBHOOK_SECRET"]}
-        ran = subprocess.run([sys.executable, self.source / "tests" / "smoke.py"], env=environment, text=True, stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
+        client = [sys.executable, self.source / "tests" / "smoke.py"]
+        ran = subprocess.run(client, env=environment, timeout=120, **TOGETHER)
         steps = [line for line in ran.stdout.splitlines() if line.startswith("ok ")]
         if ran.returncode != 0 or not steps:
             self.say(ran.stdout)
@@ -209,7 +216,7 @@ class Rehearsal:
         self.ok(f"{step}: GET {path} is the same {order['status']} order as before; without a key it is 401")
 
     def has_backup_and_audit(self):
-        """What docs/deploy-render.md has the owner do in Render's shell, beside the running service; gives back the copy."""
+        """What docs/deploy-render.md has the owner do in Render's shell, beside the running service; returns the copy."""
         binary, copy = self.service["startCommand"], self.disk / "backup.db"
         for command in [f"{binary} audit", f"{binary} backup {shlex.quote(str(copy))}",
                         f"DATABASE_URL=sqlite://{shlex.quote(str(copy))} {binary} audit"]:
@@ -232,7 +239,8 @@ class Rehearsal:
         new = sorted(files(self.source) - before)
         if new:
             self.fail(f"it wrote beside the disk, where the next deploy would lose it: {', '.join(map(str, new))}")
-        self.ok(f"nothing was written beside the disk; on it: {', '.join(sorted(file.name for file in self.disk.iterdir()))}")
+        on_disk = sorted(file.name for file in self.disk.iterdir())
+        self.ok(f"nothing was written beside the disk; on it: {', '.join(on_disk)}")
 
     def logs_well(self):
         text = self.log.read_text()
@@ -264,7 +272,8 @@ class Rehearsal:
         self.goes_live(step)
         self.stops(step)
         entries = [json.loads(line) for line in self.log.read_text()[before:].splitlines() if line.startswith("{")]
-        return next((entry["message"] for entry in entries if entry["level"] == "WARN" and NOT_ON_DISK in entry["message"]), None)
+        warnings = [entry["message"] for entry in entries if entry["level"] == "WARN"]
+        return next((warning for warning in warnings if NOT_ON_DISK in warning), None)
 
     def kill(self):
         """Ends what is still there of the last start, with everything that it started."""
@@ -290,7 +299,7 @@ def git(*arguments):
 
 
 def lay_out(folder, binary):
-    """The source folder as Render has it before the build: a clone of HEAD; with a binary, only what a rehearsal needs of it."""
+    """The source folder as Render has it before the build: a clone of HEAD; with a binary, only what a rehearsal needs."""
     source = folder / "src"
     if binary:
         (source / "tests").mkdir(parents=True)
@@ -309,8 +318,9 @@ def lay_out(folder, binary):
 def head(rehearsal, fast, commit):
     machine = f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()} {platform.release()}"
     kind = "the fast kind: this folder, a binary that was there, no build" if fast else "a clean clone"
-    rehearsal.say("A rehearsal of the deployment on a local machine, by tests/render/rehearse.py. Nothing here is from Render.")
-    rehearsal.say(f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC; commit {commit[:12]}; {kind}; {machine}")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    rehearsal.say("A rehearsal of the deployment on a local machine, by make render-rehearsal. Nothing here is from Render.")
+    rehearsal.say(f"{now:%Y-%m-%d %H:%M} UTC; commit {commit[:12]}; {kind}; {machine}")
     digest = hashlib.sha256((rehearsal.source / "render.yaml").read_bytes()).hexdigest()
     rehearsal.say(f"render.yaml has SHA-256 {digest[:16]}…; port {rehearsal.port} stands in for 10000,"
                   f" <disk>, a temporary folder, for {rehearsal.service['disk']['mountPath']}")
@@ -344,7 +354,9 @@ def main():
     parser.add_argument("--fast", action="store_true", help="the binary at $BIN in place of a clone and a build")
     parser.add_argument("--transcript", type=pathlib.Path, help="keeps what was printed, also of a rehearsal that failed")
     options = parser.parse_args()
-    binary = pathlib.Path(os.environ.get("BIN") or parser.error("--fast needs BIN, the path of orders-inventory")) if options.fast else None
+    if options.fast and not os.environ.get("BIN"):
+        parser.error("--fast needs BIN, the path of orders-inventory")
+    binary = pathlib.Path(os.environ["BIN"]) if options.fast else None
     # Whoever ends the rehearsal ends the service, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory() as temporary:

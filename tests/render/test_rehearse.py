@@ -1,4 +1,4 @@
-"""Shows that the rehearsal fails where the service or its blueprint is wrong: BIN=… python3 -m unittest discover tests/render
+"""Shows that the rehearsal fails where the service or its blueprint is wrong: BIN=… python3 -m unittest discover …/render
 
 Each case is a service with one thing wrong, by its blueprint or by a wrapper around the binary, and the step that sees it.
 """
@@ -37,7 +37,8 @@ IN_EARNEST = '[ $# -gt 0 ] || [ -z "$API_KEYS" ] || [ -z "$WEBHOOK_SECRET" ] || 
 CASES = [
     # What the wrapper does, how the blueprint differs, and what the rehearsal says of it.
     (f'API_KEYS="${{API_KEYS:-none}}"; export API_KEYS; {SERVES}', unchanged, "no API_KEYS: it serves all the same"),
-    ('[ -n "$WEBHOOK_SECRET" ] || { echo "not configured"; exit 1; }; ' + SERVES, unchanged, "no WEBHOOK_SECRET: it ended with status 1"),
+    ('[ -n "$WEBHOOK_SECRET" ] || { echo "not configured"; exit 1; }; ' + SERVES, unchanged,
+     "no WEBHOOK_SECRET: it ended with status 1"),
     ('[ -n "$API_KEYS" ] || touch "${DATABASE_URL#sqlite://}"; ' + SERVES, unchanged, "no API_KEYS: it touched the disk"),
     (IN_EARNEST + "unset API_KEYS; " + SERVES, unchanged, "first deploy: it ended with status 1"),
     (SERVES, field("healthCheckPath", "/health"), "first deploy: no healthy answer in 5 s"),
