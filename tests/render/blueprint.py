@@ -124,13 +124,20 @@ class Around:
 
 def problems(text, around):
     """Each problem of a blueprint, as the name of the rule and a sentence."""
+    service, found = read(text)
+    # Rules between fields would only stumble over what is wrong already.
+    return found or [*of_service(service, around), *of_disk(service), *of_variables(service, around)]
+
+
+def read(text):
+    """The service of a blueprint, and what is wrong with its fields, each by itself."""
     try:
         document = yaml.load(text, Loader)
     except yaml.YAMLError as error:
-        return [("not-yaml", " ".join(str(error).split()))]
+        return None, [("not-yaml", " ".join(str(error).split()))]
     services = document.get("services") if isinstance(document, dict) else None
     if not isinstance(services, list) or len(services) != 1 or not isinstance(services[0], dict):
-        return [("one-service", "it must have `services`, a list of one service")]
+        return None, [("one-service", "it must have `services`, a list of one service")]
     found = [("field-unknown", f"{field}: not known at the root") for field in document if field != "services"]
     service = services[0]
     found += shape(service, SERVICE, "")
@@ -140,8 +147,7 @@ def problems(text, around):
     variables = service.get("envVars") if isinstance(service.get("envVars"), list) else []
     for place, variable in enumerate(variables):
         found += shape(variable if isinstance(variable, dict) else {}, VARIABLE, f"envVars[{place}].")
-    # Rules between fields would only stumble over what is wrong already.
-    return found or [*of_service(service, around), *of_disk(service), *of_variables(service, around)]
+    return service, found
 
 
 def shape(there, fields, place):

@@ -32,7 +32,6 @@ import tempfile
 import time
 
 import blueprint
-import yaml
 
 ROOT = blueprint.ROOT
 HEALTH_SECONDS_MAX = 5  # Render's limit for one answer
@@ -363,7 +362,9 @@ def main():
         folder, commit = pathlib.Path(temporary).resolve(), git("rev-parse", "HEAD")
         source, disk = lay_out(folder, binary), folder / "disk"
         disk.mkdir()
-        service = yaml.safe_load((source / "render.yaml").read_text(encoding="utf-8"))["services"][0]
+        service, wrong = blueprint.read((source / "render.yaml").read_text(encoding="utf-8"))
+        if wrong:
+            sys.exit(f"render.yaml: {wrong[0][1]}")
         rehearsal = Rehearsal(service, source, disk, commit)
         try:
             head(rehearsal, options.fast, commit)
