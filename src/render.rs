@@ -14,7 +14,7 @@ use crate::config::Settings;
 pub fn warn_without_disk(settings: &Settings) {
     let database = settings.database_url.path();
     // Where the folder cannot be looked at, the store has more to say about it.
-    if settings.render == "true" && matches!(is_on_disk(database), Ok(false)) {
+    if settings.is_on_render() && matches!(is_on_disk(database), Ok(false)) {
         tracing::warn!(
             database = %database.display(),
             "DATABASE_URL is not on a disk, so the next deploy or restart on Render loses every order"
