@@ -6,12 +6,12 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 
 # Folders with Python pins and Node projects; those that are not there (yet) are not asked for.
-REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/))
+REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/render/))
 VENV := .venv/.stamp
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
 TEST_STEPS := check-fmt lint-contract check-generated check-postman test-codegen clippy unit \
-	smoke smoke-py check-curl newman browser check-conformance
+	check-render smoke smoke-py check-curl newman browser check-conformance
 
 # What `make run` and docs/curl.md sign payment webhooks with.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -20,7 +20,7 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build test $(TEST_STEPS) conformance evidence docs-curl fmt generate postman clean
+.PHONY: help run build test $(TEST_STEPS) conformance evidence render-rehearsal docs-curl fmt generate postman clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +65,15 @@ unit: ## Run the Rust tests
 	then cargo nextest run --workspace --locked; \
 	else cargo test --workspace --locked --lib --bins --tests; fi
 	cargo test --workspace --locked --doc
+
+check-render: $(VENV) ## Hold render.yaml to Render's reference, and do in short what it says
+	cargo build --quiet --locked
+	.venv/bin/python tests/render/blueprint.py
+	.venv/bin/python -m unittest discover --start-directory tests/render
+	.venv/bin/python tests/render/rehearse.py --fast
+
+render-rehearsal: $(VENV) ## Deploy a clean clone on this machine as Render would; TRANSCRIPT keeps what it shows
+	.venv/bin/python tests/render/rehearse.py $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
 
 smoke: ## Go through a day of the shop over HTTP, at BASE_URL or at a server of its own
 	cargo test --quiet --locked --test smoke
