@@ -3,14 +3,7 @@
 WEBHOOK_SECRET is what the service checks payment webhooks with, API_KEY a key where it wants one. SCARCE_EVERY says that
 each so-many-th visitor brings a product of which there is one unit only (20), so that some orders meet sold-out stock.
 
-Reads to writes. A visitor browses 7 times while buying 2 times. Browsing is two reads: a page of products, then one
-product of it. Buying is two writes and a read: an order, its payment (each CANCELED_EVERYth time its cancellation), the
-order as it then is. That is 16 reads to 4 writes, 4:1. A shop has more reads than that, but reads are cheap and never wait for
-each other, while every write goes through one queue and waits for the disk; 4:1 is a day of sales, which tries both.
-An order that meets sold-out stock ends there, so what was measured has slightly more reads.
-
-Waits of 100 to 500 ms between the tasks are those of visitors in a hurry. They bound the load: a visitor does at most one
-task in 0.3 s on average, however fast the service is.
+traffic.py has the proportion of reads to writes and the waits, and says why. An order that meets sold-out stock ends there.
 """
 
 import hashlib
@@ -22,18 +15,13 @@ import random
 import time
 import uuid
 
-from locust import FastHttpUser, between, events, task
+from locust import FastHttpUser, between, events, stats, task
+from traffic import BROWSE, BUY, CANCEL, CANCELED_EVERY, NEW_ORDER, NEW_PRODUCT, ORDER, PAGES, PAYMENT, PRODUCT, SOLD_OUT, WAIT_SECONDS
 
 SECRET = os.environ.get("WEBHOOK_SECRET", "")
 KEY = {"X-API-Key": os.environ["API_KEY"]} if os.environ.get("API_KEY") else {}
 SCARCE_EVERY = int(os.environ.get("SCARCE_EVERY", "20"))
-CANCELED_EVERY = 5
 PLENTY = 1_000_000
-
-PAGES, PRODUCT, NEW_PRODUCT = "GET /products", "GET /products/{id}", "POST /products"
-NEW_ORDER, SOLD_OUT, ORDER = "POST /orders", "POST /orders (sold out)", "GET /orders/{id}"
-PAYMENT, CANCEL = "POST /webhooks/payment", "PUT /orders/{id}"
-NAMES = [PAGES, PRODUCT, NEW_PRODUCT, NEW_ORDER, SOLD_OUT, ORDER, PAYMENT, CANCEL]
 
 # What this run's visitors brought, so that they buy nothing that was there before; and how many came.
 products = []
@@ -46,13 +34,22 @@ def needs_the_secret(**_):
         raise SystemExit("locust: WEBHOOK_SECRET must be set, to what the service has")
 
 
+@events.quitting.add_listener
+def writes_the_last_second(environment, **_):
+    """Locust writes its CSV files once a second and not at the end: waits until the whole run is in them."""
+    if environment.parsed_options and environment.parsed_options.csv_prefix:
+        time.sleep(1.5 * stats.CSV_STATS_INTERVAL_SEC)
+
+
 class Visitor(FastHttpUser):
     """Somebody at the shop."""
 
-    wait_time = between(0.1, 0.5)
+    wait_time = between(*WAIT_SECONDS)
     connection_timeout = network_timeout = 10.0
     # A retry would hide a failure.
     max_retries = 0
+
+    cursor = None
 
     def on_start(self):
         scarce = next(visitors) % SCARCE_EVERY == 0
@@ -61,17 +58,17 @@ class Visitor(FastHttpUser):
         if created := self.call("POST", "/products", NEW_PRODUCT, 201, product, KEY):
             products.append(created["id"])
 
-    @task(7)
+    @task(BROWSE)
     def browse(self):
-        page = self.call("GET", f"/products?limit={random.choice((10, 20, 50))}", PAGES, 200)
+        # From page to page, and from the last one to the first.
+        goes_on = f"&cursor={self.cursor}" if self.cursor else ""
+        page = self.call("GET", f"/products?limit={random.choice((10, 20, 50))}{goes_on}", PAGES, 200)
+        self.cursor = page["next_cursor"] if page else None
         if page and page["items"]:
-            # Half of them go on to the second page, as far as there is one.
-            if page["next_cursor"] and random.random() < 0.5:
-                page = self.call("GET", f"/products?cursor={page['next_cursor']}", PAGES, 200) or page
-            product = random.choice(page["items"])
-            self.call("GET", f"/products/{product['id']}", PRODUCT, 200, id=product["id"])
+            product = random.choice(page["items"])["id"]
+            self.call("GET", f"/products/{product}", PRODUCT, 200, id=product)
 
-    @task(2)
+    @task(BUY)
     def buy(self):
         if not products:
             return
