@@ -43,7 +43,8 @@ def circumstances():
 
     changed = git("status", "--porcelain", "--", ".", ":!docs")
     commit = (git("rev-parse", "--short=12", "HEAD") or "unknown") + (", and changes that were not committed" if changed else "")
-    return {"at": f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC", "commit": commit}
+    at = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC"
+    return {"at": at, "commit": commit, "disk_sync_ms": services.disk_sync_ms()}
 
 
 def locust(base_url, prefix, users, spawn_rate, seconds, service=None, **environment):
@@ -96,7 +97,7 @@ def main(scenario):
             (reports / file.name).write_bytes(file.read_bytes())
         (reports / f"{scenario}.json").write_text(json.dumps(outcome, indent=1) + "\n", encoding="utf-8")
     if status != 0:
-        raise SystemExit(f"load-{scenario} FAILED: Locust ended with status {status}")
+        raise SystemExit(f"load-{scenario} FAILED: Locust ended with status {status}; {(reports / scenario).relative_to(HERE.parent)}.html says why")
     print(f"load-{scenario}: no request failed" + (", the audit is clean" if service else ""))
 
 

@@ -323,12 +323,14 @@ def main():
 
     lines = [f"# Load test{f': {base_url}' if base_url else ''}", "", "Made by `make load-test`, not by hand.", ""]
     made = [(f"`make load-{run.name}`", run.outcome) for run in runs] + ([("`make load-limit`", limits)] if limits else [])
-    lines += table(["Measured by", "at", "Commit"], [[target, outcome["at"], outcome["commit"]] for target, outcome in made])
+    lines += table(["Measured by", "at", "Commit" + " of the visitors" * bool(base_url), "Disk: sync of 4 KiB, median / 99th"],
+                   [[target, outcome["at"], outcome["commit"], "–" if base_url else "{} / {} ms".format(*outcome["disk_sync_ms"])]
+                    for target, outcome in made])
     lines += [f"On {machine()}; the load generator {'is this machine' if base_url else 'shares it with the service'}.", ""]
     lines += visitors(runs)
     lines += [*scenarios(runs), *bounds(runs)] if runs else []
     lines += limit(limits) if limits else []
-    path = folder.parent / f"load-test-{folder.name}.md" if place else load.REPORTS.with_suffix(".md")
+    path = load.REPORTS.parent / f"load-test{place.replace('/', '-')}.md"
     path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print(f"written: {path.relative_to(load.HERE.parent)}")
 
