@@ -15,6 +15,10 @@ use tracing_subscriber::fmt::time::UtcTime;
 
 mod commands;
 
+/// Requests are full of small, short-lived values, which this allocator is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let Cli { command, settings } = match Cli::read() {
         Ok(cli) => cli,

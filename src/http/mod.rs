@@ -11,6 +11,7 @@
 //! - [`sweeper`]: what time alone does;
 //! - [`docs`]: the documentation.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -91,14 +92,24 @@ pub struct Options {
     pub order_ttl: Option<Duration>,
 }
 
-/// The operations of the contract, over a store.
+/// The operations of the contract, over a store. Every request has a clone of it.
 #[derive(Clone)]
-struct Service<S> {
+struct Service<S>(Arc<Shared<S>>);
+
+struct Shared<S> {
     store: S,
     clock: Clock,
-    api_keys: Arc<ApiKeys>,
-    keyring: Arc<Keyring>,
+    api_keys: ApiKeys,
+    keyring: Keyring,
     order_ttl: Option<Duration>,
+}
+
+impl<S> Deref for Service<S> {
+    type Target = Shared<S>;
+
+    fn deref(&self) -> &Shared<S> {
+        &self.0
+    }
 }
 
 impl<S: Store> Api for Service<S> {
@@ -133,14 +144,13 @@ pub fn router<S: Store>(store: S, options: Options) -> Router {
         keyring,
         order_ttl,
     } = options;
-    let (api_keys, keyring) = (Arc::new(api_keys), Arc::new(keyring));
-    let operations = server::router(Service {
+    let operations = server::router(Service(Arc::new(Shared {
         store,
         clock,
         api_keys,
         keyring,
         order_ttl,
-    });
+    })));
     operations
         .route_layer(from_fn_with_state(limits, layers::buffer_body))
         .merge(docs::router(not_found))

@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use orders_inventory_api::models::{self, ProblemType};
 use orders_inventory_api::read::{Failure, Place, Rejection};
+use orders_inventory_api::write;
 
 use super::callers::Stranger;
 use crate::domain::Invalid;
@@ -241,9 +242,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let kind = self.0.r_type;
         let status = entry(kind).status;
-        // No member of a problem can fail to become JSON; if one did, the status would still be right.
-        let body = serde_json::to_vec(&self.0).unwrap_or_default();
-        let mut response = (status, body).into_response();
+        let mut response = (status, write::json(&*self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
