@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the Locust file and the open-loop generator briefly, and shows that they notice a service that does not do as it should.
 
-    BIN=… OPEN_LOOP=… locust/check.py
+BIN=… OPEN_LOOP=… locust/check.py
 """
 
 import os
@@ -36,7 +36,9 @@ def visit(service, folder, name, users, seconds, **environment):
     prefix = folder / name
     status, _ = load.locust(service.base_url, prefix, users, users, seconds, service, **KEYS | environment)
     rows = load.rows(pathlib.Path(f"{prefix}_stats.csv"))
-    return status, {f"{row['Type']} {row['Name']}": (int(row["Request Count"]), int(row["Failure Count"])) for row in rows[:-1]}
+    return status, {
+        f"{row['Type']} {row['Name']}": (int(row["Request Count"]), int(row["Failure Count"])) for row in rows[:-1]
+    }
 
 
 def failed(counts):
@@ -60,7 +62,11 @@ def main():
         want_of_open_loop(service)
     step = limit.step("debug", os.environ["BIN"], "shop", RATE)
     # Nothing is sold out there, and the products are made before.
-    want("the open loop's requests", sorted(set(traffic.NAMES) - {traffic.SOLD_OUT, traffic.NEW_PRODUCT}), sorted(step["by_name"]))
+    want(
+        "the open loop's requests",
+        sorted(set(traffic.NAMES) - {traffic.SOLD_OUT, traffic.NEW_PRODUCT}),
+        sorted(step["by_name"]),
+    )
     want("those of them that failed or were not answered", (0, 0), (step["failed"], step["unanswered"]))
 
 
@@ -70,7 +76,11 @@ def want_of_open_loop(service):
         environment = os.environ | KEYS | {"BASE_URL": service.base_url, variable: "wrong"}
         command = [os.environ["OPEN_LOOP"], "--rate", str(RATE), "--seconds", "1"]
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
-        want(f"the open loop with a wrong {variable} says {expected}", True, f"/problems/{expected}" in ran.stdout + ran.stderr)
+        want(
+            f"the open loop with a wrong {variable} says {expected}",
+            True,
+            f"/problems/{expected}" in ran.stdout + ran.stderr,
+        )
 
 
 if __name__ == "__main__":

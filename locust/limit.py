@@ -36,7 +36,9 @@ def step(contender, binary, mix, rate):
     """One rate, tried at a fresh server."""
     with tempfile.TemporaryFile("w+") as output, services.fresh(binary) as service:
         environment = os.environ | {
-            "BASE_URL": service.base_url, "API_KEY": services.API_KEY, "WEBHOOK_SECRET": services.WEBHOOK_SECRET,
+            "BASE_URL": service.base_url,
+            "API_KEY": services.API_KEY,
+            "WEBHOOK_SECRET": services.WEBHOOK_SECRET,
         }
         command = [os.environ["OPEN_LOOP"], "--rate", str(rate), "--seconds", str(STEP_SECONDS), "--mix", mix]
         generator = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output)
@@ -52,13 +54,20 @@ def step(contender, binary, mix, rate):
         service.audit()
         output.seek(0)
         outcome = json.loads(output.read())
-        outcome |= {"contender": contender, "mix": mix, "used": sampler.used(outcome["from"], outcome["from"] + STEP_SECONDS)}
+        outcome |= {
+            "contender": contender,
+            "mix": mix,
+            "used": sampler.used(outcome["from"], outcome["from"] + STEP_SECONDS),
+        }
         outcome["memory_peak_mib"] = round(services.memory_peak_mib(service.pid), 1)
     kept = outcome["succeeded"] >= KEPT_MIN * outcome["offered"] and outcome["failed"] == 0
     outcome["kept"] = kept and outcome["latency_ms"]["p99"] <= P99_MS_MAX
     told = outcome["latency_ms"]["p99"]
-    print(f"{contender} {mix:>6} {rate:>6}/s  p99 {told or 0:8.1f} ms  failed {outcome['failed']}, unanswered "
-          f"{outcome['unanswered']}  {'kept' if outcome['kept'] else 'not kept'} {outcome['failures'] or ''}", flush=True)
+    print(
+        f"{contender} {mix:>6} {rate:>6}/s  p99 {told or 0:8.1f} ms  failed {outcome['failed']}, unanswered "
+        f"{outcome['unanswered']}  {'kept' if outcome['kept'] else 'not kept'} {outcome['failures'] or ''}",
+        flush=True,
+    )
     return outcome
 
 
@@ -99,14 +108,20 @@ def find(mix, binaries):
     searches = [Search(contender, binary, mix) for contender, binary in binaries.items()]
     while any([search.advance() for search in searches]):
         pass
-    found = {search.contender: {"limit": search.best and search.best["rate"], "steps": search.steps} for search in searches}
+    found = {
+        search.contender: {"limit": search.best and search.best["rate"], "steps": search.steps} for search in searches
+    }
     for search in searches:
         if not search.best:
-            raise SystemExit(f"load-limit FAILED: {search.contender} kept no rate of {RATE_MIN} or more requests a second")
+            raise SystemExit(
+                f"load-limit FAILED: {search.contender} kept no rate of {RATE_MIN} or more requests a second"
+            )
     compared = []
     if len(searches) > 1:
         rate = round(COMPARED_AT * min(search.best["rate"] for search in searches))
-        compared = [step(search.contender, search.binary, mix, rate) for _ in range(COMPARED_ROUNDS) for search in searches]
+        compared = [
+            step(search.contender, search.binary, mix, rate) for _ in range(COMPARED_ROUNDS) for search in searches
+        ]
     return {"contenders": found, "compared": compared}
 
 
@@ -121,7 +136,11 @@ def main():
             sys.exit(f"{binary} cannot be run")
     mixes = (os.environ.get("MIXES") or "shop").split()
     limits = {
-        **load.circumstances(), "cores": services.CORES, "step_seconds": STEP_SECONDS, "p99_ms_max": P99_MS_MAX, "kept_min": KEPT_MIN,
+        **load.circumstances(),
+        "cores": services.CORES,
+        "step_seconds": STEP_SECONDS,
+        "p99_ms_max": P99_MS_MAX,
+        "kept_min": KEPT_MIN,
         "mixes": {mix: find(mix, binaries) for mix in mixes},
     }
     load.REPORTS.mkdir(parents=True, exist_ok=True)

@@ -37,21 +37,44 @@ def folder(base_url):
 
 def circumstances():
     """When and of what a measurement is."""
+
     def git(*arguments):
         ran = subprocess.run(["git", *arguments], cwd=HERE.parent, capture_output=True, text=True, check=False)
         return ran.stdout.strip() if ran.returncode == 0 else None
 
     changed = git("status", "--porcelain", "--", ".", ":!docs")
-    commit = (git("rev-parse", "--short=12", "HEAD") or "unknown") + (", and changes that were not committed" if changed else "")
+    commit = (git("rev-parse", "--short=12", "HEAD") or "unknown") + (
+        ", and changes that were not committed" if changed else ""
+    )
     at = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC"
     return {"at": at, "commit": commit, "disk_sync_ms": services.disk_sync_ms()}
 
 
 def locust(base_url, prefix, users, spawn_rate, seconds, service=None, **environment):
     """A run of Locust; its exit status, and the sampler that was beside it."""
-    command = [sys.executable, "-m", "locust", "--locustfile", HERE / "locustfile.py", "--headless", "--only-summary",
-               "--host", base_url, "--users", users, "--spawn-rate", spawn_rate, "--run-time", f"{seconds}s",
-               "--csv", prefix, "--html", f"{prefix}.html", "--exit-code-on-error", 1]
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "--locustfile",
+        HERE / "locustfile.py",
+        "--headless",
+        "--only-summary",
+        "--host",
+        base_url,
+        "--users",
+        users,
+        "--spawn-rate",
+        spawn_rate,
+        "--run-time",
+        f"{seconds}s",
+        "--csv",
+        prefix,
+        "--html",
+        f"{prefix}.html",
+        "--exit-code-on-error",
+        1,
+    ]
     process = subprocess.Popen([str(part) for part in command], env=os.environ | environment, stdin=subprocess.DEVNULL)
     try:
         with services.Sampler(service, process.pid) as sampler:
@@ -69,7 +92,11 @@ def rows(path):
 
 def full_house(prefix, users):
     """From when until when all visitors were there."""
-    times = [int(row["Timestamp"]) for row in rows(pathlib.Path(f"{prefix}_stats_history.csv")) if row["User Count"] == str(users)]
+    times = [
+        int(row["Timestamp"])
+        for row in rows(pathlib.Path(f"{prefix}_stats_history.csv"))
+        if row["User Count"] == str(users)
+    ]
     if len(times) < 2:
         raise SystemExit("the run ended before all visitors were there; DURATION must be longer")
     return times[0], times[-1]
@@ -85,11 +112,18 @@ def main(scenario):
         prefix = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()), scenario)
         service = None if base_url else stack.enter_context(services.fresh(os.environ["BIN"]))
         ours = {"API_KEY": services.API_KEY, "WEBHOOK_SECRET": services.WEBHOOK_SECRET} if service else {}
-        status, sampler = locust(service.base_url if service else base_url, prefix, users, spawn_rate, seconds, service, **ours)
+        status, sampler = locust(
+            service.base_url if service else base_url, prefix, users, spawn_rate, seconds, service, **ours
+        )
         since, until = full_house(prefix, users)
         outcome = {
-            **circumstances(), "users": users, "spawn_rate": spawn_rate, "seconds": seconds, "full_house": [since, until],
-            "cores": services.CORES, "used": sampler.used(since, until),
+            **circumstances(),
+            "users": users,
+            "spawn_rate": spawn_rate,
+            "seconds": seconds,
+            "full_house": [since, until],
+            "cores": services.CORES,
+            "used": sampler.used(since, until),
             "memory_peak_mib": round(services.memory_peak_mib(service.pid), 1) if service else None,
             "audit": service.audit() if service else None,
         }
@@ -97,7 +131,9 @@ def main(scenario):
             (reports / file.name).write_bytes(file.read_bytes())
         (reports / f"{scenario}.json").write_text(json.dumps(outcome, indent=1) + "\n", encoding="utf-8")
     if status != 0:
-        raise SystemExit(f"load-{scenario} FAILED: Locust ended with status {status}; {(reports / scenario).relative_to(HERE.parent)}.html says why")
+        raise SystemExit(
+            f"load-{scenario} FAILED: Locust ended with status {status}; {(reports / scenario).relative_to(HERE.parent)}.html says why"
+        )
     print(f"load-{scenario}: no request failed" + (", the audit is clean" if service else ""))
 
 

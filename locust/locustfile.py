@@ -16,7 +16,20 @@ import time
 import uuid
 
 from locust import FastHttpUser, between, events, stats, task
-from traffic import BROWSE, BUY, CANCEL, CANCELED_EVERY, NEW_ORDER, NEW_PRODUCT, ORDER, PAGES, PAYMENT, PRODUCT, SOLD_OUT, WAIT_SECONDS
+from traffic import (
+    BROWSE,
+    BUY,
+    CANCEL,
+    CANCELED_EVERY,
+    NEW_ORDER,
+    NEW_PRODUCT,
+    ORDER,
+    PAGES,
+    PAYMENT,
+    PRODUCT,
+    SOLD_OUT,
+    WAIT_SECONDS,
+)
 
 SECRET = os.environ.get("WEBHOOK_SECRET", "")
 KEY = {"X-API-Key": os.environ["API_KEY"]} if os.environ.get("API_KEY") else {}
@@ -54,7 +67,12 @@ class Visitor(FastHttpUser):
     def on_start(self):
         scarce = next(visitors) % SCARCE_EVERY == 0
         # A new SKU for each visitor of each run: nobody's product is in the way of another's.
-        product = {"sku": f"load-{uuid.uuid4().hex}", "name": "Load test mug", "price": 12.5, "stock": 1 if scarce else PLENTY}
+        product = {
+            "sku": f"load-{uuid.uuid4().hex}",
+            "name": "Load test mug",
+            "price": 12.5,
+            "stock": 1 if scarce else PLENTY,
+        }
         if created := self.call("POST", "/products", NEW_PRODUCT, 201, product, KEY):
             products.append(created["id"])
 

@@ -30,13 +30,17 @@ class Service:
     def __init__(self, binary, folder):
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         self.environment = environment | {
-            "HOST": "127.0.0.1", "PORT": "0", "DATABASE_URL": f"sqlite://{folder}/load.db",
-            "API_KEYS": f"another-key,{API_KEY}", "WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "HOST": "127.0.0.1",
+            "PORT": "0",
+            "DATABASE_URL": f"sqlite://{folder}/load.db",
+            "API_KEYS": f"another-key,{API_KEY}",
+            "WEBHOOK_SECRET": WEBHOOK_SECRET,
         }
         self.binary, self.log = str(binary), pathlib.Path(folder, "log")
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen([self.binary], env=self.environment, cwd=folder, stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [self.binary], env=self.environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
         self.pid = self.process.pid
 
     def wait_until_it_serves(self):
@@ -60,8 +64,10 @@ class Service:
     def stop(self):
         self.process.terminate()
         if self.process.wait(STOP_SECONDS_MAX) != 0:
-            raise SystemExit(f"{self.binary} ended with status {self.process.returncode} after SIGTERM; its last words:\n"
-                             f"{self.last_words()}")
+            raise SystemExit(
+                f"{self.binary} ended with status {self.process.returncode} after SIGTERM; its last words:\n"
+                f"{self.last_words()}"
+            )
 
 
 @contextlib.contextmanager
@@ -102,7 +108,9 @@ def cpu_seconds(pid):
 
 def machine_cpu_seconds():
     """What all processes of the machine have used so far."""
-    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, pathlib.Path("/proc/stat").read_text().split()[1:9])
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(
+        int, pathlib.Path("/proc/stat").read_text().split()[1:9]
+    )
     return (user + nice + system + irq + softirq + steal) / TICKS
 
 
@@ -116,8 +124,18 @@ class Sampler:
     def __init__(self, service, generator_pid):
         self.service, self.generator = service, generator_pid
         self.samples, self.done = [], threading.Event()
-        self.writer = next((task for task in pathlib.Path(f"/proc/{service.pid}/task").iterdir()
-                            if (task / "comm").read_text().strip() == WRITER), None) if service else None
+        self.writer = (
+            next(
+                (
+                    task
+                    for task in pathlib.Path(f"/proc/{service.pid}/task").iterdir()
+                    if (task / "comm").read_text().strip() == WRITER
+                ),
+                None,
+            )
+            if service
+            else None
+        )
         self.thread = threading.Thread(target=self.run)
 
     def __enter__(self):
@@ -131,7 +149,11 @@ class Sampler:
     def run(self):
         with contextlib.suppress(OSError):  # the generator has ended
             while not self.done.wait(SAMPLE_SECONDS):
-                sample = {"time": time.time(), "generator": cpu_seconds(self.generator), "machine": machine_cpu_seconds()}
+                sample = {
+                    "time": time.time(),
+                    "generator": cpu_seconds(self.generator),
+                    "machine": machine_cpu_seconds(),
+                }
                 if self.service:
                     sample["service"] = cpu_seconds(self.service.pid)
                 if self.writer:
@@ -148,7 +170,11 @@ class Sampler:
             raise SystemExit("the run was too short to measure what it used")
         first, last = window[0], window[-1]
         seconds = last["time"] - first["time"]
-        used = {name: round((last[name] - first[name]) / seconds, 3) for name in first if name not in ("time", "writer_disk")}
+        used = {
+            name: round((last[name] - first[name]) / seconds, 3)
+            for name in first
+            if name not in ("time", "writer_disk")
+        }
         if self.writer:
             used["writer_disk"] = round(sum(sample["writer_disk"] for sample in window) / len(window), 3)
         return used
