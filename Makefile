@@ -126,21 +126,26 @@ conformance: $(VENV) ## The same with EXAMPLES (1000) an operation and a new SEE
 	.venv/bin/python tests/conformance/can_fail.py
 	.venv/bin/python tests/conformance/conformance.py long $(or $(EXAMPLES),1000) $(SEED)
 
+# Built one by one, for built together the service would have what the generator wants of the libraries of both.
 check-load: $(LOCUST_VENV) ## Run the load tests' tools briefly, and show that they can fail
-	cargo build --locked --package orders-inventory --package open-loop
+	cargo build --locked
+	cargo build --locked --package open-loop
 	OPEN_LOOP="$$(dirname "$$BIN")/open-loop" $(LOCUST_PYTHON) locust/check.py
 
-load-light load-heavy: load-%: $(LOCUST_VENV) ## 25 (light) or 200 (heavy) visitors for DURATION (60) s, at BASE_URL or at a server of their own
+load-light: ## 25 visitors by Locust for DURATION (60) s, at BASE_URL or at a server of their own
+load-heavy: ## The same with 200 visitors
+load-light load-heavy: load-%: $(LOCUST_VENV)
 	[ -n "$$BASE_URL" ] || cargo build --release --locked
 	$(LOAD) locust/load.py $*
 	$(LOAD) locust/report.py
 
-load-limit: $(LOCUST_VENV) ## Find the rate at which the service gives way; with BASE_BIN, an older binary, for both
-	cargo build --release --locked --package orders-inventory --package open-loop
+load-limit: $(LOCUST_VENV) ## Find the rate at which the service gives way; with BASE_BIN, an older binary, that of both
+	cargo build --release --locked
+	cargo build --release --locked --package open-loop
 	$(LOAD) locust/limit.py
 	$(LOAD) locust/report.py
 
-load-test: ## All three: docs/load-test.md
+load-test: ## These three, and docs/load-test.md from them
 	$(MAKE) --no-print-directory load-light
 	$(MAKE) --no-print-directory load-heavy
 	$(MAKE) --no-print-directory load-limit

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the Locust file and the open-loop generator briefly, and shows that they notice a service that does not do as it should.
+"""Runs the Locust file and the open-loop generator briefly, and shows that they notice
+a service that does not do as it should.
 
 BIN=… OPEN_LOOP=… locust/check.py
 """

@@ -8,8 +8,8 @@ doubles until a step fails, then halves the distance (as a ratio) between the hi
 that was not, until they are close. With BASE_BIN, an older binary, both are searched in turns, so that what else the
 machine does meets both, and then they are compared at one rate that both keep. BASE_NAME says in the report what it is.
 
-MIXES are the mixes of requests to try (shop; also reads, orders), STEP_SECONDS how long a step is measured (4). What came
-of it goes to docs/load-test/limit.json. Fails where an audit does, or a rate can be kept with failures only.
+MIXES are the mixes of requests to try (shop; also reads, orders), STEP_SECONDS how long a step is measured (4). What
+came of it goes to docs/load-test/limit.json. Fails where an audit does, or no rate is kept.
 """
 
 import json

@@ -131,9 +131,8 @@ def main(scenario):
             (reports / file.name).write_bytes(file.read_bytes())
         (reports / f"{scenario}.json").write_text(json.dumps(outcome, indent=1) + "\n", encoding="utf-8")
     if status != 0:
-        raise SystemExit(
-            f"load-{scenario} FAILED: Locust ended with status {status}; {(reports / scenario).relative_to(HERE.parent)}.html says why"
-        )
+        report = (reports / f"{scenario}.html").relative_to(HERE.parent)
+        raise SystemExit(f"load-{scenario} FAILED: Locust ended with status {status}; {report} says why")
     print(f"load-{scenario}: no request failed" + (", the audit is clean" if service else ""))
 
 

@@ -1,9 +1,11 @@
 """The shop's visitors, for Locust: they look at products, and some of them buy.
 
-WEBHOOK_SECRET is what the service checks payment webhooks with, API_KEY a key where it wants one. SCARCE_EVERY says that
-each so-many-th visitor brings a product of which there is one unit only (20), so that some orders meet sold-out stock.
+WEBHOOK_SECRET is what the service checks payment webhooks with, API_KEY a key where it wants one. SCARCE_EVERY says
+that each so-many-th visitor brings a product of which there is one unit only (20), so that some orders meet sold-out
+stock.
 
-traffic.py has the proportion of reads to writes and the waits, and says why. An order that meets sold-out stock ends there.
+traffic.py has the proportion of reads to writes and the waits, and says why. An order that meets sold-out stock ends
+there.
 """
 
 import hashlib
