@@ -223,7 +223,7 @@ def limit_of(contender, search, cores):
         slowest = max(broken["by_name"], key=lambda name: broken["by_name"][name]["p99"] or 0, default="none")
         yield from text(
             f"**{contender}** keeps {number(search['limit'])} requests a second, and {number(broken['rate'])} not.",
-            f"At these: {used_up(broken['used'], cores)} The slowest kind of request was `{slowest}`.",
+            f"At the latter: {used_up(broken['used'], cores)} The slowest kind of request was `{slowest}`.",
         )
     else:
         yield from text(f"**{contender}** keeps {number(search['limit'])} requests a second, the most that is tried.")
