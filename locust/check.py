@@ -1,28 +1,32 @@
 #!/usr/bin/env python3
-"""Runs the Locust file and the open-loop generator briefly, and shows that they notice
-a service that does not do as it should.
+"""Runs the load tests as `make load-test` does, but briefly, and shows that they notice a service that does not do as it
+should.
 
-BIN=… OPEN_LOOP=… locust/check.py
+    BIN=… OPEN_LOOP=… locust/check.py
 """
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
 
-os.environ["STEP_SECONDS"] = "1"
-os.environ["SCARCE_EVERY"] = "3"  # so that some orders surely meet sold-out stock
+# With these there are about 90 purchases, a third of them of scarce products: that a kind of request never comes is no
+# accident.
+VISITORS, SECONDS = 20, 6
+RATE = 200
+os.environ |= {"DURATION": str(SECONDS), "SCARCE_EVERY": "3", "STEP_SECONDS": "1", "MIXES": "shop"}
+for name in ("BASE_BIN", "BASE_URL"):
+    os.environ.pop(name, None)
 
+import charts  # noqa: E402
 import limit  # noqa: E402
 import load  # noqa: E402
+import report  # noqa: E402
 import service as services  # noqa: E402
 import traffic  # noqa: E402
 
-# With these there are about 90 purchases, so that a kind of request that never came is no accident.
-VISITORS, SECONDS = 20, 6
-# Requests a second of the open loop.
-RATE = 200
 KEYS = {"API_KEY": services.API_KEY, "WEBHOOK_SECRET": services.WEBHOOK_SECRET}
 
 
@@ -32,56 +36,83 @@ def want(what, expected, got):
     print(f"ok      {what}: {got}", flush=True)
 
 
-def visit(service, folder, name, users, seconds, **environment):
-    """A run of Locust: its exit status, and the requests of each name, with the failed ones."""
-    prefix = folder / name
-    status, _ = load.locust(service.base_url, prefix, users, users, seconds, service, **KEYS | environment)
-    rows = load.rows(pathlib.Path(f"{prefix}_stats.csv"))
-    return status, {
-        f"{row['Type']} {row['Name']}": (int(row["Request Count"]), int(row["Failure Count"])) for row in rows[:-1]
-    }
+def requests(prefix):
+    """What Locust counted: the requests of each name, and the failed ones."""
+    *rows, _ = load.rows(pathlib.Path(f"{prefix}_stats.csv"))
+    return {f"{row['Type']} {row['Name']}": (int(row["Request Count"]), int(row["Failure Count"])) for row in rows}
 
 
 def failed(counts):
     return {name for name, (_, failures) in counts.items() if failures}
 
 
-def main():
-    with tempfile.TemporaryDirectory() as temporary, services.fresh(os.environ["BIN"]) as service:
-        folder = pathlib.Path(temporary)
-        status, counts = visit(service, folder, "good", VISITORS, SECONDS)
-        want("Locust's requests", sorted(traffic.NAMES), sorted(counts))
-        want("those of them that failed", set(), failed(counts))
-        want("its exit status", 0, status)
-        status, counts = visit(service, folder, "key", 2, 2, API_KEY="a-wrong-key")
-        want("with a wrong API key, what fails", {traffic.NEW_PRODUCT}, failed(counts))
-        want("its exit status", 1, status)
-        status, counts = visit(service, folder, "secret", VISITORS, 2, WEBHOOK_SECRET="a-wrong-secret")
-        want("with a wrong webhook secret, what fails", {traffic.PAYMENT, traffic.ORDER}, failed(counts))
-        want("its exit status", 1, status)
-        service.audit()
-        want_of_open_loop(service)
-    step = limit.step("debug", os.environ["BIN"], "shop", RATE)
-    # Nothing is sold out there, and the products are made before.
+def goes_well(folder):
+    """One scenario, one rate, and the report of them."""
+    load.REPORTS = folder / "load-test"
+    load.SCENARIOS = {"light": (VISITORS, VISITORS)}
+    load.main("light")
+    counts = requests(load.REPORTS / "light")
+    want("Locust's requests", sorted(traffic.NAMES), sorted(counts))
+    want("those of them that failed", set(), failed(counts))
+
+    # Whether a debug build keeps a rate is not the question.
+    limit.RATE_FIRST = limit.RATE_MAX = RATE
+    limit.P99_MS_MAX = 60_000
+    limit.main()
+    # The pictures of Locust's own report need a Chromium.
+    charts.chromium = lambda: ""
+    report.main()
+    text = (folder / "load-test.md").read_text(encoding="utf-8")
+    total = sum(count for count, _ in counts.values())
+    row = re.search(rf"^\| `load-light` \| {VISITORS} \| {VISITORS} \| (\d+) \|.*\| (\S+) % \|$", text, re.MULTILINE)
+    want("the report's requests and error rate", (str(total), "0.00"), row.groups() if row else None)
+    want("its limit", True, f"**service** keeps {RATE} requests a second, the most that is tried." in text)
+    # Nothing is sold out in the open loop, and its products are made before.
+    steps = limit.step("service", os.environ["BIN"], "shop", RATE)
     want(
-        "the open loop's requests",
-        sorted(set(traffic.NAMES) - {traffic.SOLD_OUT, traffic.NEW_PRODUCT}),
-        sorted(step["by_name"]),
+        "the open loop's requests", set(traffic.NAMES) - {traffic.SOLD_OUT, traffic.NEW_PRODUCT}, set(steps["by_name"])
     )
-    want("those of them that failed or were not answered", (0, 0), (step["failed"], step["unanswered"]))
 
 
-def want_of_open_loop(service):
-    """It, too, has to notice."""
-    for variable, expected in (("API_KEY", "invalid-api-key"), ("WEBHOOK_SECRET", "invalid-signature")):
-        environment = os.environ | KEYS | {"BASE_URL": service.base_url, variable: "wrong"}
-        command = [os.environ["OPEN_LOOP"], "--rate", str(RATE), "--seconds", "1"]
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
-        want(
-            f"the open loop with a wrong {variable} says {expected}",
-            True,
-            f"/problems/{expected}" in ran.stdout + ran.stderr,
-        )
+def goes_wrong(folder):
+    """A wrong key and a wrong secret, which both generators have to notice."""
+    with services.fresh(os.environ["BIN"]) as service:
+        for variable, users, problem, expected in (
+            ("API_KEY", 2, "invalid-api-key", {traffic.NEW_PRODUCT}),
+            ("WEBHOOK_SECRET", VISITORS, "invalid-signature", {traffic.PAYMENT, traffic.ORDER}),
+        ):
+            wrong = KEYS | {variable: "wrong"}
+            status, _ = load.locust(service.base_url, folder / variable, users, users, 2, service, **wrong)
+            want(f"with a wrong {variable}, what fails", expected, failed(requests(folder / variable)))
+            want("Locust's exit status", 1, status)
+            environment = os.environ | wrong | {"BASE_URL": service.base_url}
+            command = [os.environ["OPEN_LOOP"], "--rate", str(RATE), "--seconds", "1"]
+            ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+            want(f"the open loop says {problem}", True, f"/problems/{problem}" in ran.stdout + ran.stderr)
+
+
+def search_finds():
+    """The search for the limit, where it is known; each rate is kept at the second try only."""
+    for known in (130, 2000, 7000, 40_000):
+        tries = []
+
+        def step(contender, binary, mix, rate, known=known, tries=tries):
+            tries.append(rate)
+            return {"rate": rate, "kept": rate <= known and tries.count(rate) == 2}
+
+        limit.step, actual = step, limit.step
+        search = limit.Search("service", "", "shop")
+        while search.advance():
+            pass
+        limit.step = actual
+        want(f"a limit of {known} is found, nearly", True, known / limit.CLOSE <= search.best["rate"] <= known)
+
+
+def main():
+    search_finds()
+    with tempfile.TemporaryDirectory() as folder:
+        goes_well(pathlib.Path(folder))
+        goes_wrong(pathlib.Path(folder))
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def main(scenario):
             (reports / file.name).write_bytes(file.read_bytes())
         (reports / f"{scenario}.json").write_text(json.dumps(outcome, indent=1) + "\n", encoding="utf-8")
     if status != 0:
-        report = (reports / f"{scenario}.html").relative_to(HERE.parent)
+        report = os.path.relpath(reports / f"{scenario}.html")
         raise SystemExit(f"load-{scenario} FAILED: Locust ended with status {status}; {report} says why")
     print(f"load-{scenario}: no request failed" + (", the audit is clean" if service else ""))
 

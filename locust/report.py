@@ -304,7 +304,7 @@ def main():
     lines += limit(limits) if limits else []
     path = load.REPORTS.parent / f"load-test{place.replace('/', '-')}.md"
     path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-    print(f"written: {path.relative_to(load.HERE.parent)}")
+    print(f"written: {os.path.relpath(path)}")
 
 
 if __name__ == "__main__":

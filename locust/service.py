@@ -7,7 +7,9 @@ import contextlib
 import os
 import pathlib
 import re
+import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -73,6 +75,8 @@ class Service:
 @contextlib.contextmanager
 def fresh(binary):
     """A running `Service`, stopped at the end; its database and log are gone then."""
+    # Whoever ends this program ends the server as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     DISK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=DISK) as folder:
         service = Service(binary, folder)
