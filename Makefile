@@ -9,9 +9,15 @@ export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/render/))
 VENV := .venv/.stamp
 
+# Locust brings much, and only the load tests need it.
+LOCUST_VENV := .venv-locust/.stamp
+LOCUST_PYTHON := .venv-locust/bin/python
+RELEASE := $(abspath $(TARGET_DIR))/release
+LOAD := BIN=$(RELEASE)/orders-inventory OPEN_LOOP=$(RELEASE)/open-loop $(LOCUST_PYTHON)
+
 # In this order, the cheap ones first; `make test` stops at the first that fails.
 TEST_STEPS := check-fmt lint-contract check-generated check-postman test-codegen clippy unit \
-	check-render smoke smoke-py check-curl newman browser check-conformance
+	check-render smoke smoke-py check-curl check-load newman browser check-conformance
 
 # What `make run` and docs/curl.md sign payment webhooks with.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -20,7 +26,8 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build test $(TEST_STEPS) conformance evidence render-rehearsal docs-curl fmt generate postman clean
+.PHONY: help run build test $(TEST_STEPS) conformance load-light load-heavy load-limit load-test \
+	evidence render-rehearsal docs-curl fmt generate postman clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -128,6 +135,30 @@ conformance: $(VENV) ## The same with EXAMPLES (1000) an operation and a new SEE
 	.venv/bin/python tests/conformance/can_fail.py
 	.venv/bin/python tests/conformance/conformance.py long $(or $(EXAMPLES),1000) $(SEED)
 
+# Built one by one, for built together the service would have what the generator wants of the libraries of both.
+check-load: $(LOCUST_VENV) ## Run the load tests' tools briefly, and show that they can fail
+	cargo build --locked
+	cargo build --locked --package open-loop
+	OPEN_LOOP="$$(dirname "$$BIN")/open-loop" $(LOCUST_PYTHON) locust/check.py
+
+load-light: ## 25 visitors by Locust for DURATION (60) s, at BASE_URL or at a server of their own
+load-heavy: ## The same with 200 visitors
+load-light load-heavy: load-%: $(LOCUST_VENV)
+	[ -n "$$BASE_URL" ] || cargo build --release --locked
+	$(LOAD) locust/load.py $*
+	$(LOAD) locust/report.py
+
+load-limit: $(LOCUST_VENV) ## Find the rate at which the service gives way; with BASE_BIN, an older binary, that of both
+	cargo build --release --locked
+	cargo build --release --locked --package open-loop
+	$(LOAD) locust/limit.py
+	$(LOAD) locust/report.py
+
+load-test: ## These three, and docs/load-test.md from them
+	$(MAKE) --no-print-directory load-light
+	$(MAKE) --no-print-directory load-heavy
+	$(MAKE) --no-print-directory load-limit
+
 fmt: ## Format the Rust code
 	cargo fmt --all
 
@@ -139,13 +170,19 @@ postman: postman/node_modules/.stamp ## Make the Postman collection from openapi
 
 clean: ## Remove what was built and installed, not the data
 	cargo clean
-	rm -rf .venv codegen/lint/node_modules postman/node_modules tests/browser/node_modules
+	rm -rf .venv .venv-locust codegen/lint/node_modules postman/node_modules tests/browser/node_modules
 
 # Made anew when the pins change: what is no longer asked for must not linger.
 $(VENV): $(REQUIREMENTS)
 	rm -rf .venv
 	python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input $(addprefix -r ,$(REQUIREMENTS))
+	@touch $@
+
+$(LOCUST_VENV): locust/requirements.txt
+	rm -rf .venv-locust
+	python3 -m venv .venv-locust
+	.venv-locust/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r $<
 	@touch $@
 
 %/node_modules/.stamp: %/package.json %/package-lock.json
