@@ -1,8 +1,10 @@
 # The two commands are `make run` and `make test`; the others are their parts. Needs a Rust toolchain, Node with npm and
 # Python 3 with venv; everything else is pinned in the lock files and installed below the project's folder.
 
-# The binary that the tools' tests start.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# The binary that is measured: one that is named, or the one that is deployed.
+BENCH_BIN := $(or $(BIN),$(abspath $(TARGET_DIR))/release/orders-inventory)
+# The binary that the tools' tests start.
 export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 
 # Folders with Python pins and Node projects; those that are not there (yet) are not asked for.
@@ -20,7 +22,8 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build test $(TEST_STEPS) conformance evidence docs-curl fmt generate postman clean
+.PHONY: help run build test $(TEST_STEPS) conformance evidence docs-curl bench fmt generate \
+	postman clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -118,6 +121,13 @@ conformance: $(VENV) ## The same with EXAMPLES (1000) an operation and a new SEE
 	cargo build --locked
 	.venv/bin/python tests/conformance/can_fail.py
 	.venv/bin/python tests/conformance/conformance.py long $(or $(EXAMPLES),1000) $(SEED)
+
+# Alone on the machine, please. QUICK=1 prints a table and writes no document; then, or at any time, these choose a part:
+# SCENARIOS, CONNS and SIZES (with commas between), ROUNDS, SECONDS, CEILINGS=0, and BASE_BIN, a build to compare with BIN.
+bench: ## Measure the service beside its ceilings, in about 25 minutes, and write docs/benchmarks.md; QUICK=1 for a table
+	cargo build --release --locked
+	cargo build --release --locked --package orders-inventory-benches
+	BIN="$(BENCH_BIN)" TOOLS="$(abspath $(TARGET_DIR))/release" python3 -B benches/bench.py
 
 fmt: ## Format the Rust code
 	cargo fmt --all
