@@ -9,7 +9,6 @@ import itertools
 import os
 import pathlib
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -35,11 +34,59 @@ class Plan:
     seconds: int
     has_constant: bool
 
-    def cases(self):
-        """Each case with all its sizes next to each other, for they are compared."""
-        for name, connections in itertools.product(self.scenarios, self.connections):
-            for size in self.sizes:
-                yield SCENARIOS[name], connections, size
+    def steps(self, number, builds):
+        """Everything that one round measures, as functions of the bench and of where to keep a sample."""
+        turn = (lambda them: them) if number % 2 == 0 else (lambda them: list(reversed(them)))
+        # Each run on a big database costs its start; every second round is enough to see whether it differs.
+        sizes = [size for size in self.sizes if size is not BIG or number % 2 == 0]
+        for scenario in map(SCENARIOS.get, self.scenarios):
+            if scenario.name in ("beside", "backup"):
+                of_one = beside_steps if scenario.name == "beside" else backup_steps
+                for size, target in itertools.product(sizes, turn(builds)):
+                    yield from turn(of_one(target, size, max(self.connections)))
+                continue
+            for connections in self.connections:
+                # All that is compared stands together: the builds on each database, and the constant bytes.
+                steps = [run_step(target, size, scenario, connections) for size in sizes for target in builds]
+                if self.has_constant:
+                    steps.insert(len(builds), constant_step(scenario, connections))
+                yield from turn(steps)
+            if scenario.name == "order" and self.has_constant:
+                yield from turn([loop_step(builds[-1], batch) for batch in BATCHES])
+
+
+def run_step(target, size, scenario, connections):
+    return lambda bench, keep: keep(
+        target.name, size.name, scenario.name, connections, bench.run(target, size, scenario, connections)
+    )
+
+
+def constant_step(scenario, connections):
+    return lambda bench, keep: keep(
+        "constant", SMALL.name, scenario.name, connections, bench.constant(scenario, connections)
+    )
+
+
+def loop_step(target, batch):
+    return lambda bench, keep: keep("loop", SMALL.name, "order", batch, bench.bare_loop(target, batch))
+
+
+def beside_steps(target, size, connections):
+    return [lambda bench, keep: keep(
+        target.name, size.name, "beside", connections, bench.beside_orders(target, size, connections)
+    )]
+
+
+def backup_steps(target, size, connections):
+    orders = SCENARIOS["order"]
+    return [
+        lambda bench, keep: keep(
+            target.name, size.name, "quiet", connections, bench.run(target, size, orders, connections)
+        ),
+        lambda bench, keep: keep(
+            target.name, size.name, "backup", connections, bench.during_backups(target, size, connections)
+        ),
+    ]
 
 
 def setting(name, default):
@@ -67,7 +114,7 @@ def plan(is_quick):
     )
 
 
-def targets(has_constant):
+def builds():
     found = []
     for name, variable in (("base", "BASE_BIN"), ("service", "BIN")):
         if path := os.environ.get(variable):
@@ -76,41 +123,34 @@ def targets(has_constant):
             found.append(Target(name, pathlib.Path(path).resolve()))
     if not found or found[-1].name != "service":
         raise Failed("BIN: must be the path of orders-inventory")
-    return [*found, Target("constant")] if has_constant else found
+    return found
 
 
 def say(line):
     print(line, file=sys.stderr, flush=True)
 
 
-def measure(bench, plan, targets):
+def measure(bench, plan, builds):
     """All rounds. In each, what is compared runs one after the other, in the other order every second time."""
     samples = []
-    service = next(target for target in targets if target.name == "service")
     for number in range(plan.rounds):
-        for scenario, connections, size in plan.cases():
-            # The constant bytes are the same whatever the database.
-            chosen = [target for target in targets if target.binary or size is plan.sizes[0]]
-            for target in chosen if number % 2 == 0 else reversed(chosen):
-                sample = bench.run(target, size, scenario, connections)
-                samples.append({
-                    "target": target.name, "size": size.name, "scenario": scenario.name, "connections": connections,
-                    "round": number, **sample,
-                })
-        if plan.has_constant and "order" in plan.scenarios:
-            for batch in BATCHES:
-                samples.append({
-                    "target": "loop", "size": SMALL.name, "scenario": "order", "connections": batch, "round": number,
-                    **bench.bare_loop(service, batch),
-                })
+        def keep(name, size, scenario, connections, sample):
+            samples.append({
+                "target": name, "size": size, "scenario": scenario, "connections": connections, "round": number, **sample
+            })
+
+        for step in plan.steps(number, builds):
+            step(bench, keep)
         say(f"round {number + 1} of {plan.rounds} is done")
+    for target in builds:
+        bench.audit_big(target)
     return samples
 
 
 def main():
     is_quick = setting("QUICK", "") not in ("", "0")
     chosen = plan(is_quick)
-    compared = targets(chosen.has_constant)
+    compared = builds()
     tools = pathlib.Path(os.environ["TOOLS"])
     wrk = subprocess.run([HERE / "ensure-wrk.sh"], stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
     if not wrk:
@@ -118,7 +158,7 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=tools))
     try:
         bench = Bench(wrk, tools, folder, chosen.seconds)
-        bench.record_answers(compared[-2] if chosen.has_constant else compared[-1])
+        bench.record_answers(compared[-1])
         samples = measure(bench, chosen, compared)
         print(table.text(samples))
     finally:

@@ -75,7 +75,15 @@ def tally(tools, database):
 
 def audit(binary, database):
     """Fails where the service's audit finds anything."""
-    output([str(binary), "audit"], {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite://{database}"})
+    output([str(binary), "audit"], operator(database))
+
+
+def backup(binary, database, path):
+    output([str(binary), "backup", str(path)], operator(database))
+
+
+def operator(database):
+    return {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite://{database}"}
 
 
 def check_orders(before, after, sent_min, sent_max):

@@ -3,27 +3,31 @@
 import dataclasses
 import json
 import pathlib
+import threading
 import time
+from contextlib import contextmanager, nullcontext
 
 import databases
 import scenarios
 from databases import BIG, PAYABLE, SMALL, service
 from processes import Failed, Server, output
-from scenarios import API_KEY, HERE, SCENARIOS, Wrk
+from scenarios import API_KEY, SCENARIOS, Wrk
 
 # After the first answer, until what starting takes is given back.
 SETTLE_SECONDS = 0.1
 # What differs in each answer, or what the server library sets itself.
 NOT_RECORDED = {"date", "content-length", "connection", "transfer-encoding"}
 BATCHES = (1, 16, 64, 256)
+# How many connections read beside those that order.
+READERS = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What is measured: a build of the service, or where there is no binary the constant bytes."""
+    """A build of the service."""
 
     name: str
-    binary: pathlib.Path | None = None
+    binary: pathlib.Path
 
 
 class Bench:
@@ -35,23 +39,64 @@ class Bench:
         self.answers = None
         self.loads, self.unpaid = {}, {}
 
-    def run(self, target, size, scenario, connections):
-        """Measures one target once."""
-        if target.binary is None:
-            return self._load(Server(
-                [str(self.tools / "ceiling-http"), str(self.answers)], {}, self.folder / "ceiling.log"
-            ), self._requests(scenario, size, None, connections), connections)
-        database = self.database(target, size, scenario)
+    def constant(self, scenario, connections):
+        """Measures the constant bytes once."""
+        server = Server([str(self.tools / "ceiling-http"), str(self.answers)], {}, self.folder / "ceiling.log")
+        with server:
+            return self._load(server, self._requests(scenario, SMALL, None, connections), connections)
+
+    def run(self, target, size, scenario, connections, beside=None):
+        """Measures a build of the service once. `beside` is a context that is entered while the load runs."""
+        database = self._database(target, size, scenario)
         before = databases.tally(self.tools, database)
         requests = self._requests(scenario, size, database, connections)
-        sample = self._load(
-            service(target.binary, database, self.folder), requests, connections, scenario.is_once
-        )
-        self._check(target, database, before, sample, scenario, connections)
-        sample["database_mb"] = database.stat().st_size / 1e6
-        return sample
+        with service(target.binary, database, self.folder) as server, beside(server, database) if beside else nullcontext():
+            sample = self._load(server, requests, connections, scenario.is_once)
+        after = databases.tally(self.tools, database)
+        self._check(scenario, database, before, after, sample, connections)
+        # The audit of a big one takes longer than all else; `audit_big` does it at the end, of all that was written.
+        if scenario.writes and size is not BIG:
+            databases.audit(target.binary, database)
+        return {**sample, "database_mb": database.stat().st_size / 1e6}
 
-    def database(self, target, size, scenario):
+    def beside_orders(self, target, size, connections):
+        """Reads, while so many connections place orders as fast as they can; the orders are held to the database."""
+        orders, reads = SCENARIOS["order"], SCENARIOS["beside"]
+        reading = self._requests(reads, size, None, READERS)
+        found = {}
+
+        @contextmanager
+        def read(server, _):
+            load = Wrk(self.wrk, server.port, reading, READERS, self.seconds)
+            try:
+                yield
+            finally:
+                found.update(load.result())
+
+        sample = self.run(target, size, orders, connections, read)
+        return {**found, "orders_per_second": sample["per_second"], "orders_p99_us": sample["p99_us"]}
+
+    def during_backups(self, target, size, connections):
+        """Orders, while one backup follows the other without a pause. Each backup is audited, and adds up by itself."""
+        backups = Backups(target, self.folder)
+        orders = SCENARIOS["order"]
+        database = self._database(target, size, orders)
+        before = databases.tally(self.tools, database)
+        sample = self.run(target, size, orders, connections, lambda _, path: backups.made_of(path))
+        if not backups.made:
+            raise Failed("not one backup was made under load")
+        for path in backups.made:
+            databases.check_orders(before, databases.tally(self.tools, path), 0, sample["requests"] + connections)
+            databases.audit(target.binary, path)
+            databases.remove(path)
+        return {**sample, "backups": len(backups.made), "backup_seconds": sum(backups.seconds) / len(backups.made)}
+
+    def audit_big(self, target):
+        """Audits what all runs together left in the big database, if there was one."""
+        if (target.binary, BIG) in self.seeds.made:
+            databases.audit(target.binary, self.seeds.get(target.binary, BIG))
+
+    def _database(self, target, size, scenario):
         """The database of a run. A big one is kept from run to run; a small one is new each time."""
         if size is BIG:
             return self.seeds.get(target.binary, BIG)
@@ -59,13 +104,12 @@ class Bench:
         return self.seeds.copy(target.binary, size, f"{target.name}.db")
 
     def _load(self, server, requests, connections, is_once=False):
-        with server:
-            time.sleep(SETTLE_SECONDS)
-            idle_mb, _ = server.memory_mb()
-            cpu_before = server.cpu_seconds()
-            sample = Wrk(self.wrk, server.port, requests, connections, self.seconds, is_once).result()
-            cpu = server.cpu_seconds() - cpu_before
-            end_mb, peak_mb = server.memory_mb()
+        time.sleep(SETTLE_SECONDS)
+        idle_mb, _ = server.memory_mb()
+        cpu_before = server.cpu_seconds()
+        sample = Wrk(self.wrk, server.port, requests, connections, self.seconds, is_once).result()
+        cpu = server.cpu_seconds() - cpu_before
+        end_mb, peak_mb = server.memory_mb()
         if sample["exhausted"]:
             raise Failed(f"there were not enough signed payments for {self.seconds} s")
         return {
@@ -78,28 +122,21 @@ class Bench:
             "peak_mb": peak_mb,
         }
 
-    def _check(self, target, database, before, sample, scenario, connections):
-        after = databases.tally(self.tools, database)
+    def _check(self, scenario, database, before, after, sample, connections):
+        """Holds the database to what was answered."""
+        answered, sent = sample["requests"], sample["requests"] + connections
+        if scenario.name == "mix":
+            # Which answers were of orders wrk does not say; but what was handed out before those on their way is
+            # answered. One more was handed out where wrk tried the script.
+            answered, sent = sample["orders_sent"] - connections - 1, sample["orders_sent"]
         if scenario.writes == "orders":
-            if scenario.name == "mix":
-                # Which answers were of orders wrk does not say; but what was handed out before those on their way is
-                # answered. One more was handed out where wrk tried the script.
-                answered, sent = sample["orders_sent"] - connections - 1, sample["orders_sent"]
-            else:
-                answered, sent = sample["requests"], sample["requests"] + connections
             sample["written"] = databases.check_orders(before, after, answered, sent)
         elif scenario.writes == "payments":
-            sent = sample["requests"] + connections
-            sample["written"] = databases.check_payments(before, after, sample["requests"], sent)
-            # The threads take turns in the list, so further than this none came.
+            sample["written"] = databases.check_payments(before, after, answered, sent)
+            # The threads take turns in the list, so none came further than this.
             self.unpaid[database] = self.unpaid[database][sample["most_sent"] * connections:]
         elif before != after:
             raise Failed(f"{scenario.name} only reads, but the database changed: {before} became {after}")
-        if scenario.writes and database.name != self._seed_name(target):
-            databases.audit(target.binary, database)
-
-    def _seed_name(self, target):
-        return self.seeds.get(target.binary, BIG).name if (target.binary, BIG) in self.seeds.made else None
 
     def _requests(self, scenario, size, database, connections):
         """The file of requests for this run."""
@@ -160,3 +197,36 @@ class Bench:
         databases.check_orders(before, after, sample["orders"], sample["orders"])
         databases.audit(target.binary, database)
         return {**sample, "per_second": sample["orders"] / sample["seconds"]}
+
+
+class Backups:
+    """Backups of one database, one after the other."""
+
+    def __init__(self, target, folder):
+        self.target, self.folder = target, folder
+        self.made, self.seconds, self.failed = [], [], None
+
+    @contextmanager
+    def made_of(self, database):
+        """Makes them until the inside is left; the one under way is waited for."""
+        is_over = threading.Event()
+        thread = threading.Thread(target=self._repeat, args=(database, is_over))
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+        if self.failed:
+            raise self.failed
+
+    def _repeat(self, database, is_over):
+        try:
+            while not is_over.is_set():
+                path = self.folder / f"backup-{len(self.made)}.db"
+                started = time.perf_counter()
+                databases.backup(self.target.binary, database, path)
+                self.seconds.append(time.perf_counter() - started)
+                self.made.append(path)
+        except Exception as failed:  # of the thread; told to whoever waits
+            self.failed = failed

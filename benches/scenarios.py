@@ -44,6 +44,8 @@ SCENARIOS = {
         Scenario("hot", "order of one hot product", "orders"),
         Scenario("mix", "90 % reads, 10 % orders", "orders"),
         Scenario("webhook", "signed payment", "payments"),
+        Scenario("beside", "reads beside orders"),
+        Scenario("backup", "orders during backups", "orders"),
     )
 }
 
@@ -87,10 +89,13 @@ def requests_of(scenario, products):
         return [post_order(product()) for _ in range(count)]
     if scenario.name == "hot":
         return [post_order(HOT_PRODUCT)]
-    if scenario.name == "mix":
-        # Of ten requests one is an order; of the reads two are of a product where one is of a page.
-        return [(get_product(product()), get_product(product()), page())[i % 10 % 3] if i % 10 else post_order(product())
-                for i in range(count)]
+    if scenario.name in ("mix", "beside"):
+        # Of the reads two are of a product where one is of a page; of the mix one of ten requests is an order.
+        return [
+            post_order(product()) if scenario.name == "mix" and i % 10 == 0
+            else page() if i % 10 % 3 == 0 else get_product(product())
+            for i in range(count)
+        ]
     raise ValueError(scenario.name)
 
 
