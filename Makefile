@@ -12,7 +12,7 @@ REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ t
 VENV := .venv/.stamp
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
-TEST_STEPS := check-fmt lint-contract check-generated check-postman test-codegen clippy unit \
+TEST_STEPS := check-fmt lint-contract check-generated check-postman check-bench test-codegen clippy unit \
 	smoke smoke-py check-curl newman browser check-conformance
 
 # What `make run` and docs/curl.md sign payment webhooks with.
@@ -122,12 +122,16 @@ conformance: $(VENV) ## The same with EXAMPLES (1000) an operation and a new SEE
 	.venv/bin/python tests/conformance/can_fail.py
 	.venv/bin/python tests/conformance/conformance.py long $(or $(EXAMPLES),1000) $(SEED)
 
+check-bench: ## Test what decides whether a benchmark's figures may be believed
+	python3 -B -m unittest discover --start-directory benches
+
 # Alone on the machine, please. QUICK=1 prints a table and writes no document; then, or at any time, these choose a part:
 # SCENARIOS, CONNS and SIZES (with commas between), ROUNDS, SECONDS, CEILINGS=0, and BASE_BIN, a build to compare with BIN.
-bench: ## Measure the service beside its ceilings, in about 25 minutes, and write docs/benchmarks.md; QUICK=1 for a table
+bench: $(if $(QUICK),,.venv-bench/.stamp) ## Measure the service beside its ceilings, in about 25 minutes, and write docs/benchmarks.md; QUICK=1 for a table
 	cargo build --release --locked
 	cargo build --release --locked --package orders-inventory-benches
-	BIN="$(BENCH_BIN)" TOOLS="$(abspath $(TARGET_DIR))/release" python3 -B benches/bench.py
+	BIN="$(BENCH_BIN)" TOOLS="$(abspath $(TARGET_DIR))/release" \
+		$(if $(QUICK),python3,.venv-bench/bin/python) -B benches/bench.py
 
 fmt: ## Format the Rust code
 	cargo fmt --all
@@ -140,13 +144,19 @@ postman: postman/node_modules/.stamp ## Make the Postman collection from openapi
 
 clean: ## Remove what was built and installed, not the data
 	cargo clean
-	rm -rf .venv codegen/lint/node_modules postman/node_modules tests/browser/node_modules
+	rm -rf .venv .venv-bench codegen/lint/node_modules postman/node_modules tests/browser/node_modules
 
 # Made anew when the pins change: what is no longer asked for must not linger.
 $(VENV): $(REQUIREMENTS)
 	rm -rf .venv
 	python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input $(addprefix -r ,$(REQUIREMENTS))
+	@touch $@
+
+.venv-bench/.stamp: benches/requirements.txt
+	rm -rf .venv-bench
+	python3 -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r $<
 	@touch $@
 
 %/node_modules/.stamp: %/package.json %/package-lock.json

@@ -9,11 +9,14 @@ import itertools
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 
+import machine
+import report
 import table
 from databases import BIG, SMALL
 from measure import BATCHES, Bench, Target
@@ -21,6 +24,8 @@ from processes import Failed
 from scenarios import HERE, SCENARIOS
 
 ROOT = HERE.parent
+# Those that choose what is measured, and how often.
+SETTINGS = ("SCENARIOS", "SIZES", "CONNS", "ROUNDS", "SECONDS", "CEILINGS")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +131,12 @@ def builds():
     return found
 
 
+def command():
+    """What somebody types for the same run."""
+    chosen = (f"{name}={os.environ[name]}" for name in SETTINGS if os.environ.get(name))
+    return " ".join(["make bench", *chosen])
+
+
 def say(line):
     print(line, file=sys.stderr, flush=True)
 
@@ -152,15 +163,28 @@ def main():
     chosen = plan(is_quick)
     compared = builds()
     tools = pathlib.Path(os.environ["TOOLS"])
+    if not is_quick and compared[-1].binary != (tools / "orders-inventory").resolve():
+        raise Failed("BIN: the document is of a build of this source; to measure another one, use QUICK=1")
     wrk = subprocess.run([HERE / "ensure-wrk.sh"], stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
     if not wrk:
         raise Failed("there is no wrk")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=tools))
+    # Whoever ends this ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        described = machine.describe(ROOT, folder)
+        if described["filesystem"] in ("tmpfs", "ramfs"):
+            raise Failed(f"{tools} is in memory, where a sync costs nothing; set CARGO_TARGET_DIR to a folder on a disk")
         bench = Bench(wrk, tools, folder, chosen.seconds)
         bench.record_answers(compared[-1])
-        samples = measure(bench, chosen, compared)
-        print(table.text(samples))
+        results = {
+            "machine": described,
+            "plan": {"command": command(), "rounds": chosen.rounds, "seconds": chosen.seconds},
+            "samples": measure(bench, chosen, compared),
+        }
+        print(table.text(results["samples"]))
+        if not is_quick:
+            report.write(results, ROOT / "docs")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,14 +1,13 @@
--- What wrk sends: requests from a file, one a line: METHOD TARGET SIGNATURE BODY, with - for no signature and nothing for
--- no body. By default each is drawn at random, so that a share of the lines is a share of the load; with BENCH_ONCE each
--- is sent once, in order, and a thread that has no more stops.
+-- What wrk sends: whole requests from a file for each thread, made beforehand, so that here they only have to be cut out.
+-- Each is preceded by its length in four digits and by "o" where it is an order, else "-". They are sent in the order of
+-- the file, which is a random one, and from the start again at its end; with BENCH_ONCE a thread at the end stops.
 --
--- wrk calls the functions: setup in the main thread for each thread, init and request in that thread, done at the end.
+-- wrk calls the functions: setup in the main thread for each thread; init before that thread starts, but after those
+-- before it did, so it must be short; request in the thread; done at the end.
 
-local path, key = os.getenv("BENCH_REQUESTS"), os.getenv("BENCH_API_KEY")
-local is_once = os.getenv("BENCH_ONCE") == "1"
-local thread_count = tonumber(os.getenv("BENCH_THREADS"))
+local path, is_once = os.getenv("BENCH_REQUESTS"), os.getenv("BENCH_ONCE") == "1"
 local threads = {}
-local requests, is_order = {}, {}
+local requests, position, last = "", 1, nil
 
 function setup(thread)
   table.insert(threads, thread)
@@ -19,32 +18,26 @@ end
 sent, orders, is_exhausted = 0, 0, 0
 
 function init()
-  local line_number = 0
-  for line in io.lines(path) do
-    line_number = line_number + 1
-    if not is_once or line_number % thread_count == number % thread_count then
-      local method, target, signature, body = line:match("^(%S+) (%S+) (%S+) ?(.*)$")
-      local headers = { ["X-API-Key"] = key }
-      if signature ~= "-" then headers["X-Webhook-Signature"] = signature end
-      if body == "" then body = nil else headers["Content-Type"] = "application/json" end
-      headers["Host"] = wrk.headers["Host"]
-      table.insert(requests, wrk.format(method, target, headers, body))
-      table.insert(is_order, method == "POST" and target == "/orders")
-    end
-  end
-  math.randomseed(20260301 + number)
+  local file = assert(io.open(path .. "." .. number, "rb"))
+  requests = file:read("*a")
+  file:close()
 end
 
 function request()
-  local index = is_once and sent + 1 or math.random(#requests)
-  if index > #requests then
-    is_exhausted = 1
-    wrk.thread:stop()
-    return requests[#requests]
+  if position > #requests then
+    if is_once then
+      is_exhausted = 1
+      wrk.thread:stop()
+      return last
+    end
+    position = 1
   end
+  local length = tonumber(requests:sub(position, position + 3))
+  if requests:byte(position + 4) == 111 then orders = orders + 1 end
   sent = sent + 1
-  if is_order[index] then orders = orders + 1 end
-  return requests[index]
+  last = requests:sub(position + 5, position + 4 + length)
+  position = position + 5 + length
+  return last
 end
 
 function done(summary, latency)

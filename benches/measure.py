@@ -134,7 +134,7 @@ class Bench:
         elif scenario.writes == "payments":
             sample["written"] = databases.check_payments(before, after, answered, sent)
             # The threads take turns in the list, so none came further than this.
-            self.unpaid[database] = self.unpaid[database][sample["most_sent"] * connections:]
+            self.unpaid[database] = self.unpaid[database][sample["most_sent"] * scenarios.threads(connections):]
         elif before != after:
             raise Failed(f"{scenario.name} only reads, but the database changed: {before} became {after}")
 
@@ -144,7 +144,9 @@ class Bench:
             key = scenario.name, size.products
             if key not in self.loads:
                 self.loads[key] = self.folder / f"requests-{scenario.name}-{size.products}"
-                self.loads[key].write_text("\n".join(scenarios.requests_of(scenario, size.products)) + "\n")
+                scenarios.write_requests(
+                    self.loads[key], scenarios.requests_of(scenario, size.products), scenarios.THREADS_MAX
+                )
             return self.loads[key]
         if size is not BIG:
             size = PAYABLE
@@ -154,7 +156,8 @@ class Bench:
         else:
             orders = self.unpaid[database] = newest
         path = self.folder / "requests-payments"
-        path.write_text("\n".join(scenarios.payments(orders, self.seconds, connections)) + "\n")
+        lines = scenarios.payments(orders, self.seconds, connections)
+        scenarios.write_requests(path, lines, scenarios.threads(connections))
         return path
 
     def record_answers(self, target):

@@ -42,7 +42,7 @@ class Server:
 
     def __enter__(self):
         self.port = free_port()
-        with open(self.log, "ab") as log:
+        with open(self.log, "wb") as log:
             started = time.perf_counter()
             self.process = subprocess.Popen(
                 self.argv, env={**self.env, "PORT": str(self.port)}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
