@@ -125,9 +125,9 @@ conformance: $(VENV) ## The same with EXAMPLES (1000) an operation and a new SEE
 check-bench: ## Test what decides whether a benchmark's figures may be believed
 	python3 -B -m unittest discover --start-directory benches
 
-# Alone on the machine, please. QUICK=1 prints a table and writes no document; then, or at any time, these choose a part:
-# SCENARIOS, CONNS and SIZES (with commas between), ROUNDS, SECONDS, CEILINGS=0, and BASE_BIN, a build to compare with BIN.
-bench: $(if $(QUICK),,.venv-bench/.stamp) ## Measure the service beside its ceilings, in about 25 minutes, and write docs/benchmarks.md; QUICK=1 for a table
+# For a machine that does nothing else. QUICK=1 prints a table and leaves the document alone. What is measured can be
+# chosen: SCENARIOS, SIZES, CONNS with commas between, ROUNDS, SECONDS, CEILINGS=0; BIN and BASE_BIN are two builds.
+bench: $(if $(QUICK),,.venv-bench/.stamp) ## Measure the service for docs/benchmarks.md, or with QUICK=1 for a table
 	cargo build --release --locked
 	cargo build --release --locked --package orders-inventory-benches
 	BIN="$(BENCH_BIN)" TOOLS="$(abspath $(TARGET_DIR))/release" \

@@ -86,7 +86,9 @@ def backup_steps(target, size, connections):
     orders = SCENARIOS["order"]
     return [
         lambda bench, keep: keep(
-            target.name, size.name, "quiet", connections, bench.run(target, size, orders, connections)
+            target.name, size.name, "quiet", connections, bench.run(
+                target, size, orders, connections, seconds=bench.backup_seconds
+            )
         ),
         lambda bench, keep: keep(
             target.name, size.name, "backup", connections, bench.during_backups(target, size, connections)
@@ -146,9 +148,8 @@ def measure(bench, plan, builds):
     samples = []
     for number in range(plan.rounds):
         def keep(name, size, scenario, connections, sample):
-            samples.append({
-                "target": name, "size": size, "scenario": scenario, "connections": connections, "round": number, **sample
-            })
+            case = {"target": name, "size": size, "scenario": scenario, "connections": connections, "round": number}
+            samples.append({**case, **sample})
 
         for step in plan.steps(number, builds):
             step(bench, keep)
@@ -174,7 +175,7 @@ def main():
     try:
         described = machine.describe(ROOT, folder)
         if described["filesystem"] in ("tmpfs", "ramfs"):
-            raise Failed(f"{tools} is in memory, where a sync costs nothing; set CARGO_TARGET_DIR to a folder on a disk")
+            raise Failed(f"{tools} is in memory, where a sync costs nothing: set CARGO_TARGET_DIR to one on a disk")
         bench = Bench(wrk, tools, folder, chosen.seconds)
         bench.record_answers(compared[-1])
         results = {

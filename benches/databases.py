@@ -1,4 +1,4 @@
-"""Databases of the service: made by it, filled by the program `seed`, counted by `tally`, and held to what was answered."""
+"""Databases of the service: made by it, filled by `seed`, counted by `tally`, and held to what was answered."""
 
 import dataclasses
 import json

@@ -1,6 +1,6 @@
--- What wrk sends: whole requests from a file for each thread, made beforehand, so that here they only have to be cut out.
--- Each is preceded by its length in four digits and by "o" where it is an order, else "-". They are sent in the order of
--- the file, which is a random one, and from the start again at its end; with BENCH_ONCE a thread at the end stops.
+-- What wrk sends: whole requests from a file for each thread, made beforehand, so that here they only have to be cut
+-- out. Each is preceded by its length in four digits and by "o" where it is an order, else "-". They are sent in the
+-- order of the file, which is a random one, and from the start again at its end; with BENCH_ONCE a thread stops there.
 --
 -- wrk calls the functions: setup in the main thread for each thread; init before that thread starts, but after those
 -- before it did, so it must be short; request in the thread; done at the end.

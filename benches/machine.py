@@ -26,7 +26,7 @@ def first(pattern, path):
 
 
 def git(root, *arguments):
-    ended = subprocess.run(["git", "-C", root, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    ended = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True)
     return ended.stdout.strip() if ended.returncode == 0 else None
 
 

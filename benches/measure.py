@@ -34,7 +34,9 @@ class Bench:
     """What all measurements share: the programs, a folder on the disk, and the databases in it."""
 
     def __init__(self, wrk, tools, folder, seconds):
-        self.wrk, self.tools, self.folder, self.seconds = wrk, tools, folder, seconds
+        self.wrk, self.tools, self.folder = wrk, tools, folder
+        # How long a load lasts; beside backups longer, so that all that a backup does falls within.
+        self.seconds, self.backup_seconds = seconds, 2 * seconds
         self.seeds = databases.Seeds(tools, folder)
         self.answers = None
         self.loads, self.unpaid = {}, {}
@@ -45,13 +47,14 @@ class Bench:
         with server:
             return self._load(server, self._requests(scenario, SMALL, None, connections), connections)
 
-    def run(self, target, size, scenario, connections, beside=None):
+    def run(self, target, size, scenario, connections, beside=None, seconds=None):
         """Measures a build of the service once. `beside` is a context that is entered while the load runs."""
         database = self._database(target, size, scenario)
         before = databases.tally(self.tools, database)
         requests = self._requests(scenario, size, database, connections)
-        with service(target.binary, database, self.folder) as server, beside(server, database) if beside else nullcontext():
-            sample = self._load(server, requests, connections, scenario.is_once)
+        with service(target.binary, database, self.folder) as server:
+            with beside(server, database) if beside else nullcontext():
+                sample = self._load(server, requests, connections, scenario.is_once, seconds)
         after = databases.tally(self.tools, database)
         self._check(scenario, database, before, after, sample, connections)
         # The audit of a big one takes longer than all else; `audit_big` does it at the end, of all that was written.
@@ -74,7 +77,8 @@ class Bench:
                 found.update(load.result())
 
         sample = self.run(target, size, orders, connections, read)
-        return {**found, "orders_per_second": sample["per_second"], "orders_p99_us": sample["p99_us"]}
+        about_orders = {"orders_per_second": sample["per_second"], "orders_p99_us": sample["p99_us"]}
+        return {**found, **about_orders, "written": sample["written"]}
 
     def during_backups(self, target, size, connections):
         """Orders, while one backup follows the other without a pause. Each backup is audited, and adds up by itself."""
@@ -82,7 +86,9 @@ class Bench:
         orders = SCENARIOS["order"]
         database = self._database(target, size, orders)
         before = databases.tally(self.tools, database)
-        sample = self.run(target, size, orders, connections, lambda _, path: backups.made_of(path))
+        sample = self.run(
+            target, size, orders, connections, lambda _, path: backups.made_of(path), self.backup_seconds
+        )
         if not backups.made:
             raise Failed("not one backup was made under load")
         for path in backups.made:
@@ -103,11 +109,11 @@ class Bench:
         size = PAYABLE if scenario.writes == "payments" else SMALL
         return self.seeds.copy(target.binary, size, f"{target.name}.db")
 
-    def _load(self, server, requests, connections, is_once=False):
+    def _load(self, server, requests, connections, is_once=False, seconds=None):
         time.sleep(SETTLE_SECONDS)
         idle_mb, _ = server.memory_mb()
         cpu_before = server.cpu_seconds()
-        sample = Wrk(self.wrk, server.port, requests, connections, self.seconds, is_once).result()
+        sample = Wrk(self.wrk, server.port, requests, connections, seconds or self.seconds, is_once).result()
         cpu = server.cpu_seconds() - cpu_before
         end_mb, peak_mb = server.memory_mb()
         if sample["exhausted"]:

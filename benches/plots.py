@@ -52,8 +52,11 @@ def throughput(found, path):
     connections = max(key[1] for key in found if key[3] == "service")
     scenarios = [name for name in MAIN if (name, connections, "small", "service") in found]
     figure, axes = plt.subplots(figsize=(10, 4.5))
-    kinds = [("constant", "small", CONSTANT, "constant bytes"), ("service", "small", SERVICE, "service"),
-             ("service", "big", BIG, "service, a million rows")]
+    kinds = [
+        ("constant", "small", CONSTANT, "constant bytes"),
+        ("service", "small", SERVICE, "service"),
+        ("service", "big", BIG, "service, a million rows"),
+    ]
     for offset, (target, size, color, label) in zip((-0.28, 0, 0.28), kinds):
         rounds = [found.get((name, connections, size, target), []) for name in scenarios]
         bars(axes, [place + offset for place in range(len(scenarios))], rounds, 0.26, color, label)
@@ -65,10 +68,13 @@ def throughput(found, path):
 def latency(found, path):
     counts = sorted({key[1] for key in found if key[3] == "service" and key[0] in MAIN})
     figure, all_axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True)
-    for axes, (member, title) in zip(all_axes, (("p50_us", "p50"), ("p99_us", "p99"), ("p999_us", "p99.9"))):
+    panels = ("p50_us", "p50"), ("p99_us", "p99"), ("p999_us", "p99.9")
+    for axes, (member, title) in zip(all_axes, panels):
         for name in MAIN:
-            points = [(count, found.get((name, count, "small", "service"))) for count in counts]
-            points = [(count, spread(sample[member] / 1e3 for sample in rounds)[0]) for count, rounds in points if rounds]
+            measured = [(count, found.get((name, count, "small", "service"))) for count in counts]
+            points = [
+                (count, spread(sample[member] / 1e3 for sample in rounds)[0]) for count, rounds in measured if rounds
+            ]
             if points:
                 axes.plot(*zip(*points), marker="o", label=SCENARIOS[name].title)
         axes.set_title(title, loc="left")
@@ -85,7 +91,8 @@ def latency(found, path):
 
 def orders(found, path):
     loops = sorted((key[1], rounds) for key, rounds in found.items() if key[3] == "loop")
-    served = sorted((key[1], rounds) for key, rounds in found.items() if key[0] == "order" and key[2:] == ("small", "service"))
+    cases = [key for key in found if key[0] == "order" and key[2:] == ("small", "service")]
+    served = sorted((key[1], found[key]) for key in cases)
     figure, axes = plt.subplots(figsize=(10, 4.5))
     bars(axes, range(len(loops)), [rounds for _, rounds in loops], 0.6, LOOP, "bare loop")
     bars(axes, range(len(loops), len(loops) + len(served)), [rounds for _, rounds in served], 0.6, SERVICE, "service")

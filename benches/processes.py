@@ -55,7 +55,7 @@ class Server:
         return self
 
     def _wait_for_first_answer(self, started):
-        """Asks until /readyz is 200; `start_seconds` is from before the start of the process until that answer is in."""
+        """Asks until /readyz is 200; `start_seconds` is from before the process is started until that answer is in."""
         while time.perf_counter() - started < START_SECONDS_MAX:
             if self.process.poll() is not None:
                 raise Failed(f"{self.argv[0]} ended with status {self.process.returncode}: {self.last_words()}")

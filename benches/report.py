@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Writes docs/benchmarks.md from the results of a run. Every figure, and every sentence that says how something came out,
-is made from the results.
+"""Writes docs/benchmarks.md from the results of a run: every figure, and every sentence on how something came out.
 
-    report.py docs/benchmarks/results.json     writes the document and its plots anew
+report.py docs/benchmarks/results.json writes the document and its plots anew.
 """
 
 import json
 import pathlib
 import sys
+import textwrap
 
-from databases import BIG, SMALL
+from databases import BIG, PAYABLE, SMALL
+from measure import READERS
 from scenarios import MAIN, SCENARIOS
-from table import NAMES, groups, number, ratios, spread
-from targets import verdicts
+from table import groups, number, ratios, spread
+from targets import CONNECTIONS, verdicts
 
 SIZES = {SMALL.name: SMALL, BIG.name: BIG}
 
@@ -38,8 +39,46 @@ def rounded(value):
     return [rounded(member) for member in value] if isinstance(value, list) else value
 
 
-def markdown(head, rows, left=1):
-    """A table; the first columns are words, the others figures."""
+def document(results):
+    found = Found(results["samples"])
+    parts = [heading(results), of_targets(results["samples"])]
+    for part in (of_throughput, of_latency, of_orders, of_beside, of_big, of_resources, of_backups):
+        parts.append(part(found))
+    parts.append(of_method(results))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+class Found:
+    """The samples by case; a case that was not measured has none."""
+
+    def __init__(self, samples):
+        self.groups = groups(samples)
+
+    def get(self, scenario, connections=CONNECTIONS, size="small", target="service"):
+        return self.groups.get((scenario, connections, size, target), [])
+
+    def cases(self, scenarios=MAIN):
+        """Scenario and connections of all that the service was measured with."""
+        counts = sorted({key[1] for key in self.groups if key[3] == "service"})
+        cases = [(scenario, count) for scenario in scenarios for count in counts]
+        return [case for case in cases if self.get(*case)]
+
+    def loops(self):
+        """The bare loop: how many to a commit, and its samples."""
+        return sorted((key[1], rounds) for key, rounds in self.groups.items() if key[3] == "loop")
+
+
+def section(title, *parts):
+    return "\n\n".join([f"## {title}", *parts])
+
+
+def paragraph(text, indent=""):
+    text = " ".join(text.split())
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def table(head, rows, left=1):
+    """The first columns are words, the others figures."""
     lines = [head, ["---"] * left + ["--:"] * (len(head) - left), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
@@ -61,200 +100,193 @@ def share(samples, others):
     return "{:.2f} ({:.2f}–{:.2f})".format(*spread(shares)) if shares else "–"
 
 
-def document(results):
-    found = groups(results["samples"])
-    parts = [heading(results), targets_part(results), throughput_part(found), latency_part(found), orders_part(found)]
-    parts += [beside_part(found), big_part(found), resources_part(found), backup_part(found), method_part(results)]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
 def heading(results):
     machine, plan = results["machine"], results["plan"]
-    return f"""# Benchmarks
-
-The service with its defaults (every commit synced to the disk, log on, API keys on), measured beside two ceilings in one
-run on one machine: **constant bytes**, the same routes on the same server library answering the same number of bytes out of memory, and
-the **bare loop**, the same SQL on the same file with nothing around it.
-
-    {plan["command"]}
-
-wrote this page and [its plots and raw results](benchmarks/), on {machine["date"]}, of commit {machine["commit"]}. The machine:
-{machine["cores"]} cores ({machine["processor"]}), {machine["memory_gib"]} GiB, {machine["kernel"]}, {machine["filesystem"]}. The load generator runs on the same
-cores. Figures are the median of {plan["rounds"]} rounds of {plan["seconds"]} s, with the least and the most of them in brackets; ratios are taken
-within a round, then their median. How far the rounds lie apart is the noise of the machine."""
-
-
-def targets_part(results):
-    all_of_them = verdicts(results["samples"])
-    by = {}
-    for one in all_of_them:
-        by.setdefault(one.verdict.strip("*"), []).append(one)
-    said = [f"{len(by[verdict])} {verdict}" for verdict in ("met", "missed", "within the noise", "not measured") if verdict in by]
-    table = markdown(["Target", "wanted", "median", "rounds", ""], [one.row() for one in all_of_them])
-    return f"""## Targets
-
-Of {len(all_of_them)} targets: {", ".join(said)}. Where nothing else is said they are at 64 connections. *Within the noise*: the median is on the
-wrong side, and at least one round on the right one.
-
-{table}"""
+    return "\n\n".join([
+        "# Benchmarks",
+        paragraph("""The service with its defaults (every commit synced to the disk, log on) and with API keys, measured
+            beside two ceilings in one run on one machine: **constant bytes**, the same routes on the same server
+            library answering as many bytes and the same headers out of memory, and the **bare loop**, the same SQL on
+            the same schema with nothing around it."""),
+        f"    {plan['command']}",
+        paragraph(f"""wrote this page and [its plots and raw results](benchmarks/), on {machine["date"]}, of commit
+            {machine["commit"]}. The machine: {machine["cores"]} cores ({machine["processor"]}),
+            {machine["memory_gib"]} GiB, {machine["kernel"]}, {machine["filesystem"]}. The load generator runs on the
+            same cores. Figures are the median of the rounds ({plan["rounds"]} of {plan["seconds"]} s each; on a million
+            rows every second round), with the least and the most in brackets; ratios are taken within a round, and of
+            these the median. How far the rounds lie apart is the noise of the machine."""),
+    ])
 
 
-def throughput_part(found):
-    rows = []
-    for scenario, connections in main_cases(found):
-        service, constant = (found.get((scenario, connections, "small", target), []) for target in ("service", "constant"))
-        rows.append([
-            SCENARIOS[scenario].title, str(connections), spreads(service, "per_second"), spreads(constant, "per_second"),
-            share(service, constant), median(service, "cpu_us"), median(constant, "cpu_us"), median(service, "generator_cpu_us"),
-        ])
-    table = markdown(
-        ["Scenario", "connections", "requests/s", "constant bytes", "ratio", "CPU µs/request", "of constant bytes", "of the generator"],
-        rows,
+def of_targets(samples):
+    all_of_them = verdicts(samples)
+    said = []
+    for verdict in ("met", "missed", "within the noise", "not measured"):
+        if count := sum(1 for one in all_of_them if one.verdict.strip("*") == verdict):
+            said.append(f"{count} {verdict}")
+    return section(
+        "Targets",
+        paragraph(f"""Of {len(all_of_them)} targets: {", ".join(said)}. Where they say nothing else they are at
+            {CONNECTIONS} connections on the small database. *Within the noise*: the median is on the wrong side, and at
+            least one round on the right one."""),
+        table(["Target", "wanted", "median", "rounds", ""], [one.row() for one in all_of_them]),
     )
-    return f"""## Requests per second
-
-On {SIZES["small"].title}.
-
-![Requests per second](benchmarks/throughput.svg)
-
-{table}"""
 
 
-def main_cases(found):
-    connections = sorted({key[1] for key in found if key[3] == "service" and key[0] in MAIN})
-    return [(scenario, count) for scenario in MAIN for count in connections if (scenario, count, "small", "service") in found]
-
-
-def latency_part(found):
+def of_throughput(found):
     rows = []
-    for scenario, connections in main_cases(found):
-        service, constant = (found.get((scenario, connections, "small", target), []) for target in ("service", "constant"))
-        rows.append([SCENARIOS[scenario].title, str(connections)] + [
-            spreads(service, member, 1e-3) for member in ("p50_us", "p99_us", "p999_us")
-        ] + [median(constant, member, 1e-3) for member in ("p50_us", "p99_us")])
-    table = markdown(
-        ["Scenario", "connections", "p50 ms", "p99 ms", "p99.9 ms", "constant bytes p50", "p99"], rows,
+    for scenario, connections in found.cases():
+        service, constant = found.get(scenario, connections), found.get(scenario, connections, target="constant")
+        row = [SCENARIOS[scenario].title, str(connections)]
+        row += [spreads(service, "per_second"), spreads(constant, "per_second"), share(service, constant)]
+        row += [median(service, "cpu_us"), median(constant, "cpu_us"), median(service, "generator_cpu_us")]
+        rows.append(row)
+    head = ["Scenario", "connections", "requests/s", "constant bytes", "ratio"]
+    head += ["CPU µs/request", "of constant bytes", "of the generator"]
+    parts = [f"On {SMALL.title}.", "![Requests per second](benchmarks/throughput.svg)", table(head, rows)]
+    return section("Requests per second", *parts, *who_was_busy(found))
+
+
+def who_was_busy(found):
+    """What the cores did while the reads of one product were at their most."""
+    rounds = found.get("product")
+    if not rounds:
+        return
+    busy = [
+        spread(sample[member] * sample["per_second"] / 1e6 for sample in rounds)[0]
+        for member in ("cpu_us", "generator_cpu_us")
+    ]
+    yield paragraph(f"""With one product at {CONNECTIONS} connections the service kept {busy[0]:.2f} cores busy and the
+        generator {busy[1]:.2f}: where they share what there is, a ratio to constant bytes compares the costs of both
+        servers with the generator's added.""")
+
+
+def of_latency(found):
+    rows = []
+    for scenario, connections in found.cases():
+        service, constant = found.get(scenario, connections), found.get(scenario, connections, target="constant")
+        row = [SCENARIOS[scenario].title, str(connections)]
+        row += [spreads(service, member, 1e-3) for member in ("p50_us", "p99_us", "p999_us")]
+        row += [median(constant, member, 1e-3) for member in ("p50_us", "p99_us")]
+        rows.append(row)
+    head = ["Scenario", "connections", "p50 ms", "p99 ms", "p99.9 ms", "constant bytes p50", "p99"]
+    return section(
+        "Latency",
+        paragraph("""In a closed load a connection sends its next request when it has its answer, so with more
+            connections than cores a request mostly waits for its turn."""),
+        "![Latency](benchmarks/latency.svg)",
+        table(head, rows),
     )
-    return f"""## Latency
-
-In a closed load a connection sends its next request when it has its answer, so at more connections than cores most of a request's
-time is waiting for its turn.
-
-![Latency](benchmarks/latency.svg)
-
-{table}"""
 
 
-def orders_part(found):
-    loops = [(key[1], rounds) for key, rounds in sorted(found.items()) if key[3] == "loop"]
+def of_orders(found):
+    loops = found.loops()
     if not loops:
-        return ""
-    one = loops[0][1]
+        return None
+    placed = [(f"bare loop, {batch} to a commit", rounds) for batch, rounds in loops]
+    for scenario, connections in found.cases(["order"]):
+        clients = f"{connections} connections" if connections > 1 else "a lone client"
+        placed.append((f"service, {clients}", found.get(scenario, connections)))
     rows = [
-        [f"bare loop, {batch} to a commit", spreads(rounds, "per_second"), share(rounds, one), median(rounds, "p50_us", 1e-3), median(rounds, "p99_us", 1e-3)]
-        for batch, rounds in loops
+        [by, spreads(rounds, "per_second"), share(rounds, loops[0][1])]
+        + [median(rounds, member, 1e-3) for member in ("p50_us", "p99_us")]
+        for by, rounds in placed
     ]
-    for connections in sorted({key[1] for key in found if key[0] == "order" and key[3] == "service"}):
-        rounds = found["order", connections, "small", "service"]
-        rows.append([
-            f"service, {connections} connection{'s' if connections > 1 else ''}", spreads(rounds, "per_second"),
-            share(rounds, one), median(rounds, "p50_us", 1e-3), median(rounds, "p99_us", 1e-3),
-        ])
-    table = markdown(["Orders placed by", "orders/s", "to one a commit", "p50 ms", "p99 ms"], rows)
-    return f"""## Orders beside the bare loop
-
-Each order is a stock update, an order and a movement, with their indexes; each commit is synced. The loop's latency is that of a whole
-commit.
-
-![Orders per second](benchmarks/orders.svg)
-
-{table}"""
+    return section(
+        "Orders beside the bare loop",
+        paragraph("""Each order is a stock update, an order and a movement, with their indexes; each commit is synced.
+            The loop's latency is that of a whole commit."""),
+        "![Orders per second](benchmarks/orders.svg)",
+        table(["Orders placed by", "orders/s", "to the first line", "p50 ms", "p99 ms"], rows),
+    )
 
 
-def beside_part(found):
-    rows = [
-        [SIZES[size].title, spreads(rounds, "per_second"), spreads(rounds, "p50_us", 1e-3), spreads(rounds, "p99_us", 1e-3),
-         spreads(rounds, "p999_us", 1e-3), spreads(rounds, "orders_per_second"), spreads(rounds, "orders_p99_us", 1e-3)]
-        for (scenario, _, size, target), rounds in found.items() if scenario == "beside" and target == "service"
-    ]
-    if not rows:
-        return ""
-    table = markdown(["Database", "reads/s", "p50 ms", "p99 ms", "p99.9 ms", "orders/s", "orders' p99 ms"], rows)
-    return f"""## Reads beside orders
-
-16 connections read (two products to a page) while 64 order.
-
-{table}"""
-
-
-def big_part(found):
+def of_beside(found):
     rows = []
-    for scenario, connections in main_cases(found):
-        small, big = (found.get((scenario, connections, size, "service"), []) for size in ("small", "big"))
+    for size in SIZES.values():
+        if rounds := found.get("beside", size=size.name):
+            row = [size.title, spreads(rounds, "per_second")]
+            row += [spreads(rounds, member, 1e-3) for member in ("p50_us", "p99_us", "p999_us")]
+            rows.append([*row, spreads(rounds, "orders_per_second"), spreads(rounds, "orders_p99_us", 1e-3)])
+    head = ["Database", "reads/s", "p50 ms", "p99 ms", "p99.9 ms", "orders/s", "orders' p99 ms"]
+    said = f"{READERS} connections read, two products to a page, while {CONNECTIONS} order."
+    return section("Reads beside orders", said, table(head, rows)) if rows else None
+
+
+def of_big(found):
+    rows = []
+    for scenario, connections in found.cases():
+        small, big = found.get(scenario, connections), found.get(scenario, connections, "big")
         if big:
-            rows.append([SCENARIOS[scenario].title, str(connections), spreads(big, "per_second"), share(big, small),
-                         spreads(big, "p99_us", 1e-3), median(big, "cpu_us")])
+            row = [SCENARIOS[scenario].title, str(connections), spreads(big, "per_second"), share(big, small)]
+            rows.append([*row, spreads(big, "p99_us", 1e-3), median(big, "cpu_us")])
     if not rows:
-        return ""
-    size = number(max(sample["database_mb"] for key, rounds in found.items() if key[2] == "big" for sample in rounds if "database_mb" in sample))
-    table = markdown(["Scenario", "connections", "requests/s", "to the small database", "p99 ms", "CPU µs/request"], rows)
-    return f"""## With a million
+        return None
+    sizes_mb = [
+        sample["database_mb"] for key, rounds in found.groups.items() if key[2] == "big" for sample in rounds
+        if "database_mb" in sample
+    ]
+    head = ["Scenario", "connections", "requests/s", "to the small database", "p99 ms", "CPU µs/request"]
+    return section(
+        "With a million",
+        paragraph(f"""On {BIG.title}, of which {number(BIG.pending)} are unpaid at first: {number(max(sizes_mb))} MB
+            at the end. Reads and orders draw from all products."""),
+        table(head, rows),
+    )
 
-On {SIZES["big"].title}, half of them unpaid: {size} MB at the end. Reads and orders draw from all products.
 
-{table}"""
-
-
-def resources_part(found):
+def of_resources(found):
     rows = []
-    for size in ("small", "big"):
+    for size in SIZES.values():
         for scenario in ("product", "order"):
-            rounds = found.get((scenario, 64, size, "service"), [])
-            if rounds:
-                rows.append([SIZES[size].title, f"{SCENARIOS[scenario].title}, 64 connections"] + [
-                    spreads(rounds, member) for member in ("start_ms", "idle_mb", "end_mb", "peak_mb")
-                ])
-    table = markdown(["Database", "load", "start to first 200, ms", "idle MB", "after the load MB", "peak MB"], rows, left=2)
-    return f"""## Start and memory
+            if rounds := found.get(scenario, size=size.name):
+                row = [size.title, f"{SCENARIOS[scenario].title}, {CONNECTIONS} connections"]
+                rows.append(row + [spreads(rounds, member) for member in ("start_ms", "idle_mb", "end_mb", "peak_mb")])
+    head = ["Database", "load", "start to first 200, ms", "idle MB", "after the load MB", "peak MB"]
+    return section(
+        "Start and memory",
+        paragraph("""From before the process is started until `/readyz` has answered 200, the check of the whole file
+            included; the file was in the page cache. Memory is resident memory."""),
+        table(head, rows, left=2),
+    )
 
-From before the process is started until `/readyz` has answered 200, the check of the whole file included. Memory is resident memory.
 
-{table}"""
-
-
-def backup_part(found):
+def of_backups(found):
     rows = []
-    for size in ("small", "big"):
-        quiet, during = (found.get((scenario, 64, size, "service"), []) for scenario in ("quiet", "backup"))
+    for size in SIZES.values():
+        quiet, during = found.get("quiet", size=size.name), found.get("backup", size=size.name)
         if during:
-            rows.append([SIZES[size].title, spreads(quiet, "per_second"), spreads(during, "per_second"), share(during, quiet),
-                         str(sum(sample["backups"] for sample in during)), spreads(during, "backup_seconds", 1e3)])
+            row = [size.title, spreads(quiet, "per_second"), spreads(during, "per_second"), share(during, quiet)]
+            made = sum(sample["backups"] for sample in during)
+            rows.append([*row, str(made), spreads(during, "backup_seconds", 1e3)])
     if not rows:
-        return ""
-    table = markdown(["Database", "orders/s", "during backups", "ratio", "backups", "ms each"], rows)
-    return f"""## Backup under load
+        return None
+    return section(
+        "Backup under load",
+        paragraph(f"""Orders on {CONNECTIONS} connections, without and with `orders-inventory backup` beside them, one
+            after the other without a pause. Each of these backups was audited and found clean, with as many units gone
+            from its stock as it has new orders."""),
+        table(["Database", "orders/s", "during backups", "ratio", "backups", "ms each"], rows),
+    )
 
-Orders on 64 connections, without and with `orders-inventory backup` beside them, one after the other without a pause. Each of
-these backups was audited and found clean, with as many units gone from its stock as it has new orders.
 
-{table}"""
-
-
-def method_part(results):
-    written = sum(sample.get("written", 0) for sample in results["samples"])
-    checked = sum(1 for sample in results["samples"] if "written" in sample)
-    return f"""## How it is measured
-
-- The load is a closed one, by wrk with at most as many threads as there are cores. Requests are drawn at random from a prepared list; payments are
-  signed beforehand and each is sent once. wrk corrects its latencies for what a stalled connection did not send meanwhile.
-- Each run has a process of its own, on a database of its own; only the million rows are kept from run to run. The rounds go through everything
-  that is compared, one next to the other, and every second one in the other order.
-- After each run that writes, the stock sold, the orders, and the units and rows of the ledger must be the same number, and that must be the number of
-  orders that were answered with 201, give or take the requests on their way when the load stopped; payments likewise. Then
-  `orders-inventory audit` must be clean (on the million rows once, at the end). In this run that held in all {checked} such runs, with {number(written)} orders and payments;
-  else there would be no page.
-- CPU is the process's user and system time, of all its threads. The service's log goes to a file, its requests carry an API key.
-- The bare loop, too, writes to a fresh small database, made by the service."""
+def of_method(results):
+    written = [sample["written"] for sample in results["samples"] if "written" in sample]
+    points = [
+        """The load is a closed one, by wrk, with a thread for each core at most. Requests are drawn at random
+        beforehand; payments are signed beforehand and each is sent once. wrk corrects its latencies for what a stalled
+        connection did not send meanwhile, so one stall counts for all the requests that it kept away.""",
+        """Each run has a process of its own on a database of its own; only the million rows are kept from run to run.
+        In each round all that is compared stands next to each other, in the other order every second time.""",
+        f"""After each run that writes, the units that left the stock, the orders, and the units and rows of the ledger
+        must be one number, and it must be the number of orders that were answered with 201, give or take those on
+        their way when the load stopped; payments likewise. Then `orders-inventory audit` must be clean (on the million
+        rows once, at the end). In this run that held in all {len(written)} such runs, with {number(sum(written))}
+        orders and payments; else there would be no page.""",
+        f"""For payments the small database has {PAYABLE.title}.""",
+        """CPU is the process's user and system time, of all its threads. The log goes to a file on the same disk.""",
+    ]
+    return section("How it is measured", "\n".join(paragraph(f"- {point}", "  ") for point in points))
 
 
 if __name__ == "__main__":

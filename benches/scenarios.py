@@ -166,7 +166,7 @@ class Wrk:
 
 
 def parse(printed):
-    """The line that load.lua prints at the end, as a result; fails where there is none, or where answers were missing."""
+    """The line that load.lua prints at the end, as a result; fails where there is none, or answers were missing."""
     lines = [line for line in printed.splitlines() if line.startswith("BENCH ")]
     if len(lines) != 1:
         raise Failed(f"wrk printed no result: {printed[-1000:].strip()}")

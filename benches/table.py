@@ -36,26 +36,32 @@ def number(value):
 def text(samples):
     """A table for a terminal."""
     found = groups(samples)
-    head = ["scenario", "conns", "database", "target", "req/s", "min..max", "p50 ms", "p99 ms", "p99.9 ms", "cpu µs/req",
-            "wrk µs/req", "start ms", "idle MB", "peak MB", "to constant", "to base"]
+    head = [
+        "scenario", "conns", "database", "target", "req/s", "min..max", "p50 ms", "p99 ms", "p99.9 ms", "cpu µs/req",
+        "wrk µs/req", "start ms", "idle MB", "peak MB", "to constant", "to base",
+    ]
     rows = [head]
     for (scenario, connections, size, target), rounds in found.items():
         median, least, most = spread(sample["per_second"] for sample in rounds)
         row = [scenario, str(connections) if target != "loop" else f"{connections}/commit", size, NAMES[target],
                number(median), f"{number(least)}..{number(most)}"]
-        row += [f"{spread(sample[member] / 1e3 for sample in rounds)[0]:.2f}" for member in ("p50_us", "p99_us", "p999_us")]
+        for member in ("p50_us", "p99_us", "p999_us"):
+            row.append(f"{spread(sample[member] / 1e3 for sample in rounds)[0]:.2f}")
         for member in ("cpu_us", "generator_cpu_us", "start_ms", "idle_mb", "peak_mb"):
             row.append(number(spread(sample[member] for sample in rounds)[0]) if member in rounds[0] else "")
         for other in ("constant", "base"):
             # The constant bytes are measured once for all sizes; a base has each of its own.
-            others = [one for key, of in found.items() for one in of
-                      if key[:2] == (scenario, connections) and key[3] == other and (other == "constant" or key[2] == size)]
+            others = [
+                one for key, of in found.items() for one in of
+                if key[:2] == (scenario, connections) and key[3] == other and (other == "constant" or key[2] == size)
+            ]
             shares = ratios(rounds, others) if target not in (other, "loop", "constant") else []
             row.append("{:.2f} ({:.2f}..{:.2f})".format(*spread(shares)) if shares else "")
         rows.append(row)
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = []
     for row in rows:
-        cells = (cell.ljust(width) if i in (0, 2, 3) else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths)))
-        lines.append("  ".join(cells).rstrip())
+        cells = enumerate(zip(row, widths))
+        padded = (cell.ljust(width) if i in (0, 2, 3) else cell.rjust(width) for i, (cell, width) in cells)
+        lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)

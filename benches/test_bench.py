@@ -31,7 +31,8 @@ class WrksOutput(unittest.TestCase):
         self.assertEqual((result["per_second"], result["p999_us"]), (300, 30))
 
     def test_answers_that_are_missing_or_refusals_are_no_result(self):
-        for broken in (printed(refused=1), printed(broken=1), printed(requests=0), "unable to connect", printed() + printed()):
+        twice = printed() + printed()
+        for broken in (printed(refused=1), printed(broken=1), printed(requests=0), "unable to connect", twice):
             with self.subTest(broken), self.assertRaises(Failed):
                 scenarios.parse(broken)
 
@@ -68,7 +69,9 @@ class Requests(unittest.TestCase):
 
 
 class Books(unittest.TestCase):
-    before = {"stock": 1_000, "units_moved": 1_000, "orders": 5, "units_ordered": 5, "movements": 6, "payments_applied": 0}
+    before = {
+        "stock": 1_000, "units_moved": 1_000, "orders": 5, "units_ordered": 5, "movements": 6, "payments_applied": 0
+    }
 
     def after(self, count, off_by_one=None):
         """The books after so many orders, one of them wrong."""
@@ -105,9 +108,11 @@ class Books(unittest.TestCase):
 def samples(per_second):
     """Two rounds of one case for each target, with a rate for each (target, round)."""
     return [
-        {"target": target, "size": "small", "scenario": "product", "connections": 64, "round": number, "per_second": rate,
-         "p50_us": 100, "p99_us": 200, "p999_us": 300, "cpu_us": 10.0, "generator_cpu_us": 5.0, "start_ms": 8.0,
-         "idle_mb": 9.0, "end_mb": 10.0, "peak_mb": 11.0}
+        {
+            "target": target, "size": "small", "scenario": "product", "connections": 64, "round": number,
+            "per_second": rate, "p50_us": 100, "p99_us": 200, "p999_us": 300, "cpu_us": 10.0, "generator_cpu_us": 5.0,
+            "start_ms": 8.0, "idle_mb": 9.0, "end_mb": 10.0, "peak_mb": 11.0,
+        }
         for (target, number), rate in per_second.items()
     ]
 
@@ -134,10 +139,14 @@ class Targets(unittest.TestCase):
 
 class Document(unittest.TestCase):
     results = {
-        "machine": {"date": "2026-01-01 00:00 UTC", "commit": "abc", "cores": 2, "processor": "P", "memory_gib": 8,
-                    "kernel": "Linux 6", "filesystem": "ext4"},
+        "machine": {
+            "date": "2026-01-01 00:00 UTC", "commit": "abc", "cores": 2, "processor": "P", "memory_gib": 8,
+            "kernel": "Linux 6", "filesystem": "ext4",
+        },
         "plan": {"command": "make bench", "rounds": 2, "seconds": 1},
-        "samples": samples({("service", 0): 90.0, ("constant", 0): 100.0, ("service", 1): 160.0, ("constant", 1): 200.0}),
+        "samples": samples(
+            {("service", 0): 90.0, ("constant", 0): 100.0, ("service", 1): 160.0, ("constant", 1): 200.0}
+        ),
     }
 
     def test_it_says_what_was_measured(self):

@@ -1,7 +1,7 @@
-//! What the programs of the benchmark share: the connection that writes, the statements that place an order, and numbers.
+//! What the programs of the benchmark share: the connection that writes, the statements of an order, and numbers.
 //!
-//! Nothing here is part of the service, and nothing of the service is used: what is measured against must not be made of
-//! what is measured. A test holds the statements to the service's source.
+//! Nothing here is part of the service, and nothing of the service is used: what is measured against must not be made
+//! of what is measured. A test holds the statements to the service's source.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,6 +1,6 @@
-//! Fills an empty database of the service with products and orders as time would have: orders are placed one after the
-//! other over a year, shipped or canceled, and the newest are still unpaid. The ledger and the payments fit, so the audit
-//! finds nothing.
+//! Fills an empty database of the service with products and orders as time would have: orders are placed one after
+//! the other over a year, shipped or canceled, and the newest are still unpaid. The ledger and the payments fit, so
+//! that the audit finds nothing.
 
 use std::path::PathBuf;
 

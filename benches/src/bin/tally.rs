@@ -1,5 +1,5 @@
-//! Counts what is in a database of the service that nobody is using: a JSON object of the units in stock, the units that
-//! the ledger moved, and the rows of orders, movements and payment events.
+//! Counts what is in a database of the service that nobody is using: a JSON object of the units in stock, the units
+//! that the ledger moved and that orders hold, and the rows of orders, movements and applied payments.
 
 use std::path::PathBuf;
 
