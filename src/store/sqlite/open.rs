@@ -7,8 +7,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use r2d2::Pool;
+use r2d2::{ManageConnection, Pool};
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use rusqlite_migration::{M, Migrations};
 
@@ -220,7 +221,9 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_MAX.cast_signed(), |_| Ok(()))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // The writer does this itself, when nobody waits for it.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    keep_statements(&connection)?;
     Ok(connection)
 }
 
@@ -236,12 +239,22 @@ const READER_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags
 
 fn set_up_reader(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    keep_statements(connection)
+}
+
+/// Statements are prepared once. By itself SQLite prepares some anew whenever a bound value changed, the limit of a page
+/// for example, for the value might make another plan better; here the plan follows from the statement alone.
+fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 
-/// So many connections that can only read, all open from the start and kept.
-pub(super) fn readers(path: &Path, count: u32) -> Result<Pool<SqliteConnectionManager>, OpenError> {
+/// A pool of so many connections that can only read, all open from the start and kept, as `manage` wraps them.
+pub(super) fn pool<M>(path: &Path, count: u32, manage: fn(SqliteConnectionManager) -> M) -> Result<Pool<M>, OpenError>
+where
+    M: ManageConnection<Error = rusqlite::Error>,
+{
     let manager = SqliteConnectionManager::file(path)
         .with_flags(READER_FLAGS)
         .with_init(|connection| set_up_reader(connection));
@@ -252,7 +265,7 @@ pub(super) fn readers(path: &Path, count: u32) -> Result<Pool<SqliteConnectionMa
         .idle_timeout(None)
         .test_on_check_out(false)
         .connection_timeout(CONNECT_WAIT)
-        .build(manager)
+        .build(manage(manager))
         .map_err(|reason| inaccessible(path, reason))
 }
 
