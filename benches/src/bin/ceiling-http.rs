@@ -1,24 +1,30 @@
-//! The ceiling of HTTP: the routes of the service, on the same server library with the same settings, each answering
-//! constant bytes. What the bytes and headers are comes from a file, recorded from the service itself.
+//! The ceiling of HTTP: the routes of the service, on the same server library and allocator, each answering constant
+//! bytes. What the bytes and headers are comes from a file, recorded from the service itself.
 //!
-//! It reads a request's body and looks at nothing in it. It keeps no log and asks for no key.
+//! It reads a request's body and looks at nothing in it. It keeps no log, asks for no key, and puts no limit on
+//! anything.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use axum_server::Handle;
+use axum::serve::ListenerExt;
 use clap::Parser;
+use mimalloc::MiMalloc;
 use orders_inventory_benches::Failure;
 use serde::Deserialize;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// As in the service.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Parser)]
 struct Options {
@@ -86,19 +92,19 @@ async fn main() -> Result<(), Failure> {
     for answer in &answers {
         router = router.route(&answer.route, route(answer)?);
     }
-    let handle = Handle::new();
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::spawn({
-        let handle = handle.clone();
-        async move {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let served = axum::serve(
+        listener.tap_io(|stream| {
+            // Where it cannot be set the answers are only later.
+            let _ = stream.set_nodelay(true);
+        }),
+        router,
+    );
+    served
+        .with_graceful_shutdown(async move {
             terminate.recv().await;
-            handle.graceful_shutdown(Some(Duration::from_secs(1)));
-        }
-    });
-    let head = Duration::from_secs(10);
-    let mut server = axum_server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-        .handle(handle)
-        .first_request_timeout(head);
-    server.http_builder().http1().header_read_timeout(head);
-    Ok(server.serve(router.into_make_service()).await?)
+        })
+        .await?;
+    Ok(())
 }
