@@ -56,8 +56,9 @@ class Plan:
                 if self.has_constant:
                     steps.insert(len(builds), constant_step(scenario, connections))
                 yield from turn(steps)
-            if scenario.name == "order" and self.has_constant:
-                yield from turn([loop_step(builds[-1], batch) for batch in BATCHES])
+                # The loop of one order a commit right beside the lone client, with which it is compared.
+                if scenario.name == "order" and self.has_constant and connections == self.connections[0]:
+                    yield from (loop_step(builds[-1], batch) for batch in BATCHES)
 
 
 def run_step(target, size, scenario, connections):
