@@ -1,8 +1,10 @@
 # The two commands are `make run` and `make test`; the others are their parts. Needs a Rust toolchain, Node with npm and
 # Python 3 with venv; everything else is pinned in the lock files and installed below the project's folder.
 
-# The binary that the tools' tests start.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# The binary that is measured: one that is named, or the one that is deployed.
+BENCH_BIN := $(or $(BIN),$(abspath $(TARGET_DIR))/release/orders-inventory)
+# The binary that the tools' tests start.
 export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 
 # Folders with Python pins and Node projects; those that are not there (yet) are not asked for.
@@ -16,7 +18,7 @@ RELEASE := $(abspath $(TARGET_DIR))/release
 LOAD := BIN=$(RELEASE)/orders-inventory OPEN_LOOP=$(RELEASE)/open-loop $(LOCUST_PYTHON)
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
-TEST_STEPS := check-fmt lint-contract check-generated check-postman test-codegen clippy unit \
+TEST_STEPS := check-fmt lint-contract check-generated check-postman check-bench test-codegen clippy unit \
 	check-render smoke smoke-py check-curl check-load newman browser check-conformance
 
 # What `make run` and docs/curl.md sign payment webhooks with.
@@ -27,7 +29,7 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-s
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run build test $(TEST_STEPS) conformance load-light load-heavy load-limit load-test \
-	evidence render-rehearsal docs-curl fmt generate postman clean
+	bench evidence render-rehearsal docs-curl fmt generate postman clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -159,6 +161,17 @@ load-test: ## These three, and docs/load-test.md from them
 	$(MAKE) --no-print-directory load-heavy
 	$(MAKE) --no-print-directory load-limit
 
+check-bench: ## Test what decides whether a benchmark's figures may be believed
+	python3 -B -m unittest discover --start-directory benches
+
+# For a machine that does nothing else. QUICK=1 prints a table and leaves the document alone. What is measured can be
+# chosen: SCENARIOS, SIZES, CONNS with commas between, ROUNDS, SECONDS, CEILINGS=0; BIN and BASE_BIN are two builds.
+bench: $(if $(QUICK),,.venv-bench/.stamp) ## Measure the service for docs/benchmarks.md, or with QUICK=1 for a table
+	cargo build --release --locked
+	cargo build --release --locked --package orders-inventory-benches
+	BIN="$(BENCH_BIN)" TOOLS="$(abspath $(TARGET_DIR))/release" \
+		$(if $(QUICK),python3,.venv-bench/bin/python) -B benches/bench.py
+
 fmt: ## Format the Rust code
 	cargo fmt --all
 
@@ -170,7 +183,7 @@ postman: postman/node_modules/.stamp ## Make the Postman collection from openapi
 
 clean: ## Remove what was built and installed, not the data
 	cargo clean
-	rm -rf .venv .venv-locust codegen/lint/node_modules postman/node_modules tests/browser/node_modules
+	rm -rf .venv .venv-bench .venv-locust codegen/lint/node_modules postman/node_modules tests/browser/node_modules
 
 # Made anew when the pins change: what is no longer asked for must not linger.
 $(VENV): $(REQUIREMENTS)
@@ -179,10 +192,13 @@ $(VENV): $(REQUIREMENTS)
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input $(addprefix -r ,$(REQUIREMENTS))
 	@touch $@
 
-$(LOCUST_VENV): locust/requirements.txt
-	rm -rf .venv-locust
-	python3 -m venv .venv-locust
-	.venv-locust/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r $<
+# What only one of the larger tools needs has a place of its own.
+.venv-bench/.stamp: benches/requirements.txt
+.venv-locust/.stamp: locust/requirements.txt
+.venv-bench/.stamp .venv-locust/.stamp: .venv-%/.stamp:
+	rm -rf .venv-$*
+	python3 -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r $<
 	@touch $@
 
 %/node_modules/.stamp: %/package.json %/package-lock.json
