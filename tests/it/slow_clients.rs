@@ -1,6 +1,7 @@
 //! Clients that keep the service waiting: by the hundred, in every way there is, while others are served.
 
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -257,6 +258,46 @@ async fn one_connection_too_many_is_refused_and_takes_no_other_ones_place() {
             Ok(_) | Err(_) => assert!(begun.elapsed() < LIMIT, "a place that was left is taken again"),
         }
         sleep(Duration::from_millis(20)).await;
+    }
+    assert!(server.stop(Signal::TERM).success());
+}
+
+#[tokio::test]
+async fn where_the_system_allows_few_files_there_are_fewer_connections() {
+    const FILES: usize = 100;
+    let folder = TempDir::new().unwrap();
+    let plain = command(&folder.path().join("test.db"));
+    let mut limited = Command::new("/bin/sh");
+    limited.args(["-c", &format!("ulimit -n {FILES} && exec \"$0\"")]);
+    limited.arg(plain.get_program()).env_clear();
+    limited.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let server = Server::start(&mut limited);
+    server.log_line("CONNECTIONS_MAX is more than");
+    let (mut held, mut refused) = (Vec::new(), 0);
+    for _ in 0..FILES {
+        let mut wire = Wire::open(server.address).await.unwrap();
+        // Refused at once, not left waiting for a file that nobody closes.
+        match wire.ask("GET", "/readyz", "").await {
+            Ok(got) if got.status == 200 => held.push(wire),
+            Ok(got) => {
+                assert_eq!(got.status, 503, "{got:?}");
+                refused += 1;
+            }
+            // The refusal may be lost where the request comes too late.
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(
+        held.len() >= 20 && refused >= 20,
+        "{} held, {refused} refused",
+        held.len()
+    );
+    for wire in &mut held {
+        assert_eq!(wire.ask("GET", "/readyz", "").await.unwrap().status, 200);
     }
     assert!(server.stop(Signal::TERM).success());
 }
