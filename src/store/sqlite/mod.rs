@@ -9,6 +9,7 @@
 //! - `session`, `rows`: the verbs in SQL, and rows as values
 //! - `readers`: the connections that read
 //! - `queue`, `writer`: a write on its way, and the thread at its end
+//! - `checkpointer`: the thread that keeps the write-ahead log short
 //! - `audit`, `backup`: the operator's commands, on a file that may be in use
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use crate::error::Error;
 
 mod audit;
 mod backup;
+mod checkpointer;
 mod open;
 mod queue;
 mod readers;

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+use super::checkpointer::{Checkpointer, Wal, checkpoint};
 use super::open;
 use super::queue::{Job, message};
 use super::readers::Readers;
@@ -32,6 +33,8 @@ pub(super) struct Writer {
     /// `None` from a failure of the storage until the next batch.
     connection: Option<Connection>,
     readers: Readers,
+    /// `None` where the writer is alone, without its thread.
+    checkpointer: Option<Checkpointer>,
     batch_max: usize,
     wal_cut_at: Instant,
 }
@@ -40,6 +43,7 @@ pub(super) struct Writer {
 /// here sees its sender gone.
 pub(super) fn spawn(mut writer: Writer, jobs: Receiver<Box<dyn Job>>) -> io::Result<watch::Receiver<()>> {
     let (running, ended) = watch::channel(());
+    writer.checkpointer = Some(Checkpointer::start(writer.path.clone(), writer.readers.clone())?);
     thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
         writer.serve(&jobs);
         writer.close();
@@ -55,6 +59,7 @@ impl Writer {
             path,
             connection: Some(connection),
             readers,
+            checkpointer: None,
             batch_max,
             wal_cut_at: Instant::now(),
         }
@@ -148,14 +153,13 @@ impl Writer {
         }
     }
 
-    /// Moves what is in the write-ahead log into the database file once that is worth it, so that the log starts anew
-    /// with the next write. Nobody waits for the writes before, but those that come next wait for this.
+    /// Sees to it that the write-ahead log is moved into the database file once that is worth it, and starts anew with
+    /// the next write.
     fn tend_wal(&mut self) {
         let Some(connection) = &self.connection else { return };
-        match checkpoint_where_due(connection, &self.readers) {
-            Ok(()) => {}
+        if let Err(error) = checkpoint_where_due(connection, &self.readers, self.checkpointer.as_ref()) {
             // Everything is still in the log, and the next batch tries again.
-            Err(error) => tracing::warn!(%error, "the write-ahead log could not be moved into the database file"),
+            tracing::warn!(%error, "the write-ahead log could not be moved into the database file");
         }
         if self.wal_cut_at.elapsed() < WAL_CUT_EVERY {
             return;
@@ -172,7 +176,10 @@ impl Writer {
 
     /// Leaves everything in the database file itself.
     fn close(self) {
-        // Readers first: the last connection to close tidies up, and only this one can.
+        // The others first: the last connection to close tidies up, and only this one can.
+        if let Some(checkpointer) = self.checkpointer {
+            checkpointer.end();
+        }
         drop(self.readers);
         if let Some(connection) = self.connection {
             cut_wal(&connection);
@@ -180,42 +187,36 @@ impl Writer {
     }
 }
 
-/// How far a write-ahead log is, in pages.
-struct Wal {
-    /// How many there are in it.
-    pages: i64,
-    /// How many of them are in the database file, too.
-    moved: i64,
-}
+/// A log is moved once it has this many pages,
+const WAL_PAGES: i64 = 8_192;
+/// by the checkpointer, but for the last ones, which the writer moves in a moment,
+const WAL_PAGES_LAST: i64 = 1_024;
+/// and by the writer altogether where the checkpointer does not keep up.
+const WAL_PAGES_MAX: i64 = 4 * WAL_PAGES;
 
-impl Wal {
-    /// Runs this kind of checkpoint and says how far the log is then.
-    fn after(connection: &Connection, checkpoint: &str) -> rusqlite::Result<Self> {
-        connection.prepare_cached(checkpoint)?.query_row([], |row| {
-            Ok(Self {
-                pages: row.get(1)?,
-                moved: row.get(2)?,
-            })
-        })
-    }
-}
-
-/// A log is moved once it has this many pages, and again whenever this many more came before it could start anew.
-const WAL_PAGES: i64 = 4_096;
-const WAL_PAGES_MORE: i64 = 512;
-
-/// A log starts anew with the first write that finds all of it moved and no reader in it. So readers are told to look
-/// again: before, lest an old snapshot stops the move half-way, and after, for only then they can do without the log.
-fn checkpoint_where_due(connection: &Connection, readers: &Readers) -> rusqlite::Result<()> {
-    let wal = Wal::after(connection, "PRAGMA wal_checkpoint(NOOP)")?;
-    if wal.pages < WAL_PAGES || wal.pages - wal.moved < WAL_PAGES_MORE {
+fn checkpoint_where_due(
+    connection: &Connection,
+    readers: &Readers,
+    checkpointer: Option<&Checkpointer>,
+) -> rusqlite::Result<()> {
+    let wal = Wal::now(connection)?;
+    // Nothing is gained by moving a few more each time while a reader keeps the log from starting anew.
+    if wal.pages < WAL_PAGES || wal.waiting() == 0 {
         return Ok(());
     }
-    readers.release_idle();
-    Wal::after(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
-    readers.renew();
-    readers.release_idle();
-    Ok(())
+    match checkpointer {
+        Some(checkpointer) if wal.pages < WAL_PAGES_MAX => {
+            if checkpointer.is_at_work() {
+                return Ok(());
+            }
+            if wal.waiting() > WAL_PAGES_LAST {
+                checkpointer.begin();
+                return Ok(());
+            }
+        }
+        Some(_) | None => {}
+    }
+    checkpoint(connection, readers)
 }
 
 /// What stops a whole batch is a failure of the storage, by whatever name: a commit can fail of a constraint, too.
