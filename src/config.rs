@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -117,6 +117,10 @@ pub struct Settings {
     /// Largest body of a request, in bytes
     #[arg(long, env, global = true, default_value_t = 65_536, value_parser = RangedU64ValueParser::<u64>::new().range(1_024..=16_777_216))]
     pub body_bytes_max: u64,
+
+    /// Address to serve metrics on, such as 127.0.0.1:9464; unset for none
+    #[arg(long, env, global = true)]
+    pub metrics_addr: Option<SocketAddr>,
 
     /// How log lines look
     #[arg(long, env, global = true, default_value = "pretty")]

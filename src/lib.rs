@@ -8,6 +8,7 @@
 //! - [`app`]: the use cases: load, ask the domain, save.
 //! - [`store`]: what is remembered, as row-sized verbs, and the SQLite file behind them.
 //! - [`http`]: requests in, answers out.
+//! - [`telemetry`]: what is counted meanwhile, and where it is shown.
 //!
 //! What a request and an answer look like is not here: that is `openapi.yaml`, and the crate `orders-inventory-api` made
 //! from it.
@@ -18,6 +19,7 @@ pub mod domain;
 pub mod error;
 pub mod http;
 pub mod store;
+pub mod telemetry;
 
 #[cfg(test)]
 mod testing;

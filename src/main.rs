@@ -14,6 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::fmt::time::UtcTime;
 
 mod commands;
+mod metrics;
+
+use metrics::Telemetry;
 
 fn main() -> ExitCode {
     let Cli { command, settings } = match Cli::read() {
@@ -43,16 +46,22 @@ fn serve(settings: &Settings) -> Result<(), String> {
     let address = SocketAddr::new(settings.host, settings.port);
     let listener =
         TcpListener::bind(address).map_err(|error| format!("HOST and PORT: cannot listen on {address}: {error}"))?;
-    let store = SqliteStore::open(Options {
+    let options = Options {
         path: settings.database_url.path().to_owned(),
         queue_wait: Duration::from_secs(settings.request_timeout_seconds),
         ..Options::default()
-    })
-    .map_err(|error| format!("DATABASE_URL: {error}"))?;
+    };
+    let telemetry = settings
+        .metrics_addr
+        .map(|address| Telemetry::listen(address, &options));
+    let telemetry = telemetry.transpose()?;
+    let measures = telemetry.as_ref().map(|telemetry| telemetry.store.clone());
+    let store = SqliteStore::open_measured(options, measures.unwrap_or_default())
+        .map_err(|error| format!("DATABASE_URL: {error}"))?;
 
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start threads: {error}"))?;
     runtime.block_on(async {
-        let served = serve_until_told(settings, listener, store.clone()).await;
+        let served = serve_until_told(settings, listener, store.clone(), telemetry).await;
         store.close().await;
         served.map_err(|error| format!("the server failed: {error}"))
     })?;
@@ -60,7 +69,16 @@ fn serve(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-async fn serve_until_told(settings: &Settings, listener: TcpListener, store: SqliteStore) -> io::Result<()> {
+async fn serve_until_told(
+    settings: &Settings,
+    listener: TcpListener,
+    store: SqliteStore,
+    telemetry: Option<Telemetry>,
+) -> io::Result<()> {
+    let measures = telemetry
+        .as_ref()
+        .map(|telemetry| telemetry.http.clone())
+        .unwrap_or_default();
     let limits = Limits {
         body_bytes_max: usize::try_from(settings.body_bytes_max).unwrap_or(usize::MAX),
         body_timeout: Duration::from_secs(settings.request_timeout_seconds),
@@ -71,18 +89,23 @@ async fn serve_until_told(settings: &Settings, listener: TcpListener, store: Sql
         api_keys: api_keys(settings),
         keyring: keyring(settings),
         order_ttl: Some(Duration::from_secs(settings.order_ttl_seconds)).filter(|ttl| !ttl.is_zero()),
+        measures: measures.clone(),
     };
-    tokio::spawn(sweeper::run(store.clone(), options.clock.clone()));
+    let handle = Handle::new();
+    tokio::spawn(sweeper::run(store.clone(), options.clock.clone(), measures));
+    let metrics_address = match telemetry {
+        Some(telemetry) => Some(telemetry.show(store.clone(), options.clock.clone(), handle.clone())?),
+        None => None,
+    };
     let router = http::router(store, options);
 
     let address = listener.local_addr()?;
-    let handle = Handle::new();
     // From here on a signal is a clean stop, so only now may anybody be told that the service is there.
     tokio::spawn(stop_when_told(
         handle.clone(),
         Duration::from_secs(settings.drain_seconds),
     )?);
-    greet(settings, address);
+    greet(settings, address, metrics_address);
     let head = Duration::from_secs(settings.header_timeout_seconds);
     let mut server = axum_server::from_tcp(listener)?
         .handle(handle)
@@ -144,14 +167,22 @@ fn start_log(settings: &Settings) {
 }
 
 /// The first lines printed: where everything is.
-fn greet(settings: &Settings, address: SocketAddr) {
+fn greet(settings: &Settings, address: SocketAddr, metrics: Option<SocketAddr>) {
+    let origin = reachable(address);
+    println!("Docs  http://{origin}/docs");
+    println!("API   http://{origin}");
+    println!("Data  {}", settings.database_url.path().display());
+    if let Some(address) = metrics {
+        println!("Stats http://{}/metrics", reachable(address));
+    }
+}
+
+/// Where a listener on this address is reached from here.
+fn reachable(address: SocketAddr) -> SocketAddr {
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
-    let origin = SocketAddr::new(host, address.port());
-    println!("Docs  http://{origin}/docs");
-    println!("API   http://{origin}");
-    println!("Data  {}", settings.database_url.path().display());
+    SocketAddr::new(host, address.port())
 }

@@ -14,7 +14,7 @@ use http_body_util::LengthLimitError;
 use tracing::{Instrument, info, info_span};
 use uuid::Uuid;
 
-use super::Problem;
+use super::{Measures, Problem};
 use crate::error::Error;
 
 /// What one request may ask for.
@@ -31,17 +31,20 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARACTERS_MAX: usize = 128;
 
 /// Gives the request an id, its own or a new one, logs one line about it, and returns the id with the answer.
-pub(super) async fn observe(request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(measures): State<Measures>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(&request);
     let method = request.method().clone();
     // The route's template, not the path: ids and whatever else a client writes there would make every line its own kind.
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let begun = measures.begin(&method, route.as_ref());
     let span = info_span!("request", id = id.to_str().unwrap_or_default());
     let answer = async {
         let mut response = next.run(request).await;
         let route = route.as_ref().map_or("-", MatchedPath::as_str);
-        let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let duration = started.elapsed();
+        begun.answered(&response, duration);
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         info!(%method, route, status = response.status().as_u16(), duration_us, "answered");
         response.headers_mut().insert(REQUEST_ID, id.clone());
         response

@@ -9,6 +9,7 @@
 //! - `page`, `versions`, `retries`: cursors, entity tags, idempotency keys;
 //! - [`callers`], [`signature`]: who may call, and who may say that an order was paid;
 //! - [`sweeper`]: what time alone does;
+//! - [`measure`]: what is counted;
 //! - [`docs`]: the documentation.
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::request;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use orders_inventory_api::apis::{Api, SecurityScheme};
 use orders_inventory_api::{server, types};
@@ -30,6 +31,7 @@ use crate::store::Store;
 pub mod callers;
 pub mod docs;
 pub mod layers;
+pub mod measure;
 mod operations;
 mod orders;
 mod page;
@@ -43,6 +45,7 @@ mod webhooks;
 
 pub use callers::ApiKeys;
 pub use layers::Limits;
+pub use measure::Measures;
 pub use problem::Problem;
 pub use signature::Keyring;
 
@@ -89,6 +92,8 @@ pub struct Options {
     pub keyring: Keyring,
     /// After how long an unpaid order expires; `None` for never.
     pub order_ttl: Option<Duration>,
+    /// What counts; by default nothing does.
+    pub measures: Measures,
 }
 
 /// The operations of the contract, over a store.
@@ -99,6 +104,7 @@ struct Service<S> {
     api_keys: Arc<ApiKeys>,
     keyring: Arc<Keyring>,
     order_ttl: Option<Duration>,
+    measures: Measures,
 }
 
 impl<S: Store> Api for Service<S> {
@@ -116,6 +122,7 @@ impl<S: Store> Api for Service<S> {
                     Ok(()) => Ok(Caller::PaymentProvider),
                     Err(refused) => {
                         tracing::warn!(%refused, "a webhook was refused");
+                        self.measures.signature_refused(refused);
                         Err(Problem::invalid_signature())
                     }
                 }
@@ -132,6 +139,7 @@ pub fn router<S: Store>(store: S, options: Options) -> Router {
         api_keys,
         keyring,
         order_ttl,
+        measures,
     } = options;
     let (api_keys, keyring) = (Arc::new(api_keys), Arc::new(keyring));
     let operations = server::router(Service {
@@ -140,6 +148,7 @@ pub fn router<S: Store>(store: S, options: Options) -> Router {
         api_keys,
         keyring,
         order_ttl,
+        measures: measures.clone(),
     });
     operations
         .route_layer(from_fn_with_state(limits, layers::buffer_body))
@@ -147,7 +156,7 @@ pub fn router<S: Store>(store: S, options: Options) -> Router {
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(CatchPanicLayer::custom(layers::answer_panic))
-        .layer(from_fn(layers::observe))
+        .layer(from_fn_with_state(measures, layers::observe))
 }
 
 fn not_found() -> Response {

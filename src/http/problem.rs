@@ -244,6 +244,8 @@ impl IntoResponse for Problem {
         // No member of a problem can fail to become JSON; if one did, the status would still be right.
         let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let mut response = (status, body).into_response();
+        // For those who count errors by type.
+        response.extensions_mut().insert(kind);
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

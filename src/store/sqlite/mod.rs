@@ -7,6 +7,7 @@
 //! - `open`: the file, its checks, its schema, the settings of connections
 //! - `session`, `rows`: the verbs in SQL, and rows as values
 //! - `queue`, `writer`: a write on its way, and the thread at its end
+//! - `measure`: what is counted
 //! - `audit`, `backup`: the operator's commands, on a file that may be in use
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,6 +29,7 @@ use crate::error::Error;
 
 mod audit;
 mod backup;
+mod measure;
 mod open;
 mod queue;
 mod rows;
@@ -39,6 +41,7 @@ mod tests;
 
 pub use self::audit::{AuditError, AuditReport, Checked, audit};
 pub use self::backup::{Backup, BackupError, backup};
+pub use self::measure::Measures;
 pub use self::open::OpenError;
 
 /// How long [`Store::ready`] waits for its read, and then for its write.
@@ -90,6 +93,7 @@ struct Shared {
     reads: Arc<Semaphore>,
     read_wait: Duration,
     queue_wait: Duration,
+    measures: Measures,
     /// Its sender is gone when the writer has ended.
     writer_ended: watch::Receiver<()>,
 }
@@ -108,6 +112,14 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`]; a file that is refused is left as it is.
     pub fn open(options: Options) -> Result<Self, OpenError> {
+        Self::open_measured(options, Measures::default())
+    }
+
+    /// The same, and counts what it does.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_measured(options: Options, measures: Measures) -> Result<Self, OpenError> {
         let Options {
             path,
             readers,
@@ -121,13 +133,14 @@ impl SqliteStore {
         let pool = open::readers(&path, readers)?;
         // Without room a write could only be handed over while the writer happens to wait for one.
         let (writes, jobs) = mpsc::sync_channel(queue_capacity.max(1));
-        let writer = Writer::new(path.clone(), connection, batch_max);
+        let writer = Writer::new(path.clone(), connection, batch_max, measures.clone());
         let writer_ended = writer::spawn(writer, jobs).map_err(|reason| OpenError::Writer { path, reason })?;
         let shared = Shared {
             ends: RwLock::new(Some(Ends { readers: pool, writes })),
             reads: Arc::new(Semaphore::new(readers as usize)),
             read_wait,
             queue_wait,
+            measures,
             writer_ended,
         };
         Ok(Self {
@@ -169,8 +182,10 @@ impl Store for SqliteStore {
         T: Send + 'static,
         F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
     {
-        let turn = tokio::time::timeout(self.shared.read_wait, Arc::clone(&self.shared.reads).acquire_owned());
-        let permit = turn.await.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?;
+        let waited_from = self.shared.measures.read_waits();
+        let turn = tokio::time::timeout(self.shared.read_wait, Arc::clone(&self.shared.reads).acquire_owned()).await;
+        let reading = self.shared.measures.read_turn(waited_from, &turn);
+        let permit = turn.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?;
         let pool = self.readers()?;
         let read = tokio::task::spawn_blocking(move || {
             // Who has a permit finds a connection, unless one broke and its successor is still on the way.
@@ -178,7 +193,7 @@ impl Store for SqliteStore {
                 .get()
                 .map_err(Error::storage)
                 .and_then(|connection| read(&connection, work));
-            drop(permit);
+            drop((permit, reading));
             result
         });
         read.await.unwrap_or_else(|error| Err(Error::internal(error)))
@@ -190,7 +205,7 @@ impl Store for SqliteStore {
         F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
     {
         let (job, ticket) = queue::job(work, self.shared.queue_wait);
-        self.submit(job)?;
+        self.shared.measures.queue(|| self.submit(job))?;
         ticket.wait().await
     }
 

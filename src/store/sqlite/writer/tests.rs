@@ -17,7 +17,7 @@ fn writer() -> (Writer, TempDir) {
     let folder = TempDir::new().unwrap();
     let path = options(&folder).path;
     let connection = open::prepare(&path).unwrap();
-    (Writer::new(path, connection, 100), folder)
+    (Writer::new(path, connection, 100, Measures::default()), folder)
 }
 
 /// A job that adds a product.
