@@ -106,7 +106,7 @@ impl Recorder {
         self.series(row, Gauge::default)
     }
 
-    /// Histograms of request durations that are told apart by labels.
+    /// Histograms of durations that are told apart by labels.
     pub fn durations(&mut self, row: &Metric) -> Series<Histogram> {
         self.series(row, || Histogram::new(DURATION_BUCKETS_SECONDS.iter().copied()))
     }

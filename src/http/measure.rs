@@ -220,7 +220,7 @@ impl Measures {
     /// Looks up what stands in the store and is not counted on the way. What cannot be looked up stays as it was.
     pub async fn refresh<S: Store>(&self, store: &S, now: Timestamp) {
         let Some(handles) = &self.0 else { return };
-        let counted = store.read(move |view| {
+        let counted = store.scan(move |view| {
             let owing = OrderFilter {
                 refund_due: Some(true),
                 ..OrderFilter::default()

@@ -65,13 +65,13 @@ table! {
     STORE_BATCHES_FAILED: Counter "shop_store_batches_failed_total" []
         "Transactions that the storage failed, with nothing of them kept";
     STORE_READERS: Gauge "shop_store_readers" []
-        "Reads that can run at once";
+        "Connections that reads run on";
     STORE_READS_RUNNING: Gauge "shop_store_reads_running" []
-        "Reads that run";
-    STORE_READ_WAIT: Histogram "shop_store_read_wait_seconds" []
-        "How long a read waited for its turn";
-    STORE_READS_REFUSED: Counter "shop_store_reads_refused_total" []
-        "Reads not begun because their turn did not come in time";
+        "Reads and scans that run, each on a connection";
+    STORE_READ_WAIT: Histogram "shop_store_read_wait_seconds" ["kind"]
+        "How long a read waited for a connection, or a scan for its turn";
+    STORE_SCANS_REFUSED: Counter "shop_store_scans_refused_total" []
+        "Scans not begun because their turn did not come in time";
     STORE_DATABASE: Gauge "shop_store_database_bytes" []
         "Size of the database file";
     STORE_WAL: Gauge "shop_store_wal_bytes" []

@@ -26,17 +26,19 @@ struct Handles {
     batches_failed: Counter,
     reads_running: Gauge,
     read_wait: Histogram,
-    reads_refused: Counter,
+    scan_wait: Histogram,
+    scans_refused: Counter,
 }
 
 impl Measures {
     /// Takes handles for everything in a store of these options.
     pub fn new(recorder: &mut Recorder, options: &Options) -> Self {
-        let readers = i64::from(options.readers.max(1));
+        let readers = i64::from(options.readers.max(1)) + i64::from(options.scans.max(1));
         recorder.gauge(&table::STORE_READERS).set(readers);
         let capacity = i64::try_from(options.queue_capacity.max(1)).unwrap_or(i64::MAX);
         recorder.gauge(&table::STORE_QUEUE_CAPACITY).set(capacity);
         ask_for_sizes(recorder, options.path.clone());
+        let waits = recorder.durations(&table::STORE_READ_WAIT);
         let refused = recorder.counters(&table::STORE_WRITES_REFUSED);
         Self(Some(Arc::new(Handles {
             queue_length: recorder.gauge(&table::STORE_QUEUE_LENGTH),
@@ -46,8 +48,9 @@ impl Measures {
             commit: recorder.histogram(&table::STORE_COMMIT_DURATION, DURATION_BUCKETS_SECONDS),
             batches_failed: recorder.counter(&table::STORE_BATCHES_FAILED),
             reads_running: recorder.gauge(&table::STORE_READS_RUNNING),
-            read_wait: recorder.histogram(&table::STORE_READ_WAIT, DURATION_BUCKETS_SECONDS),
-            reads_refused: recorder.counter(&table::STORE_READS_REFUSED),
+            read_wait: waits.of(&["read"]),
+            scan_wait: waits.of(&["scan"]),
+            scans_refused: recorder.counter(&table::STORE_SCANS_REFUSED),
         })))
     }
 
@@ -98,28 +101,40 @@ impl Measures {
         }
     }
 
-    /// When a read began to wait, where anybody wants to know.
-    pub(super) fn read_waits(&self) -> Option<Instant> {
-        self.0.as_ref().map(|_| Instant::now())
+    /// Waits for a connection to read on.
+    pub(super) fn read_turn<T>(&self, turn: impl FnOnce() -> T) -> T {
+        let Some(handles) = &self.0 else { return turn() };
+        let started = Instant::now();
+        let turn = turn();
+        handles.read_wait.observe(started.elapsed().as_secs_f64());
+        turn
     }
 
-    /// A read has waited for its turn. It runs until what this returns is gone.
-    pub(super) fn read_turn<T, E>(&self, waited_from: Option<Instant>, turn: &Result<T, E>) -> Option<Reading> {
-        let (handles, waited_from) = (self.0.as_ref()?, waited_from?);
-        if turn.is_err() {
-            handles.reads_refused.inc();
-            return None;
+    /// Waits for a scan's turn, which comes in time or not.
+    pub(super) async fn scan_turn<T, E>(&self, turn: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let Some(handles) = &self.0 else { return turn.await };
+        let started = Instant::now();
+        let turn = turn.await;
+        match turn {
+            Ok(_) => handles.scan_wait.observe(started.elapsed().as_secs_f64()),
+            Err(_) => _ = handles.scans_refused.inc(),
         }
-        handles.read_wait.observe(waited_from.elapsed().as_secs_f64());
-        handles.reads_running.inc();
-        Some(Reading(Arc::clone(handles)))
+        turn
+    }
+
+    /// A read runs, until what this returns is gone.
+    pub(super) fn read_runs(&self) -> Option<Running> {
+        self.0.as_ref().map(|handles| {
+            handles.reads_running.inc();
+            Running(Arc::clone(handles))
+        })
     }
 }
 
 /// A read that runs.
-pub(super) struct Reading(Arc<Handles>);
+pub(super) struct Running(Arc<Handles>);
 
-impl Drop for Reading {
+impl Drop for Running {
     fn drop(&mut self) {
         self.0.reads_running.dec();
     }

@@ -64,7 +64,7 @@ impl TestApp {
             path: database(folder.path()),
             // No test waits for an Overloaded here, and a busy machine must not make one.
             queue_wait: Duration::from_secs(60),
-            read_wait: Duration::from_secs(60),
+            scan_wait: Duration::from_secs(60),
             ..Options::default()
         };
         let store = SqliteStore::open(options).expect("a store");
