@@ -158,6 +158,8 @@ impl Measures {
         Begun(self.0.as_ref().map(|handles| {
             handles.in_flight.inc();
             let route = route.map(MatchedPath::as_str);
+            // HEAD is GET without the body, and answered by it.
+            let method = if method == Method::HEAD { &Method::GET } else { method };
             let operation = handles
                 .operations
                 .iter()

@@ -18,7 +18,7 @@ macro_rules! table {
 
 table! {
     HTTP_REQUESTS: Counter "http_requests_total" ["route", "method", "status"]
-        "Requests answered, by operation of the contract; whatever is none of them has the route and method other";
+        "Requests answered, by operation of the contract (HEAD counts as GET); what is none of them has the route and method other";
     HTTP_REQUEST_DURATION: Histogram "http_request_duration_seconds" ["route", "method"]
         "From a request's head to its answer's";
     HTTP_REQUESTS_IN_FLIGHT: Gauge "http_requests_in_flight" []
