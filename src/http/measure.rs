@@ -154,7 +154,7 @@ impl Measures {
     }
 
     /// A request begins; it is in flight until what this returns is gone.
-    pub(super) fn begin(&self, method: &Method, route: Option<&MatchedPath>) -> Begun {
+    pub(in crate::http) fn begin(&self, method: &Method, route: Option<&MatchedPath>) -> Begun {
         Begun(self.0.as_ref().map(|handles| {
             handles.in_flight.inc();
             let route = route.map(MatchedPath::as_str);
@@ -239,11 +239,11 @@ impl Measures {
 }
 
 /// A request that is in flight.
-pub(super) struct Begun(Option<(Arc<Handles>, Option<usize>)>);
+pub(in crate::http) struct Begun(Option<(Arc<Handles>, Option<usize>)>);
 
 impl Begun {
     /// It was answered, after so long.
-    pub(super) fn answered(self, response: &Response, duration: Duration) {
+    pub(in crate::http) fn answered(&self, response: &Response, duration: Duration) {
         let Some((handles, operation)) = &self.0 else { return };
         let measured = operation.and_then(|index| handles.operations.get(index));
         let measured = measured.unwrap_or(&handles.other);

@@ -25,6 +25,8 @@ table! {
         "Requests that are being worked on";
     HTTP_CONNECTIONS_OPEN: Gauge "http_connections_open" []
         "Connections that clients hold open";
+    HTTP_CONNECTIONS_REFUSED: Counter "http_connections_refused_total" []
+        "Connections closed at once because there were too many";
     HTTP_PROBLEMS: Counter "http_problems_total" ["type"]
         "Errors answered, by type; rate-limited and overloaded are the requests that were turned away";
 

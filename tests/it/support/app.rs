@@ -28,7 +28,11 @@ pub(crate) fn options(clock: Clock) -> http::Options {
         limits: Limits {
             body_bytes_max: 65_536,
             body_timeout: Duration::from_secs(10),
+            requests_max: 1_024,
         },
+        rate_limit_per_minute: None,
+        trusted_proxies: 0,
+        is_behind_tls: false,
         api_keys: ApiKeys::default(),
         keyring: Keyring {
             secrets: Secret::new(SECRET).into_iter().collect(),

@@ -8,6 +8,7 @@
 //! - `failing`: a store that fails as it is told
 //! - `process`: the binary
 //! - `scrape`: its metrics, as Prometheus reads them
+//! - `wire`: HTTP by hand, for clients that behave badly or come by the thousand
 
 pub(crate) mod answer;
 pub(crate) mod app;
@@ -18,6 +19,7 @@ pub(crate) mod ledger;
 pub(crate) mod payment;
 pub(crate) mod process;
 pub(crate) mod scrape;
+pub(crate) mod wire;
 
 pub(crate) use answer::Answer;
 pub(crate) use app::TestApp;
