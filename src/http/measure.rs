@@ -1,8 +1,8 @@
 //! What the way in and out counts: requests, errors, orders, payments.
 //!
 //! Operations and statuses are those of the contract, so every series is there from the start, at 0, and nothing that a
-//! client sends makes a new one. What happened to orders is counted when its transaction is kept: a caller who did not
-//! wait for the answer may go uncounted, a write that was rolled back never is counted.
+//! client sends makes a new one. What happened to orders is counted once its transaction is kept, so that a write that
+//! was rolled back never is. Who does not wait for an answer goes uncounted, and so does what he asked for, if it happened.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -182,8 +182,12 @@ impl Measures {
             return;
         }
         match order.status() {
-            Status::Shipped => _ = handles.orders.shipped.inc(),
-            Status::Canceled => _ = handles.orders.canceled_by_caller.inc(),
+            Status::Shipped => {
+                handles.orders.shipped.inc();
+            }
+            Status::Canceled => {
+                handles.orders.canceled_by_caller.inc();
+            }
             // Neither is a caller's to ask for.
             Status::Pending | Status::Paid => {}
         }
@@ -206,10 +210,11 @@ impl Measures {
         if let Delivery::Recorded(result) = receipt.result {
             count(&handles.money, &result);
         }
-        match (receipt.order_was, receipt.order_status) {
-            (Some(Status::Pending), Some(Status::Paid)) => _ = handles.orders.paid.inc(),
-            (Some(Status::Paid), Some(Status::Canceled)) => _ = handles.orders.canceled_by_refund.inc(),
-            _ => {}
+        let step = receipt.order_was.zip(receipt.order_status);
+        if step == Some((Status::Pending, Status::Paid)) {
+            handles.orders.paid.inc();
+        } else if step == Some((Status::Paid, Status::Canceled)) {
+            handles.orders.canceled_by_refund.inc();
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -12,6 +13,9 @@ use axum::routing::get;
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 
 use super::Recorder;
+
+/// How long what has to be looked up may take; then what was known before is shown.
+const REFRESH_WAIT: Duration = Duration::from_secs(2);
 
 /// Shows everything at `/metrics` of this listener, for as long as the future is polled. `refresh` is done before each
 /// look, for what has to be looked up. It takes no care of slow clients, for nobody but the operator's own can reach it.
@@ -25,7 +29,8 @@ where
 {
     let recorder = Arc::new(recorder);
     let look = async move |State(recorder): State<Arc<Recorder>>| {
-        refresh().await;
+        // A store that does not answer must not hide that it does not.
+        let _ = tokio::time::timeout(REFRESH_WAIT, refresh()).await;
         text(recorder).await
     };
     let router = Router::new().route("/metrics", get(look)).with_state(recorder);
