@@ -107,9 +107,12 @@ def selectors(expression):
     """Every selector of an expression, and where a matcher has several values, one selector for each of them."""
     for name, matchers in SELECTOR.findall(re.sub(r"\[[^]]*\]", "", expression)):
         yield name + matchers
-        for label, operator, value in MATCHER.findall(matchers):
+        parts = MATCHER.findall(matchers)
+        for part in parts:
+            label, operator, value = part
+            others = "".join(f', {label}{operator}"{value}"' for label, operator, value in parts if (label, operator, value) != part)
             for one in value.split("|") if "~" in operator else []:
-                yield f'{name}{{{label}=~"{one}"}}'
+                yield f'{name}{{{label}=~"{one}"{others}}}'
 
 
 def panels(dashboard):
