@@ -3,11 +3,13 @@
 //! The modules, in reading order:
 //!
 //! - [`config`]: every setting, its default and why.
+//! - [`render`]: what the service says on Render.com where it has no disk.
 //! - [`error`]: what can go wrong, in our words.
 //! - [`domain`]: the rules. Pure.
 //! - [`app`]: the use cases: load, ask the domain, save.
 //! - [`store`]: what is remembered, as row-sized verbs, and the SQLite file behind them.
 //! - [`http`]: requests in, answers out.
+//! - [`log`]: what is said about all of it.
 //! - [`telemetry`]: what is counted meanwhile, and where it is shown.
 //!
 //! What a request and an answer look like is not here: that is `openapi.yaml`, and the crate `orders-inventory-api` made
@@ -18,6 +20,8 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod http;
+pub mod log;
+pub mod render;
 pub mod store;
 pub mod telemetry;
 
