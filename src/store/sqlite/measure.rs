@@ -167,3 +167,6 @@ fn ask_for_sizes(recorder: &mut Recorder, database: PathBuf) {
         Some(fs::metadata(&wal).map_or(0.0, |file| file.len() as f64))
     });
 }
+
+#[cfg(test)]
+mod tests;
