@@ -138,7 +138,7 @@ mod tests {
     /// A reader beside the store, and the number of the state that it may know.
     fn reader() -> (crate::store::SqliteStore, Readers, tempfile::TempDir) {
         let (store, folder) = store();
-        let readers = Readers::open(&options(&folder).path, 1).unwrap();
+        let readers = Readers::open(&options(&folder).path, 1, Measures::default()).unwrap();
         (store, readers, folder)
     }
 
