@@ -19,7 +19,7 @@ LOAD := BIN=$(RELEASE)/orders-inventory OPEN_LOOP=$(RELEASE)/open-loop $(LOCUST_
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
 TEST_STEPS := check-fmt lint-contract check-generated check-postman check-bench test-codegen clippy unit \
-	check-render smoke smoke-py check-curl check-load newman browser check-conformance
+	check-render smoke smoke-py check-curl check-ops check-load newman browser check-conformance
 
 # What `make run` and docs/curl.md sign payment webhooks with.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -101,6 +101,10 @@ check-curl: ## Fail where curl lines in docs or README get other answers than th
 docs-curl: ## Put the answers of now into docs/curl.md
 	cargo build --quiet --locked
 	$(CURL_SERVER) tests/curl/replay.py write docs/curl.md
+
+check-ops: $(VENV) ## Hold ops/ to a running service, with a real Prometheus
+	cargo build --quiet --locked
+	.venv/bin/python tests/ops/check.py
 
 newman: postman/node_modules/.stamp ## Run the Postman flow against a fresh service, or the one at BASE_URL
 ifdef BASE_URL

@@ -141,7 +141,7 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 0, value_parser = RangedU64ValueParser::<u8>::new().range(0..=16))]
     pub trusted_proxies: u8,
 
-    /// Address to serve metrics on, such as 127.0.0.1:9100; unset for none
+    /// Address to serve metrics on, such as 127.0.0.1:9464; unset for none
     #[arg(long, env, global = true)]
     pub metrics_addr: Option<SocketAddr>,
 

@@ -10,6 +10,7 @@
 //! - [`store`]: what is remembered, as row-sized verbs, and the SQLite file behind them.
 //! - [`http`]: requests in, answers out.
 //! - [`log`]: what is said about all of it.
+//! - [`telemetry`]: what is counted meanwhile, and where it is shown.
 //!
 //! What a request and an answer look like is not here: that is `openapi.yaml`, and the crate `orders-inventory-api` made
 //! from it.
@@ -22,6 +23,7 @@ pub mod http;
 pub mod log;
 pub mod render;
 pub mod store;
+pub mod telemetry;
 
 #[cfg(test)]
 mod testing;

@@ -14,8 +14,10 @@ use orders_inventory::store::{Options, SqliteStore};
 use tokio::signal::unix::{SignalKind, signal};
 
 mod commands;
+mod metrics;
 mod serve;
 
+use self::metrics::Telemetry;
 use self::serve::Bounds;
 
 /// How long the store may take to do what it has accepted, once no request is left.
@@ -54,17 +56,23 @@ fn serve(settings: &Settings) -> Result<(), String> {
     let address = SocketAddr::new(settings.host, settings.port);
     let listener =
         TcpListener::bind(address).map_err(|error| format!("HOST and PORT: cannot listen on {address}: {error}"))?;
-    let store = SqliteStore::open(Options {
+    let options = Options {
         path: settings.database_url.path().to_owned(),
         queue_wait: Duration::from_secs(settings.request_timeout_seconds),
         ..Options::default()
-    })
-    .map_err(|error| format!("DATABASE_URL: {error}"))?;
+    };
+    let telemetry = settings
+        .metrics_addr
+        .map(|address| Telemetry::listen(address, &options))
+        .transpose()?;
+    let measures = telemetry.as_ref().map(|telemetry| telemetry.store.clone());
+    let store = SqliteStore::open_measured(options, measures.unwrap_or_default())
+        .map_err(|error| format!("DATABASE_URL: {error}"))?;
     render::warn_without_disk(settings);
 
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start threads: {error}"))?;
     let ended = runtime.block_on(async {
-        let served = serve_until_told(settings, listener, store.clone()).await;
+        let served = serve_until_told(settings, listener, store.clone(), telemetry).await;
         let closed = tokio::time::timeout(STORE_WAIT, store.close()).await;
         served.map_err(|error| format!("the server failed: {error}"))?;
         closed.map_err(|_| "DATABASE_URL: the storage did not end its work".to_owned())
@@ -76,7 +84,13 @@ fn serve(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-async fn serve_until_told(settings: &Settings, listener: TcpListener, store: SqliteStore) -> io::Result<()> {
+async fn serve_until_told(
+    settings: &Settings,
+    listener: TcpListener,
+    store: SqliteStore,
+    telemetry: Option<Telemetry>,
+) -> io::Result<()> {
+    let (measures, connections) = telemetry.as_ref().map(Telemetry::handles).unwrap_or_default();
     let options = http::Options {
         clock: Clock::system(),
         limits: Limits {
@@ -90,6 +104,7 @@ async fn serve_until_told(settings: &Settings, listener: TcpListener, store: Sql
         api_keys: api_keys(settings),
         keyring: keyring(settings),
         order_ttl: Some(Duration::from_secs(settings.order_ttl_seconds)).filter(|ttl| !ttl.is_zero()),
+        measures: measures.clone(),
     };
     let bounds = Bounds {
         connections_max: serve::connections_within_files(settings.connections_max),
@@ -98,14 +113,18 @@ async fn serve_until_told(settings: &Settings, listener: TcpListener, store: Sql
         drain: Duration::from_secs(settings.drain_seconds),
         tells_peer: settings.rate_limit_per_minute.is_some(),
     };
-    tokio::spawn(sweeper::run(store.clone(), options.clock.clone()));
+    tokio::spawn(sweeper::run(store.clone(), options.clock.clone(), measures));
+    let metrics_address = match telemetry {
+        Some(telemetry) => Some(telemetry.show(store.clone(), options.clock.clone())?),
+        None => None,
+    };
     let router = http::router(store, options);
 
     let address = listener.local_addr()?;
     // From here on a signal is a clean stop, so only now may anybody be told that the service is there.
     let told = told_to_stop()?;
-    greet(settings, address);
-    serve::serve(listener, router, bounds, told).await
+    greet(settings, address, metrics_address);
+    serve::serve(listener, router, bounds, connections, told).await
 }
 
 fn within_usize(number: u64) -> usize {
@@ -148,14 +167,22 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
 }
 
 /// The first lines printed: where everything is.
-fn greet(settings: &Settings, address: SocketAddr) {
+fn greet(settings: &Settings, address: SocketAddr, metrics: Option<SocketAddr>) {
+    let origin = reachable(address);
+    println!("Docs  http://{origin}/docs");
+    println!("API   http://{origin}");
+    println!("Data  {}", settings.database_url.path().display());
+    if let Some(address) = metrics {
+        println!("Stats http://{}/metrics", reachable(address));
+    }
+}
+
+/// Where a listener on this address is reached from here.
+fn reachable(address: SocketAddr) -> SocketAddr {
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
-    let origin = SocketAddr::new(host, address.port());
-    println!("Docs  http://{origin}/docs");
-    println!("API   http://{origin}");
-    println!("Data  {}", settings.database_url.path().display());
+    SocketAddr::new(host, address.port())
 }

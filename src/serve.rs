@@ -24,6 +24,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::Service;
 
+use crate::metrics::Connections;
+
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4_096;
 /// Files that the process opens for itself: the database's, its log's, its listeners.
@@ -57,6 +59,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     bounds: Bounds,
+    measures: Connections,
     told: impl Future<Output = ()>,
 ) -> io::Result<()> {
     // Again, for the standard library's own backlog is 128: a burst of clients would wait a second and longer.
@@ -81,6 +84,7 @@ pub(crate) async fn serve(
                     tracing::warn!(connections = connections.len(), "connections are refused");
                 }
                 is_full = true;
+                measures.refused();
                 // Nobody waits for this client: what the system does not take at once is lost, and so is the connection.
                 let _ = stream.try_write(&refusal);
             }
@@ -88,7 +92,8 @@ pub(crate) async fn serve(
                 is_full = false;
                 let peer = bounds.tells_peer.then(|| Peer(address.ip()));
                 let router = router.clone();
-                connections.spawn(hold(stream, peer, router, Arc::clone(&builder), bounds, stop.clone()));
+                let held = hold(stream, peer, router, Arc::clone(&builder), bounds, stop.clone());
+                connections.spawn(measures.while_open(held));
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {

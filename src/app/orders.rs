@@ -64,6 +64,15 @@ pub fn list(
     Ok(Page::cut(items, limit, Order::id))
 }
 
+/// What became of an order that a caller changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Updated {
+    /// The status that it had.
+    pub from: Status,
+    /// The order as it is now.
+    pub order: Order,
+}
+
 /// Ships, cancels or changes an order, as its caller asks. What it has already changes nothing.
 ///
 /// # Errors
@@ -75,7 +84,7 @@ pub fn update(
     expected: &Expected,
     change: OrderChange,
     now: Timestamp,
-) -> Result<Order, Error> {
+) -> Result<Updated, Error> {
     let before = get(tx, id)?;
     check_expected(expected, Resource::Order(id), before.version())?;
     let after = before
@@ -86,7 +95,10 @@ pub fn update(
         Status::Pending | Status::Paid | Status::Shipped => Reason::OrderChanged(id),
     };
     save(tx, &before, &after, reason, now)?;
-    Ok(after)
+    Ok(Updated {
+        from: before.status(),
+        order: after,
+    })
 }
 
 /// Removes an order that never saw money; the units that it holds go back.

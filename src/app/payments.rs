@@ -37,6 +37,8 @@ pub struct Receipt {
     pub result: Delivery,
     /// The order that it names, or named when it was recorded.
     pub order_id: Option<OrderId>,
+    /// Where that order stood before money came or went; `None` where the event moved none.
+    pub order_was: Option<Status>,
     /// Where that order stands now; `None` where there is no such order.
     pub order_status: Option<Status>,
 }
@@ -48,7 +50,7 @@ pub struct Receipt {
 /// come again.
 pub fn receive(tx: &mut dyn Tx, event: &PaymentEvent, now: Timestamp) -> Result<Receipt, Error> {
     if let Some(recorded) = tx.event(&event.id)? {
-        return receipt(tx, event, Delivery::Duplicate, recorded.order_id);
+        return receipt(tx, event, Delivery::Duplicate, recorded.order_id, None);
     }
     let ruling = match &event.kind {
         EventKind::Succeeded(data) => {
@@ -61,18 +63,18 @@ pub fn receive(tx: &mut dyn Tx, event: &PaymentEvent, now: Timestamp) -> Result<
         }
         EventKind::Failed { .. } | EventKind::Other(_) => None,
     };
-    let result = match ruling {
+    let (result, order_was) = match ruling {
         None => {
             tx.insert_event(event, EventResult::Ignored, None, now)?;
-            EventResult::Ignored
+            (EventResult::Ignored, None)
         }
         Some((ruling, known)) => {
             let ruling = ruling.map_err(|refusal| Error::internal(format!("a payment was refused: {refusal:?}")))?;
             apply(tx, event, &ruling, &known, now)?;
-            ruling.result
+            (ruling.result, known.order.map(|order| order.status()))
         }
     };
-    receipt(tx, event, Delivery::Recorded(result), event.kind.order_id())
+    receipt(tx, event, Delivery::Recorded(result), event.kind.order_id(), order_was)
 }
 
 /// Recorded events of this filter, newest first, before this one.
@@ -135,12 +137,14 @@ fn receipt(
     event: &PaymentEvent,
     result: Delivery,
     order_id: Option<OrderId>,
+    order_was: Option<Status>,
 ) -> Result<Receipt, Error> {
     let order = order_id.map(|id| view.order(id)).transpose()?.flatten();
     Ok(Receipt {
         event_id: event.id.clone(),
         result,
         order_id,
+        order_was,
         order_status: order.map(|order| order.status()),
     })
 }

@@ -96,7 +96,7 @@ impl Shop {
             quantity: units.map(quantity),
         };
         self.store
-            .write(move |tx| orders::update(tx, id, &Expected::Any, change, LATER))
+            .write(move |tx| orders::update(tx, id, &Expected::Any, change, LATER).map(|updated| updated.order))
             .await
     }
 

@@ -30,6 +30,11 @@ pub const CONTRACT_YAML: &str = include_str!("../../openapi.yaml");
 #[folder = "$OUT_DIR/docs"]
 struct Files;
 
+/// The contract as JSON; empty if `build.rs` made none.
+pub(super) fn contract_json() -> Cow<'static, [u8]> {
+    Files::get("identity/openapi.json").map_or_else(Cow::default, |file| file.data)
+}
+
 /// Sent with every file, in place of the stricter policy of every other answer.
 ///
 /// It lets the page load and call this server and nobody else; Swagger UI needs no exception from it. Its pictures are

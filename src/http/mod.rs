@@ -10,6 +10,7 @@
 //! - `page`, `versions`, `retries`: cursors, entity tags, idempotency keys;
 //! - [`callers`], [`signature`]: who may call, and who may say that an order was paid;
 //! - [`sweeper`]: what time alone does;
+//! - [`measure`]: what is counted;
 //! - [`docs`]: the documentation.
 
 use std::num::NonZeroU32;
@@ -34,6 +35,7 @@ use crate::store::Store;
 pub mod callers;
 pub mod docs;
 pub mod layers;
+pub mod measure;
 mod operations;
 mod orders;
 mod page;
@@ -49,6 +51,7 @@ mod webhooks;
 
 pub use callers::ApiKeys;
 pub use layers::Limits;
+pub use measure::Measures;
 pub use problem::{Problem, too_many_connections};
 pub use rate::Peer;
 pub use signature::Keyring;
@@ -102,6 +105,8 @@ pub struct Options {
     pub keyring: Keyring,
     /// After how long an unpaid order expires; `None` for never.
     pub order_ttl: Option<Duration>,
+    /// What counts; by default nothing does.
+    pub measures: Measures,
 }
 
 /// The operations of the contract, over a store. Every request has a clone of it.
@@ -114,6 +119,7 @@ struct Shared<S> {
     api_keys: Arc<ApiKeys>,
     keyring: Keyring,
     order_ttl: Option<Duration>,
+    measures: Measures,
 }
 
 impl<S> Deref for Service<S> {
@@ -139,6 +145,7 @@ impl<S: Store> Api for Service<S> {
                     Ok(()) => Ok(Caller::PaymentProvider),
                     Err(refused) => {
                         tracing::warn!(%refused, "a webhook was refused");
+                        self.measures.signature_refused(refused);
                         Err(Problem::invalid_signature())
                     }
                 }
@@ -158,6 +165,7 @@ pub fn router<S: Store>(store: S, options: Options) -> Router {
         api_keys,
         keyring,
         order_ttl,
+        measures,
     } = options;
     let api_keys = Arc::new(api_keys);
     let rate = rate_limit_per_minute.map(|limit| RateLimit::new(limit, trusted_proxies, Arc::clone(&api_keys)));
@@ -167,6 +175,7 @@ pub fn router<S: Store>(store: S, options: Options) -> Router {
         api_keys,
         keyring,
         order_ttl,
+        measures: measures.clone(),
     })));
     operations
         .route_layer(Admission::new(limits, rate))
@@ -175,6 +184,7 @@ pub fn router<S: Store>(store: S, options: Options) -> Router {
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(Front {
             headers: SecurityHeaders { is_behind_tls },
+            measures,
         })
 }
 

@@ -48,6 +48,9 @@ impl<S: Store> Orders for Service<S> {
             })
         };
         let (body, address, idempotency_replayed) = self.create(request, create).await?.addressed()?;
+        if idempotency_replayed.is_none() {
+            self.measures.order_placed();
+        }
         let Address { location, e_tag } = address;
         Ok(CreateOrderResponse::Status201 {
             body,
@@ -118,7 +121,9 @@ impl<S: Store> Orders for Service<S> {
         let now = self.clock.now();
         let expected = versions::if_match(params.if_match.as_deref())?;
         let update = move |tx: &mut dyn Tx| orders::update(tx, id, &expected, change, now);
-        let order = self.store.write(update).await?;
+        let updated = self.store.write(update).await?;
+        self.measures.order_updated(&updated);
+        let order = updated.order;
         if order.refund_due() {
             tracing::warn!(
                 order = id.get(),

@@ -263,6 +263,8 @@ impl IntoResponse for Problem {
         let kind = self.0.r_type;
         let status = entry(kind).status;
         let mut response = (status, write::json(&*self.0)).into_response();
+        // For those who count errors by type.
+        response.extensions_mut().insert(kind);
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

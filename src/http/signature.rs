@@ -64,6 +64,21 @@ pub enum Refused {
     DoesNotFit,
 }
 
+impl Refused {
+    /// Every rule.
+    pub const ALL: [Self; 4] = [Self::NotOneHeader, Self::NoTime, Self::TooFarFromNow, Self::DoesNotFit];
+
+    /// The rule's name, the same wherever it is counted.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotOneHeader => "not_one_header",
+            Self::NoTime => "no_time",
+            Self::TooFarFromNow => "too_far_from_now",
+            Self::DoesNotFit => "does_not_fit",
+        }
+    }
+}
+
 /// Checks that one of the secrets signed this body at a time close to `now`. Comparison takes the same time wherever two
 /// signatures differ.
 ///

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::Clock;
+use super::{Clock, Measures};
 use crate::app::{idempotency, orders};
 use crate::domain::Timestamp;
 use crate::error::Error;
@@ -20,14 +20,14 @@ const PERIOD: Duration = Duration::from_secs(1);
 const BATCH_MAX: usize = 100;
 
 /// Sweeps for as long as the future is polled.
-pub async fn run<S: Store>(store: S, clock: Clock) {
+pub async fn run<S: Store>(store: S, clock: Clock, measures: Measures) {
     let mut ticks = tokio::time::interval(PERIOD);
     // After a pause one look does for all the ticks that were missed.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         // The store has logged its own failures, and the next tick tries again.
-        if let Err(error) = sweep(&store, clock.now()).await {
+        if let Err(error) = sweep(&store, clock.now(), &measures).await {
             tracing::debug!(%error, "the sweeper had to stop early");
         }
     }
@@ -37,11 +37,12 @@ pub async fn run<S: Store>(store: S, clock: Clock) {
 ///
 /// # Errors
 /// As the store's.
-pub async fn sweep<S: Store>(store: &S, now: Timestamp) -> Result<(), Error> {
+pub async fn sweep<S: Store>(store: &S, now: Timestamp, measures: &Measures) -> Result<(), Error> {
     if store.read(move |view| orders::is_any_due(view, now)).await? {
         let mut canceled = 0;
         loop {
             let expired = store.write(move |tx| orders::expire_due(tx, now, BATCH_MAX)).await?;
+            measures.orders_expired(expired.count);
             canceled += expired.count;
             if !expired.has_more {
                 break;

@@ -9,7 +9,7 @@ use orders_inventory_api::types::{AnyJson, Decimal};
 
 use super::callers::Caller;
 use super::problem::{at_pointer, parameter};
-use super::{Problem, Service, page};
+use super::{Problem, Service, measure, page};
 use crate::app::payments::{self, Delivery};
 use crate::domain::{
     Amount, EventId, EventKind, EventNumber, EventResult, Money, OrderId, OtherType, PaymentData, PaymentEvent,
@@ -25,7 +25,9 @@ impl<S: Store> Webhooks for Service<S> {
     ) -> Result<ReceivePaymentEventResponse, Problem> {
         let event = event(body)?;
         let now = self.clock.now();
+        let kind = measure::event_type(&event.kind);
         let receipt = self.store.write(move |tx| payments::receive(tx, &event, now)).await?;
+        self.measures.event_taken(kind, &receipt);
         if let Delivery::Recorded(result) = receipt.result
             && result.needs_a_person()
         {

@@ -23,7 +23,7 @@ mod sqlite;
 pub use kept::{Kept, KeptTx, KeptView, Key, StoredAnswer};
 pub use payments::{EventFilter, PaymentTx, PaymentView};
 pub use sqlite::{
-    AuditError, AuditReport, Backup, BackupError, Checked, OpenError, Options, SqliteStore, audit, backup,
+    AuditError, AuditReport, Backup, BackupError, Checked, Measures, OpenError, Options, SqliteStore, audit, backup,
 };
 
 /// Where products and orders are remembered.

@@ -106,7 +106,10 @@ async fn an_order_is_changed_in_an_expected_version_only() {
             quantity: None,
         };
         let update = move |tx: &mut dyn Tx| orders::update(tx, id, &expected, change, LATER);
-        shop.store.write(update).await.map(|order| order.version().get())
+        shop.store
+            .write(update)
+            .await
+            .map(|updated| updated.order.version().get())
     };
     let stale = r#"Order 1 is in version "1", which If-Match does not name."#;
     assert_eq!(text(update(id, one_of(&[2]), Status::Canceled).await), stale);

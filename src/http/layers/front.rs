@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
@@ -17,8 +17,9 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::http::Problem;
+use crate::http::measure::Begun;
 use crate::http::security::SecurityHeaders;
+use crate::http::{Measures, Problem};
 use crate::log;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,17 +27,22 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARACTERS_MAX: usize = 128;
 
 /// Puts all this around a service.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(in crate::http) struct Front {
     pub(in crate::http) headers: SecurityHeaders,
+    pub(in crate::http) measures: Measures,
 }
 
 impl<S> Layer<S> for Front {
     type Service = Fronted<S>;
 
     fn layer(&self, inner: S) -> Fronted<S> {
-        let headers = self.headers;
-        Fronted { inner, headers }
+        let (headers, measures) = (self.headers, self.measures.clone());
+        Fronted {
+            inner,
+            headers,
+            measures,
+        }
     }
 }
 
@@ -45,6 +51,7 @@ impl<S> Layer<S> for Front {
 pub(in crate::http) struct Fronted<S> {
     inner: S,
     headers: SecurityHeaders,
+    measures: Measures,
 }
 
 impl<S> Service<Request> for Fronted<S>
@@ -60,11 +67,13 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        let route = request.extensions().get::<MatchedPath>().cloned();
         let asked = Asked {
             started: Instant::now(),
             id: request_id(&request),
+            begun: self.measures.begin(request.method(), route.as_ref()),
             method: request.method().clone(),
-            route: request.extensions().get::<MatchedPath>().cloned(),
+            route,
         };
         let entered = log::request::enter(&asked.id);
         let answer = self.inner.call(request);
@@ -85,18 +94,20 @@ struct Asked {
     /// The route's template, not the path: ids and whatever else a client writes there would make every line its own
     /// kind. `None` where no route fits.
     route: Option<MatchedPath>,
+    begun: Begun,
 }
 
 impl Asked {
     /// Notes what became of the request: the one place where requests are told of.
-    fn answered(&self, status: StatusCode) {
+    fn answered(&self, response: &Response) {
         let route = self.route.as_ref().map_or("-", MatchedPath::as_str);
         let duration = self.started.elapsed();
+        self.begun.answered(response, duration);
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         info!(
             method = self.method.as_str(),
             route,
-            status = status.as_u16(),
+            status = response.status().as_u16(),
             duration_us,
             "answered"
         );
@@ -127,7 +138,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Answering<F> {
             }
             Err(panic) => answer_panic(&*panic),
         };
-        this.asked.answered(response.status());
+        this.asked.answered(&response);
         let headers = response.headers_mut();
         this.headers.add_to(headers);
         headers.insert(REQUEST_ID, this.asked.id.clone());

@@ -10,6 +10,7 @@
 //! - `readers`: the connections that read
 //! - `queue`, `writer`: a write on its way, and the thread at its end
 //! - `checkpointer`: the thread that keeps the write-ahead log short
+//! - `measure`: what is counted
 //! - `audit`, `backup`: the operator's commands, on a file that may be in use
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use crate::error::Error;
 mod audit;
 mod backup;
 mod checkpointer;
+mod measure;
 mod open;
 mod queue;
 mod readers;
@@ -40,6 +42,7 @@ mod tests;
 
 pub use self::audit::{AuditError, AuditReport, Checked, audit};
 pub use self::backup::{Backup, BackupError, backup};
+pub use self::measure::Measures;
 pub use self::open::OpenError;
 
 /// How long [`Store::ready`] waits for its read, and then for its write.
@@ -94,6 +97,7 @@ struct Shared {
     scans: Arc<Semaphore>,
     scan_wait: Duration,
     queue_wait: Duration,
+    measures: Measures,
     /// Its sender is gone when the writer has ended.
     writer_ended: watch::Receiver<()>,
 }
@@ -112,6 +116,14 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`]; a file that is refused is left as it is.
     pub fn open(options: Options) -> Result<Self, OpenError> {
+        Self::open_measured(options, Measures::default())
+    }
+
+    /// The same, and counts what it does.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_measured(options: Options, measures: Measures) -> Result<Self, OpenError> {
         let Options {
             path,
             readers,
@@ -123,16 +135,17 @@ impl SqliteStore {
         } = options;
         let connection = open::prepare(&path)?;
         let scans = scans.max(1);
-        let readers = Readers::open(&path, readers.max(1).saturating_add(scans))?;
+        let readers = Readers::open(&path, readers.max(1).saturating_add(scans), measures.clone())?;
         // Without room a write could only be handed over while the writer happens to wait for one.
         let (writes, jobs) = mpsc::sync_channel(queue_capacity.max(1));
-        let writer = Writer::new(path.clone(), connection, readers.clone(), batch_max);
+        let writer = Writer::new(path.clone(), connection, readers.clone(), batch_max, measures.clone());
         let writer_ended = writer::spawn(writer, jobs).map_err(|reason| OpenError::Writer { path, reason })?;
         let shared = Shared {
             ends: RwLock::new(Some(Ends { readers, writes })),
             scans: Arc::new(Semaphore::new(scans as usize)),
             scan_wait,
             queue_wait,
+            measures,
             writer_ended,
         };
         Ok(Self {
@@ -183,7 +196,8 @@ impl Store for SqliteStore {
         F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
     {
         let turn = tokio::time::timeout(self.shared.scan_wait, Arc::clone(&self.shared.scans).acquire_owned());
-        let permit = turn.await.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?;
+        let turn = self.shared.measures.scan_turn(turn).await;
+        let permit = turn.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?;
         let readers = self.readers()?;
         let scan = tokio::task::spawn_blocking(move || {
             let result = readers.read(work);
@@ -199,7 +213,7 @@ impl Store for SqliteStore {
         F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
     {
         let (job, ticket) = queue::job(work, self.shared.queue_wait);
-        self.submit(job)?;
+        self.shared.measures.queue(|| self.submit(job))?;
         ticket.wait().await
     }
 

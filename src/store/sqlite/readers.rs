@@ -14,6 +14,7 @@ use r2d2::{ManageConnection, Pool};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
+use super::measure::Measures;
 use super::open::{self, OpenError};
 use super::queue;
 use super::session::Session;
@@ -26,14 +27,16 @@ pub(super) struct Readers {
     pool: Pool<Manager>,
     /// Counts the states of the data: it grows once a transaction has ended and before anybody is told of it.
     state: Arc<AtomicU64>,
+    measures: Measures,
 }
 
 impl Readers {
     /// So many connections to the file, all open from the start and kept.
-    pub(super) fn open(path: &Path, count: u32) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path, count: u32, measures: Measures) -> Result<Self, OpenError> {
         Ok(Self {
             pool: open::pool(path, count, Manager)?,
             state: Arc::default(),
+            measures,
         })
     }
 
@@ -42,7 +45,8 @@ impl Readers {
     /// Waits for a connection where all are in use.
     pub(super) fn read<T>(&self, work: impl FnOnce(&dyn View) -> Result<T, Error>) -> Result<T, Error> {
         // One that broke is replaced while others wait, so this can fail.
-        let mut reader = self.pool.get().map_err(Error::storage)?;
+        let mut reader = self.measures.read_turn(|| self.pool.get()).map_err(Error::storage)?;
+        let _running = self.measures.read_runs();
         // Before the snapshot is opened: it may then be newer than this number says, and never older.
         reader.read(self.state.load(Ordering::Acquire), work)
     }
@@ -134,7 +138,7 @@ mod tests {
     /// A reader beside the store, and the number of the state that it may know.
     fn reader() -> (crate::store::SqliteStore, Readers, tempfile::TempDir) {
         let (store, folder) = store();
-        let readers = Readers::open(&options(&folder).path, 1).unwrap();
+        let readers = Readers::open(&options(&folder).path, 1, Measures::default()).unwrap();
         (store, readers, folder)
     }
 

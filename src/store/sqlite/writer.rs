@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::checkpointer::{Checkpointer, Wal, checkpoint};
+use super::measure::Measures;
 use super::open;
 use super::queue::{Job, message};
 use super::readers::Readers;
@@ -37,6 +38,7 @@ pub(super) struct Writer {
     checkpointer: Option<Checkpointer>,
     batch_max: usize,
     wal_cut_at: Instant,
+    measures: Measures,
 }
 
 /// Starts the thread. It ends when the last sender to `jobs` is gone and all jobs are done; then the receiver returned
@@ -54,7 +56,13 @@ pub(super) fn spawn(mut writer: Writer, jobs: Receiver<Box<dyn Job>>) -> io::Res
 
 impl Writer {
     /// A writer to the file at `path` that begins with this connection.
-    pub(super) fn new(path: PathBuf, connection: Connection, readers: Readers, batch_max: usize) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        connection: Connection,
+        readers: Readers,
+        batch_max: usize,
+        measures: Measures,
+    ) -> Self {
         Self {
             path,
             connection: Some(connection),
@@ -62,6 +70,7 @@ impl Writer {
             checkpointer: None,
             batch_max,
             wal_cut_at: Instant::now(),
+            measures,
         }
     }
 
@@ -69,6 +78,7 @@ impl Writer {
         while let Ok(first) = jobs.recv() {
             let mut batch = vec![first];
             batch.extend(jobs.try_iter().take(self.batch_max.saturating_sub(1)));
+            self.measures.taken(batch.len());
             // Jobs catch their own panics. One from elsewhere is our mistake, and must not end all writing.
             let ran = catch_unwind(AssertUnwindSafe(|| self.run_batch(batch)));
             if let Err(panic) = ran {
@@ -86,6 +96,7 @@ impl Writer {
     pub(super) fn run_batch(&mut self, batch: Vec<Box<dyn Job>>) {
         let now = Instant::now();
         let (mut jobs, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(|job| job.claim(now));
+        self.measures.batch(late.len(), jobs.len());
         for job in late {
             job.answer(Err(Error::Overloaded));
         }
@@ -105,6 +116,7 @@ impl Writer {
 
     /// One transaction around these jobs. After an error nothing of them is kept.
     fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        let measures = self.measures.clone();
         let connection = self.connection()?;
         let mut session = Session::new(connection);
         // A job alone needs no savepoint: the transaction is its own.
@@ -122,7 +134,10 @@ impl Writer {
             // SQLite undoes a transaction by itself after some failures; then there is nothing left to commit.
             return Err(Error::storage("the transaction ended before its commit"));
         }
-        session.run(if let Ran::Kept = ran { "COMMIT" } else { "ROLLBACK" })
+        match ran {
+            Ran::Kept => measures.commit(|| session.run("COMMIT")),
+            Ran::Nothing | Ran::Mixed => session.run("ROLLBACK"),
+        }
     }
 
     /// The connection, a new one if the last was lost.
@@ -136,6 +151,7 @@ impl Writer {
 
     /// Undoes what a failed transaction left behind, and gives up a connection that cannot be trusted any more.
     fn recover(&mut self, error: &Error, jobs: usize) {
+        self.measures.batch_failed();
         let cause = error
             .source()
             .map_or_else(|| "the database is busy".to_owned(), ToString::to_string);

@@ -39,6 +39,7 @@ pub(crate) fn options(clock: Clock) -> http::Options {
             tolerance: Duration::from_secs(300),
         },
         order_ttl: Some(Duration::from_secs(86_400)),
+        measures: http::Measures::default(),
     }
 }
 
@@ -114,7 +115,9 @@ impl TestApp {
     /// Does what time does: what is due now.
     pub(crate) async fn sweep(&self) {
         let now = Timestamp::from_millis(self.clock.now_ms());
-        sweeper::sweep(&self.store, now).await.expect("a sweep");
+        sweeper::sweep(&self.store, now, &http::Measures::default())
+            .await
+            .expect("a sweep");
     }
 
     /// A product's stock.

@@ -7,6 +7,7 @@
 //! - `payment`: what the payment provider sends
 //! - `failing`: a store that fails as it is told
 //! - `process`: the binary
+//! - `scrape`: its metrics, as Prometheus reads them
 //! - `wire`: HTTP by hand, for clients that behave badly or come by the thousand
 
 pub(crate) mod answer;
@@ -17,6 +18,7 @@ pub(crate) mod failing;
 pub(crate) mod ledger;
 pub(crate) mod payment;
 pub(crate) mod process;
+pub(crate) mod scrape;
 pub(crate) mod wire;
 
 pub(crate) use answer::Answer;

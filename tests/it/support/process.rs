@@ -49,6 +49,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Several threads may ask at once; one at a time reads the log.
     log: Mutex<Receiver<String>>,
+    /// What it prints after its first line.
+    printed: Mutex<Receiver<String>>,
 }
 
 impl Server {
@@ -65,8 +67,27 @@ impl Server {
             .and_then(|line| line.strip_suffix("/docs"));
         let address = address.and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("the first line is no address: {first}"));
-        let log = Mutex::new(log);
-        Self { child, address, log }
+        let (log, printed) = (Mutex::new(log), Mutex::new(printed));
+        Self {
+            child,
+            address,
+            log,
+            printed,
+        }
+    }
+
+    /// Where its metrics are, as it says; asked for once.
+    pub(crate) fn metrics_address(&self) -> SocketAddr {
+        let printed = self.printed.lock().unwrap();
+        loop {
+            let line = printed
+                .recv_timeout(PATIENCE)
+                .expect("no line says where the metrics are");
+            let address = line.strip_prefix("Stats http://");
+            if let Some(address) = address.and_then(|line| line.strip_suffix("/metrics")) {
+                return address.parse().unwrap();
+            }
+        }
     }
 
     /// The first log line from here on that contains this.

@@ -1,0 +1,320 @@
+//! What the way in and out counts: requests, errors, orders, payments.
+//!
+//! Operations and statuses are those of the contract, so every series is there from the start, at 0, and nothing that a
+//! client sends makes a new one. What happened to orders is counted once its transaction is kept, so that a write that
+//! was rolled back never is. Who does not wait for an answer goes uncounted, and so does what he asked for, if it happened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::MatchedPath;
+use axum::http::Method;
+use axum::response::Response;
+use orders_inventory_api::models::ProblemType;
+
+use self::contract::Operation;
+use super::problem;
+use super::signature::Refused;
+use crate::app::orders::Updated;
+use crate::app::payments::{Delivery, Receipt};
+use crate::domain::{EventKind, EventResult, Status, Timestamp};
+use crate::error::Error;
+use crate::store::{OrderFilter, Store};
+use crate::telemetry::{Counter, Gauge, Histogram, Recorder, Series, table};
+
+mod contract;
+
+/// What stands for every route and method that is no operation of the contract.
+const OTHER: &str = "other";
+
+/// The operation whose refusals are orders that were not placed.
+const PLACE_ORDER: (&str, &str) = ("POST", "/orders");
+
+/// Up to how many orders are counted when somebody looks.
+const COUNTED_MAX: usize = 1_000;
+
+/// The handles of everything that is counted here; none of them where nobody looks.
+#[derive(Clone, Debug, Default)]
+pub struct Measures(Option<Arc<Handles>>);
+
+#[derive(Debug)]
+struct Handles {
+    requests: Series<Counter>,
+    /// The operations of the contract.
+    operations: Vec<Measured>,
+    /// Everything else.
+    other: Measured,
+    in_flight: Gauge,
+    problems: ByType,
+    orders: Orders,
+    /// By the event's type and what became of it.
+    events: Vec<((&'static str, Delivery), Counter)>,
+    signatures_refused: Vec<(Refused, Counter)>,
+    money: Vec<(EventResult, Counter)>,
+}
+
+/// One counter for each type of error.
+type ByType = Vec<(ProblemType, Counter)>;
+
+/// One operation's series.
+#[derive(Debug)]
+struct Measured {
+    method: String,
+    route: String,
+    /// Each with its status.
+    answers: Vec<(u16, Counter)>,
+    duration: Histogram,
+    places_order: bool,
+}
+
+#[derive(Debug)]
+struct Orders {
+    placed: Counter,
+    refused: ByType,
+    paid: Counter,
+    shipped: Counter,
+    canceled_by_caller: Counter,
+    canceled_by_refund: Counter,
+    expired: Counter,
+    overdue: Gauge,
+    refund_due: Gauge,
+}
+
+impl Measured {
+    fn new(operation: Operation, requests: &Series<Counter>, durations: &Series<Histogram>) -> Self {
+        let Operation {
+            method,
+            route,
+            statuses,
+        } = operation;
+        let of_status = |status: u16| (status, requests.of(&[&route, &method, &status.to_string()]));
+        Self {
+            answers: statuses.into_iter().map(of_status).collect(),
+            duration: durations.of(&[&route, &method]),
+            places_order: (method.as_str(), route.as_str()) == PLACE_ORDER,
+            method,
+            route,
+        }
+    }
+}
+
+impl Orders {
+    fn new(recorder: &mut Recorder) -> Self {
+        let refused = recorder.counters(&table::ORDERS_REFUSED);
+        let canceled = recorder.counters(&table::ORDERS_CANCELED);
+        Self {
+            placed: recorder.counter(&table::ORDERS_PLACED),
+            refused: by_type(&refused),
+            paid: recorder.counter(&table::ORDERS_PAID),
+            shipped: recorder.counter(&table::ORDERS_SHIPPED),
+            canceled_by_caller: canceled.of(&["caller"]),
+            canceled_by_refund: canceled.of(&["refund"]),
+            expired: recorder.counter(&table::ORDERS_EXPIRED),
+            overdue: recorder.gauge(&table::ORDERS_OVERDUE),
+            refund_due: recorder.gauge(&table::ORDERS_REFUND_DUE),
+        }
+    }
+}
+
+impl Measures {
+    /// Takes handles for everything.
+    ///
+    /// # Errors
+    /// Where the contract is none.
+    pub fn new(recorder: &mut Recorder) -> Result<Self, serde_json::Error> {
+        let requests = recorder.counters(&table::HTTP_REQUESTS);
+        let durations = recorder.durations(&table::HTTP_REQUEST_DURATION);
+        let measured = |operation: Operation| Measured::new(operation, &requests, &durations);
+        let operations = contract::operations()?.into_iter().map(measured).collect();
+        let other = measured(Operation::other());
+        let problems = recorder.counters(&table::HTTP_PROBLEMS);
+        let events = recorder.counters(&table::WEBHOOK_EVENTS);
+        let signatures_refused = recorder.counters(&table::WEBHOOK_SIGNATURES_REFUSED);
+        let money = recorder.counters(&table::MONEY_NEEDING_A_PERSON);
+        let handles = Handles {
+            operations,
+            other,
+            requests,
+            in_flight: recorder.gauge(&table::HTTP_REQUESTS_IN_FLIGHT),
+            problems: by_type(&problems),
+            orders: Orders::new(recorder),
+            events: every_event()
+                .map(|(kind, delivery)| ((kind, delivery), events.of(&[kind, delivery.name()])))
+                .collect(),
+            signatures_refused: Refused::ALL
+                .map(|refused| (refused, signatures_refused.of(&[refused.name()])))
+                .into(),
+            money: EventResult::ALL
+                .into_iter()
+                .filter(|result| result.needs_a_person())
+                .map(|result| (result, money.of(&[result.name()])))
+                .collect(),
+        };
+        Ok(Self(Some(Arc::new(handles))))
+    }
+
+    /// A request begins; it is in flight until what this returns is gone.
+    pub(in crate::http) fn begin(&self, method: &Method, route: Option<&MatchedPath>) -> Begun {
+        Begun(self.0.as_ref().map(|handles| {
+            handles.in_flight.inc();
+            let route = route.map(MatchedPath::as_str);
+            // HEAD is GET without the body, and answered by it.
+            let method = if method == Method::HEAD { &Method::GET } else { method };
+            let operation = handles
+                .operations
+                .iter()
+                .position(|operation| Some(operation.route.as_str()) == route && operation.method == method.as_str());
+            (Arc::clone(handles), operation)
+        }))
+    }
+
+    /// An order was placed.
+    pub(super) fn order_placed(&self) {
+        if let Some(handles) = &self.0 {
+            handles.orders.placed.inc();
+        }
+    }
+
+    /// An order was changed by a caller, or asked to become what it is.
+    pub(super) fn order_updated(&self, Updated { from, order }: &Updated) {
+        let Some(handles) = &self.0 else { return };
+        if *from == order.status() {
+            return;
+        }
+        match order.status() {
+            Status::Shipped => {
+                handles.orders.shipped.inc();
+            }
+            Status::Canceled => {
+                handles.orders.canceled_by_caller.inc();
+            }
+            // Neither is a caller's to ask for.
+            Status::Pending | Status::Paid => {}
+        }
+        if order.refund_due() {
+            count(&handles.money, &EventResult::RefundDue);
+        }
+    }
+
+    /// Orders expired.
+    pub(super) fn orders_expired(&self, count: usize) {
+        if let Some(handles) = &self.0 {
+            handles.orders.expired.inc_by(count as u64);
+        }
+    }
+
+    /// A payment event of this type was taken.
+    pub(super) fn event_taken(&self, kind: &'static str, receipt: &Receipt) {
+        let Some(handles) = &self.0 else { return };
+        count(&handles.events, &(kind, receipt.result));
+        if let Delivery::Recorded(result) = receipt.result {
+            count(&handles.money, &result);
+        }
+        let step = receipt.order_was.zip(receipt.order_status);
+        if step == Some((Status::Pending, Status::Paid)) {
+            handles.orders.paid.inc();
+        } else if step == Some((Status::Paid, Status::Canceled)) {
+            handles.orders.canceled_by_refund.inc();
+        }
+    }
+
+    /// A call of the webhook was not signed as it must be.
+    pub(super) fn signature_refused(&self, refused: Refused) {
+        let Some(handles) = &self.0 else { return };
+        count(&handles.signatures_refused, &refused);
+    }
+
+    /// Looks up what stands in the store and is not counted on the way. What cannot be looked up stays as it was.
+    pub async fn refresh<S: Store>(&self, store: &S, now: Timestamp) {
+        let Some(handles) = &self.0 else { return };
+        let counted = store.scan(move |view| {
+            let owing = OrderFilter {
+                refund_due: Some(true),
+                ..OrderFilter::default()
+            };
+            let refund_due = view.orders(owing, None, COUNTED_MAX)?.len();
+            let overdue = view.orders_expiring(now, COUNTED_MAX)?.len();
+            Ok::<_, Error>((refund_due, overdue))
+        });
+        if let Ok((refund_due, overdue)) = counted.await {
+            set(&handles.orders.refund_due, refund_due);
+            set(&handles.orders.overdue, overdue);
+        }
+    }
+}
+
+/// A request that is in flight.
+pub(in crate::http) struct Begun(Option<(Arc<Handles>, Option<usize>)>);
+
+impl Begun {
+    /// It was answered, after so long.
+    pub(in crate::http) fn answered(&self, response: &Response, duration: Duration) {
+        let Some((handles, operation)) = &self.0 else { return };
+        let measured = operation.and_then(|index| handles.operations.get(index));
+        let measured = measured.unwrap_or(&handles.other);
+        measured.duration.observe(duration.as_secs_f64());
+        let status = response.status().as_u16();
+        match measured.answers.iter().find(|(known, _)| *known == status) {
+            Some((_, counter)) => {
+                counter.inc();
+            }
+            // None that the contract names, so it is rare, and there are only so many that the service can give.
+            None => {
+                let labels = [&measured.route, &measured.method, &status.to_string()];
+                handles.requests.of(&labels.map(String::as_str)).inc();
+            }
+        }
+        if let Some(problem) = response.extensions().get::<ProblemType>() {
+            count(&handles.problems, problem);
+            if measured.places_order {
+                count(&handles.orders.refused, problem);
+            }
+        }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some((handles, _)) = &self.0 {
+            handles.in_flight.dec();
+        }
+    }
+}
+
+/// What an event's type is called in a label: one of the three that mean something, or other.
+pub(super) const fn event_type(kind: &EventKind) -> &'static str {
+    match kind {
+        EventKind::Succeeded(_) => EventKind::SUCCEEDED,
+        EventKind::Refunded(_) => EventKind::REFUNDED,
+        EventKind::Failed { .. } => EventKind::FAILED,
+        EventKind::Other(_) => OTHER,
+    }
+}
+
+/// Every event that can be counted.
+fn every_event() -> impl Iterator<Item = (&'static str, Delivery)> {
+    let kinds = [EventKind::SUCCEEDED, EventKind::REFUNDED, EventKind::FAILED, OTHER];
+    kinds.into_iter().flat_map(|kind| {
+        let recorded = EventResult::ALL.into_iter().map(Delivery::Recorded);
+        recorded
+            .chain([Delivery::Duplicate])
+            .map(move |delivery| (kind, delivery))
+    })
+}
+
+/// A counter for every type of error.
+fn by_type(series: &Series<Counter>) -> ByType {
+    let of_type = |kind: &ProblemType| (*kind, series.of(&[problem::name(*kind)]));
+    ProblemType::ALL.iter().map(of_type).collect()
+}
+
+/// Counts one of what is told apart by `key`.
+fn count<K: PartialEq>(counters: &[(K, Counter)], key: &K) {
+    if let Some((_, counter)) = counters.iter().find(|(known, _)| known == key) {
+        counter.inc();
+    }
+}
+
+fn set(gauge: &Gauge, value: usize) {
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+}

@@ -1,0 +1,102 @@
+//! The table of metrics: what there is to be seen of a running service, and what each of it means.
+//!
+//! Names follow Prometheus: base units (seconds, bytes), `_total` for what only ever grows. Every label has a bounded set
+//! of values; nothing that a client writes becomes one.
+
+use super::Kind::{Counter, Gauge, Histogram};
+use super::Metric;
+
+macro_rules! table {
+    ($($(#[$doc:meta])* $constant:ident: $kind:ident $name:literal $labels:tt $help:literal;)*) => {
+        $($(#[$doc])* #[doc = $help] pub const $constant: Metric = Metric {
+            name: $name, kind: $kind, labels: &$labels, help: $help,
+        };)*
+        /// Every metric.
+        pub const ALL: &[Metric] = &[$($constant),*];
+    };
+}
+
+table! {
+    HTTP_REQUESTS: Counter "http_requests_total" ["route", "method", "status"]
+        "Requests answered, by operation of the contract (HEAD counts as GET); what is none of them has the route and method other";
+    HTTP_REQUEST_DURATION: Histogram "http_request_duration_seconds" ["route", "method"]
+        "From a request's head to its answer's";
+    HTTP_REQUESTS_IN_FLIGHT: Gauge "http_requests_in_flight" []
+        "Requests that are being worked on";
+    HTTP_CONNECTIONS_OPEN: Gauge "http_connections_open" []
+        "Connections that clients hold open";
+    HTTP_CONNECTIONS_REFUSED: Counter "http_connections_refused_total" []
+        "Connections closed at once because there were too many";
+    HTTP_PROBLEMS: Counter "http_problems_total" ["type"]
+        "Errors answered, by type; rate-limited and overloaded are the requests that were turned away";
+
+    ORDERS_PLACED: Counter "shop_orders_placed_total" []
+        "Orders placed; a replayed answer is none";
+    ORDERS_REFUSED: Counter "shop_orders_refused_total" ["reason"]
+        "Orders not placed, by the type of the error";
+    ORDERS_PAID: Counter "shop_orders_paid_total" []
+        "Orders that became PAID";
+    ORDERS_SHIPPED: Counter "shop_orders_shipped_total" []
+        "Orders that became SHIPPED";
+    ORDERS_CANCELED: Counter "shop_orders_canceled_total" ["by"]
+        "Orders that became CANCELED, by a caller or by a refund; those that expired are not among them";
+    ORDERS_EXPIRED: Counter "shop_orders_expired_total" []
+        "Orders that became CANCELED because nobody paid them in time";
+    ORDERS_OVERDUE: Gauge "shop_orders_overdue" []
+        "Orders that should have expired by now; counting stops at 1000";
+    ORDERS_REFUND_DUE: Gauge "shop_orders_refund_due" []
+        "Canceled orders that owe money back; counting stops at 1000";
+
+    WEBHOOK_EVENTS: Counter "shop_webhook_events_total" ["type", "result"]
+        "Payment events taken, by type and by what became of them";
+    WEBHOOK_SIGNATURES_REFUSED: Counter "shop_webhook_signatures_refused_total" ["reason"]
+        "Calls of the webhook that were not signed as they must be";
+    MONEY_NEEDING_A_PERSON: Counter "shop_money_needing_a_person_total" ["result"]
+        "Payments and refunds that somebody has to look after";
+
+    STORE_QUEUE_LENGTH: Gauge "shop_store_queue_length" []
+        "Writes that wait for the writer";
+    STORE_QUEUE_CAPACITY: Gauge "shop_store_queue_capacity" []
+        "Writes that may wait for the writer; more are refused";
+    STORE_WRITES_REFUSED: Counter "shop_store_writes_refused_total" ["reason"]
+        "Writes not begun: the queue was full, or it was too late for them or nobody waited any longer";
+    STORE_BATCH_WRITES: Histogram "shop_store_batch_writes" []
+        "Writes that shared a transaction";
+    STORE_COMMIT_DURATION: Histogram "shop_store_commit_duration_seconds" []
+        "How long a transaction's commit took, the sync of the disk with it";
+    STORE_BATCHES_FAILED: Counter "shop_store_batches_failed_total" []
+        "Transactions that the storage failed, with nothing of them kept";
+    STORE_READERS: Gauge "shop_store_readers" []
+        "Connections that reads run on";
+    STORE_READS_RUNNING: Gauge "shop_store_reads_running" []
+        "Reads and scans that run, each on a connection";
+    STORE_READ_WAIT: Histogram "shop_store_read_wait_seconds" ["kind"]
+        "How long a read waited for a connection, or a scan for its turn";
+    STORE_SCANS_REFUSED: Counter "shop_store_scans_refused_total" []
+        "Scans not begun because their turn did not come in time";
+    STORE_DATABASE: Gauge "shop_store_database_bytes" []
+        "Size of the database file";
+    STORE_WAL: Gauge "shop_store_wal_bytes" []
+        "Size of the write-ahead log beside it";
+    STORE_DISK: Gauge "shop_store_disk_bytes" []
+        "Size of the file system that holds the database";
+    STORE_DISK_FREE: Gauge "shop_store_disk_free_bytes" []
+        "What is free of it for the service";
+
+    BUILD_INFO: Gauge "shop_build_info" ["version"]
+        "Always 1; the label says which version runs";
+    PROCESS_CPU: Counter "process_cpu_seconds_total" []
+        "Processor time used, in user and system mode";
+    PROCESS_OPEN_FDS: Gauge "process_open_fds" []
+        "File descriptors that are open";
+    PROCESS_MAX_FDS: Gauge "process_max_fds" []
+        "File descriptors that may be open";
+    PROCESS_RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []
+        "Memory that is in use";
+    PROCESS_VIRTUAL_MEMORY: Gauge "process_virtual_memory_bytes" []
+        "Address space that is in use";
+    PROCESS_THREADS: Gauge "process_threads" []
+        "Threads of the process";
+    PROCESS_START_TIME: Gauge "process_start_time_seconds" []
+        "When the process started, in Unix time";
+}
