@@ -28,10 +28,14 @@ mod books;
 mod check;
 #[path = "crash/client.rs"]
 mod client;
+#[path = "crash/disk.rs"]
+mod disk;
 #[path = "crash/http.rs"]
 mod http;
 #[path = "crash/kill.rs"]
 mod kill;
+#[path = "crash/power_cut.rs"]
+mod power_cut;
 #[path = "crash/server.rs"]
 mod server;
 
@@ -70,6 +74,14 @@ fn run() -> Result<(), String> {
                     "{} kills under load and {} at the start: {} acknowledged writes are there once, {} unanswered ones \
                      once after their retry; the slowest restart was ready after {:?}",
                     tally.kills, tally.kills_at_start, tally.acknowledged, tally.unanswered, tally.slowest_ready
+                )
+            }
+            "power_cut" => {
+                let tally = power_cut::run(kills.max(50), seed)?;
+                format!(
+                    "{} cuts, {} of them with unsynced changes, through {} acknowledged writes and {} checkpoints lose \
+                     nothing acknowledged with FULL; with NORMAL: {}",
+                    tally.cuts, tally.cuts_with_unsynced, tally.acknowledged, tally.checkpoints, tally.normal_lost
                 )
             }
             other => return Err(format!("PARTS: there is no part {other}")),

@@ -19,6 +19,19 @@ const POLL: Duration = Duration::from_millis(1);
 
 pub(crate) const WEBHOOK_SECRET: &str = "crash-secret";
 
+/// The shim, which is built beside the binary.
+pub(crate) fn shim() -> Result<PathBuf, String> {
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+        return Err("the shim is for Linux with glibc; PARTS=kill needs none".into());
+    }
+    let shim = Path::new(env!("CARGO_BIN_EXE_orders-inventory")).with_file_name("libdisk_shim.so");
+    if shim.exists() {
+        Ok(shim)
+    } else {
+        Err("the shim is not built: `make crash-test` does that, or cargo build --package disk-shim".into())
+    }
+}
+
 /// A database in a folder of its own, which goes with it.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
