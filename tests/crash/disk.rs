@@ -25,6 +25,7 @@ pub(crate) enum Event {
     Create,
     Unlink,
     Sent,
+    Link,
 }
 
 /// Which of the watched files; the numbers are the shim's.
@@ -36,6 +37,7 @@ pub(crate) enum Kind {
     Shm,
     Rollback,
     Folder,
+    Unfinished,
 }
 
 #[derive(Clone, Debug)]
@@ -81,6 +83,7 @@ fn event(number: u8) -> Result<Event, String> {
         6 => Event::Create,
         7 => Event::Unlink,
         8 => Event::Sent,
+        9 => Event::Link,
         other => return Err(format!("the journal has an event {other}")),
     })
 }
@@ -93,6 +96,7 @@ fn kind(number: u8) -> Result<Kind, String> {
         3 => Kind::Shm,
         4 => Kind::Rollback,
         5 => Kind::Folder,
+        6 => Kind::Unfinished,
         other => return Err(format!("the journal has a kind {other}")),
     })
 }
@@ -184,6 +188,15 @@ impl Disk {
             }
             return;
         }
+        if event == Event::Link {
+            let unfinished = self
+                .files
+                .remove(&(Kind::Unfinished, offset as u32))
+                .unwrap_or_default();
+            self.files.insert((kind, number), unfinished);
+            self.renamed.push((kind, Some(number)));
+            return;
+        }
         let file = self.files.entry((kind, number)).or_default();
         match event {
             Event::Write => file.unsynced.push(Change::Write {
@@ -198,7 +211,7 @@ impl Disk {
                     change.apply(&mut file.synced);
                 }
             }
-            Event::SyncFailed | Event::Sent => {}
+            Event::SyncFailed | Event::Sent | Event::Link => {}
             Event::Create => self.renamed.push((kind, Some(number))),
             Event::Unlink => self.renamed.push((kind, None)),
         }
@@ -222,6 +235,7 @@ impl Disk {
                 Kind::Wal => "-wal",
                 Kind::Rollback => "-journal",
                 Kind::Database | Kind::Shm | Kind::Folder | Kind::None => "",
+                Kind::Unfinished => ".1.unfinished",
             };
             let content = self.files.get(&(kind, number)).map(|file| file.cut(fate, rng));
             fs::write(folder.join(format!("{name}{suffix}")), content.unwrap_or_default())?;

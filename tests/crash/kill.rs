@@ -18,6 +18,9 @@ const KILLS_EACH: usize = 10;
 /// The moment of a kill, from the beginning of the load.
 const KILL_AFTER_MS: std::ops::Range<u64> = 1..400;
 
+/// The moment of a kill, from the start of the process.
+const KILL_START_AFTER_US: std::ops::Range<u64> = 0..60_000;
+
 /// What happened, for the last line.
 #[derive(Default)]
 pub(crate) struct Tally {
@@ -51,6 +54,8 @@ fn one_database(
     rng: &mut Rng,
     tally: &mut Tally,
 ) -> Result<(), String> {
+    // The very first start of all, when the database is made, is cut short as well.
+    kill_at_start(place, rng, tally)?;
     let mut server = place.serve()?;
     let opened = client::open_shop(&mut connect(&server)?, PRODUCTS)?;
     let mut clients = client::clients(CLIENTS, rng.u64(..));
@@ -68,10 +73,7 @@ fn one_database(
         tally.unanswered += clients.iter().filter(|client| client.unanswered.is_some()).count();
 
         if rng.u8(0..4) == 0 {
-            let starting = place.start(&mut place.command())?;
-            thread::sleep(Duration::from_millis(rng.u64(0..60)));
-            starting.kill()?;
-            tally.kills_at_start += 1;
+            kill_at_start(place, rng, tally)?;
         }
         server = place.serve()?;
         tally.slowest_ready = tally.slowest_ready.max(server.ready_after);
@@ -81,6 +83,13 @@ fn one_database(
         check(place, &server, &opened, &mut clients, rng)?;
     }
     server.kill()
+}
+
+fn kill_at_start(place: &Place, rng: &mut Rng, tally: &mut Tally) -> Result<(), String> {
+    let starting = place.start(&mut place.command())?;
+    thread::sleep(Duration::from_micros(rng.u64(KILL_START_AFTER_US)));
+    tally.kills_at_start += 1;
+    starting.kill()
 }
 
 fn load_and_kill(server: Server, clients: &mut [Client], opened: &Books, after: Duration) -> Result<(), String> {

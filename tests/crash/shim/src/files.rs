@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Shm = 3,
     Rollback = 4,
     Folder = 5,
+    /// A database that is being made under another name, `DATABASE.*.unfinished`.
+    Unfinished = 6,
 }
 
 /// A file, which is not its name: one that is removed and made again is another.
@@ -27,11 +29,18 @@ pub(crate) struct File {
     pub(crate) number: u32,
 }
 
-const KINDS: [Kind; 5] = [Kind::Database, Kind::Wal, Kind::Shm, Kind::Rollback, Kind::Folder];
+const KINDS: [Kind; 6] = [
+    Kind::Database,
+    Kind::Wal,
+    Kind::Shm,
+    Kind::Rollback,
+    Kind::Folder,
+    Kind::Unfinished,
+];
 const FDS_MAX: usize = 4096;
 
 /// The newest number of each kind.
-static NEWEST: [AtomicU64; 6] = [const { AtomicU64::new(0) }; 6];
+static NEWEST: [AtomicU64; 7] = [const { AtomicU64::new(0) }; 7];
 /// For each descriptor kind and number; 0 where it is not watched.
 static FDS: [AtomicU64; FDS_MAX] = [const { AtomicU64::new(0) }; FDS_MAX];
 
@@ -51,16 +60,23 @@ pub(crate) unsafe fn kind_of(path: *const c_char) -> Option<Kind> {
     });
     // SAFETY: the caller says so.
     let path = unsafe { CStr::from_ptr(path) }.to_bytes();
-    let index = names.as_ref()?.iter().position(|name| name == path)?;
-    KINDS.get(index).copied()
+    let names = names.as_ref()?;
+    if let Some(index) = names.iter().position(|name| name == path) {
+        return KINDS.get(index).copied();
+    }
+    let is_unfinished = path.starts_with(&names[0]) && path.ends_with(b".unfinished");
+    is_unfinished.then_some(Kind::Unfinished)
+}
+
+/// A new file has this kind's name from now on.
+pub(crate) fn made(kind: Kind) -> File {
+    NEWEST[kind as usize].fetch_add(1, Relaxed);
+    newest(kind)
 }
 
 /// Watches a descriptor from now on.
 pub(crate) fn opened(fd: c_int, kind: Kind, is_new: bool) -> File {
-    if is_new {
-        NEWEST[kind as usize].fetch_add(1, Relaxed);
-    }
-    let file = newest(kind);
+    let file = if is_new { made(kind) } else { newest(kind) };
     match slot(fd) {
         Some(slot) => slot.store(u64::from(file.number) << 8 | kind as u64, Relaxed),
         None => crate::journal::give_up("more descriptors than can be watched"),

@@ -22,6 +22,8 @@ pub(crate) enum Event {
     Create = 6,
     Unlink = 7,
     Sent = 8,
+    /// The unfinished database, whose number stands for the offset, has the name of this file.
+    Link = 9,
 }
 
 /// As much of an answer as has its head.

@@ -19,7 +19,7 @@ mod faults;
 mod files;
 mod journal;
 
-use files::File;
+use files::{File, Kind};
 use journal::Event;
 
 /// A call that returns a number of bytes, by the arguments of `pwrite`.
@@ -257,6 +257,44 @@ pub unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
         journal::append(Event::Unlink, files::newest(kind), 0, &[]);
     }
     unlinked
+}
+
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkat(
+    from_folder: c_int,
+    from: *const c_char,
+    to_folder: c_int,
+    to: *const c_char,
+    flags: c_int,
+) -> c_int {
+    let _order = journal::order();
+    // SAFETY: the arguments are the caller's.
+    let linked = unsafe { libc::syscall(libc::SYS_linkat, from_folder, from, to_folder, to, flags) as c_int };
+    // SAFETY: the paths are the caller's.
+    if linked == 0
+        && let Some(kind) = unsafe { files::kind_of(to) }
+    {
+        // SAFETY: the path is the caller's.
+        if kind != Kind::Database || unsafe { files::kind_of(from) } != Some(Kind::Unfinished) {
+            journal::give_up("a second name for a watched file");
+        }
+        let unfinished = files::newest(Kind::Unfinished).number;
+        journal::append(Event::Link, files::made(kind), u64::from(unfinished), &[]);
+    }
+    linked
+}
+
+/// A watched file is never renamed, or the journal would have to know.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
+    // SAFETY: the paths are the caller's.
+    unsafe {
+        if files::kind_of(from).is_some() || files::kind_of(to).is_some() {
+            journal::give_up("a watched file is renamed");
+        }
+        libc::syscall(libc::SYS_renameat2, libc::AT_FDCWD, from, libc::AT_FDCWD, to, 0) as c_int
+    }
 }
 
 /// Fails as a system call does.
