@@ -30,6 +30,8 @@ mod check;
 mod client;
 #[path = "crash/disk.rs"]
 mod disk;
+#[path = "crash/faults.rs"]
+mod faults;
 #[path = "crash/http.rs"]
 mod http;
 #[path = "crash/kill.rs"]
@@ -82,6 +84,19 @@ fn run() -> Result<(), String> {
                     "{} cuts, {} of them with unsynced changes, through {} acknowledged writes and {} checkpoints lose \
                      nothing acknowledged with FULL; with NORMAL: {}",
                     tally.cuts, tally.cuts_with_unsynced, tally.acknowledged, tally.checkpoints, tally.normal_lost
+                )
+            }
+            "faults" => {
+                let tally = faults::run(if kills > KILLS { 1 } else { 20 }, seed)?;
+                format!(
+                    "{} cases with {} failed calls: {} writes refused in {} of them and not there, {} acknowledged and \
+                     there; after the end of a fault writing went on in {:?} at the most",
+                    tally.cases,
+                    tally.failed_calls,
+                    tally.refused,
+                    tally.refusing,
+                    tally.acknowledged,
+                    tally.slowest_well
                 )
             }
             other => return Err(format!("PARTS: there is no part {other}")),

@@ -59,7 +59,7 @@ pub(crate) enum End {
     /// The service is gone, and perhaps with it an answer.
     Gone,
     /// The service refused: 503.
-    Refused(Answer),
+    Refused(Box<Answer>),
 }
 
 impl Request {
@@ -146,7 +146,7 @@ impl Client {
             self.unanswered = Some(request);
             let Ok(answer) = answer else { return Ok(End::Gone) };
             if answer.status == 503 {
-                return Ok(End::Refused(answer));
+                return Ok(End::Refused(Box::new(answer)));
             }
             self.answered(answer)?;
         }

@@ -110,10 +110,10 @@ pub(crate) fn as_normal(records: &[Record]) -> Vec<Record> {
     let mut kept = Vec::with_capacity(records.len());
     for record in records {
         if record.kind == Kind::Wal {
-            match record.event {
-                Event::Write if record.offset != 0 || record.data.len() != WAL_HEADER => has_frames = true,
-                Event::SyncBegin => is_dropped = std::mem::take(&mut has_frames),
-                _ => {}
+            let is_header = (record.offset, record.data.len()) == (0, WAL_HEADER);
+            has_frames |= record.event == Event::Write && !is_header;
+            if record.event == Event::SyncBegin {
+                is_dropped = std::mem::take(&mut has_frames);
             }
             if is_dropped && matches!(record.event, Event::SyncBegin | Event::SyncEnd | Event::SyncFailed) {
                 continue;
@@ -181,10 +181,10 @@ impl Disk {
             return;
         }
         if kind == Kind::Folder {
-            match event {
-                Event::SyncBegin => self.renaming = self.renamed.len(),
-                Event::SyncEnd => self.sync_names(),
-                _ => {}
+            if event == Event::SyncBegin {
+                self.renaming = self.renamed.len();
+            } else if event == Event::SyncEnd {
+                self.sync_names();
             }
             return;
         }
@@ -211,6 +211,7 @@ impl Disk {
                     change.apply(&mut file.synced);
                 }
             }
+            // No sync fails while the journal is kept.
             Event::SyncFailed | Event::Sent | Event::Link => {}
             Event::Create => self.renamed.push((kind, Some(number))),
             Event::Unlink => self.renamed.push((kind, None)),
@@ -257,7 +258,7 @@ impl File {
                 Change::Write { offset, data } if matches!(fate, Fate::Torn) => {
                     write_torn(&mut content, offset, &data, rng);
                 }
-                change => change.apply(&mut content),
+                change @ (Change::Write { .. } | Change::Truncate(_)) => change.apply(&mut content),
             }
         }
         content

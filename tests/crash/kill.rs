@@ -92,7 +92,7 @@ fn kill_at_start(place: &Place, rng: &mut Rng, tally: &mut Tally) -> Result<(), 
     starting.kill()
 }
 
-fn load_and_kill(server: Server, clients: &mut [Client], opened: &Books, after: Duration) -> Result<(), String> {
+fn load_and_kill(mut server: Server, clients: &mut [Client], opened: &Books, after: Duration) -> Result<(), String> {
     let (address, stop) = (server.address, AtomicBool::new(false));
     let products: Vec<i64> = opened.products.keys().copied().collect();
     let ends = thread::scope(|scope| {

@@ -9,6 +9,8 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -65,13 +67,17 @@ pub(crate) fn run(cuts: usize, seed: u64) -> Result<Tally, String> {
     let points = recording.points(cuts, &mut rng);
     let mut disk = Disk::default();
     let mut played = 0;
-    for (index, point) in points.into_iter().enumerate() {
+    for point in points {
         records[played..point].iter().for_each(|record| disk.play(record));
         played = point;
-        let fate = FATES[index % FATES.len()];
+        // Each kind of point meets each fate.
+        let fate = rng.choice(FATES).unwrap_or(Fate::Dropped);
         tally.cuts += 1;
         tally.cuts_with_unsynced += usize::from(disk.unsynced() > 0);
-        recording.check_cut(&disk, point, fate, &mut rng)?;
+        let mut place = Place::new()?;
+        recording
+            .check_cut(&place, &disk, point, fate, &mut rng)
+            .map_err(|line| format!("{line} (kept in {})", place.keep()))?;
     }
     tally.normal_lost = recording.lost_by_normal(&mut rng)?;
     Ok(tally)
@@ -85,7 +91,7 @@ fn record(rng: &mut Rng) -> Result<Recording, String> {
         .env("LD_PRELOAD", server::shim()?)
         .env("DISK_DATABASE", place.database())
         .env("DISK_JOURNAL", &journal);
-    let server = place.start(&mut command)?.ready()?;
+    let mut server = place.start(&mut command)?.ready()?;
     let opened = client::open_shop(&mut connect(&server)?, PRODUCTS)?;
     let mut clients = client::clients(CLIENTS, rng.u64(..));
     let (address, stop) = (server.address, AtomicBool::new(false));
@@ -141,8 +147,8 @@ fn checkpoints(records: &[Record]) -> usize {
 }
 
 impl Recording {
-    /// Points to cut at, in order: some right after an answer, when it has only just become a promise; some anywhere,
-    /// one of them while the database was made.
+    /// Points to cut at, in order: two fifths right after an answer, when it has only just become a promise; a fifth each
+    /// while the database was made, in the middle of a checkpoint, and anywhere.
     fn points(&self, count: usize, rng: &mut Rng) -> Vec<usize> {
         let sent: Vec<usize> = self.sent.values().copied().collect();
         let opening = self
@@ -150,10 +156,15 @@ impl Recording {
             .get(&client::product_request_id(0))
             .copied()
             .unwrap_or_default();
+        let checkpointing: Vec<usize> = (0..self.records.len())
+            .filter(|&index| (self.records[index].event, self.records[index].kind) == (Event::Write, Kind::Database))
+            .filter(|&index| index > opening)
+            .collect();
         let mut points: Vec<usize> = (0..count)
             .map(|index| match index % 5 {
                 0 => rng.usize(0..=opening),
-                1 | 2 => rng.usize(0..=self.records.len()),
+                1 => rng.usize(0..=self.records.len()),
+                2 => rng.choice(&checkpointing).map_or(0, |write| write + 1),
                 _ => rng.choice(&sent).map_or(0, |sent| sent + 1),
             })
             .collect();
@@ -181,25 +192,18 @@ impl Recording {
     }
 
     /// Starts the service on what the cut leaves, and checks it.
-    fn check_cut(&self, disk: &Disk, point: usize, fate: Fate, rng: &mut Rng) -> Result<(), String> {
-        let mut place = Place::new()?;
+    fn check_cut(&self, place: &Place, disk: &Disk, point: usize, fate: Fate, rng: &mut Rng) -> Result<(), String> {
         disk.cut(&place.data(), "shop.db", fate, rng)
+            // What the service makes of it must not hide what was there from whoever looks into a failure.
+            .and_then(|()| copy_files(&place.data(), &place.beside("before")))
             .map_err(|error| format!("the disk cannot be rebuilt: {error}"))?;
-        self.check_place(&place, point, rng).map_err(|line| {
-            format!(
-                "power cut at record {point} of {}, unsynced changes {fate:?} (kept in {}): {line}",
-                self.records.len(),
-                place.keep()
-            )
+        self.check_place(place, point, rng).map_err(|line| {
+            let records = self.records.len();
+            format!("power cut at record {point} of {records}, unsynced changes {fate:?}: {line}")
         })
     }
 
     fn check_place(&self, place: &Place, point: usize, rng: &mut Rng) -> Result<(), String> {
-        // What the service makes of it must not hide what was there.
-        let before = place.beside("before");
-        fs::create_dir(&before)
-            .and_then(|()| copy_files(place, &before))
-            .map_err(|error| format!("no copy: {error}"))?;
         let server = place.serve()?;
         let opened = (0..PRODUCTS)
             .filter(|number| {
@@ -234,7 +238,7 @@ impl Recording {
                 .iter()
                 .for_each(|record| disk.play(record));
             played = point;
-            match recording.check_cut(&disk, point, Fate::Dropped, rng) {
+            match recording.check_cut(&Place::new()?, &disk, point, Fate::Dropped, rng) {
                 Ok(()) => {}
                 Err(line) if line.contains("LOST") => return Ok(line),
                 Err(line) => return Err(format!("NORMAL may lose, but nothing else: {line}")),
@@ -246,8 +250,9 @@ impl Recording {
     }
 }
 
-fn copy_files(place: &Place, to: &std::path::Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(place.data())? {
+fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
         let entry = entry?;
         fs::copy(entry.path(), to.join(entry.file_name()))?;
     }

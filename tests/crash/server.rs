@@ -192,7 +192,7 @@ impl Starting {
 
 impl Server {
     /// SIGKILL, and the wait for the end of the process.
-    pub(crate) fn kill(mut self) -> Result<(), String> {
+    pub(crate) fn kill(&mut self) -> Result<(), String> {
         self.process.kill()
     }
 }

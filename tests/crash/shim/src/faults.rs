@@ -64,7 +64,7 @@ fn on_call(what: u32, kind: Kind) -> Option<c_int> {
 
 /// Keeps what stands where something is about to be written. What lies behind the file's end counts as zeros.
 pub(crate) fn remember(fd: c_int, file: File, offset: off_t, length: usize) {
-    if !control().is_some_and(|control| control.drops.load(SeqCst) != 0) {
+    if !drops() {
         return;
     }
     let mut old = vec![0; length];
@@ -82,7 +82,7 @@ pub(crate) fn forget(file: File) {
 
 /// Puts back what stood there when the file was last synced, the newest first.
 pub(crate) fn drop_unsynced(fd: c_int, file: File) {
-    if !control().is_some_and(|control| control.drops.load(SeqCst) != 0) {
+    if !drops() {
         return;
     }
     {
@@ -96,6 +96,10 @@ pub(crate) fn drop_unsynced(fd: c_int, file: File) {
         }
     }
     forget(file);
+}
+
+fn drops() -> bool {
+    control().is_some_and(|control| control.drops.load(SeqCst) != 0)
 }
 
 fn control() -> Option<&'static Control> {

@@ -8,6 +8,7 @@
 //! Every call ends in the system call itself. What goes past the C library is not seen: writes to mapped memory (which
 //! the service does to `-shm` alone, and that need not survive) and system calls made directly.
 
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![allow(
     clippy::missing_safety_doc,
     reason = "each function has the contract of the C library's function of that name"
@@ -272,12 +273,12 @@ pub unsafe extern "C" fn linkat(
     // SAFETY: the arguments are the caller's.
     let linked = unsafe { libc::syscall(libc::SYS_linkat, from_folder, from, to_folder, to, flags) as c_int };
     // SAFETY: the paths are the caller's.
+    let (from, to) = unsafe { (files::kind_of(from), files::kind_of(to)) };
     if linked == 0
-        && let Some(kind) = unsafe { files::kind_of(to) }
+        && let Some(kind) = to
     {
-        // SAFETY: the path is the caller's.
-        if kind != Kind::Database || unsafe { files::kind_of(from) } != Some(Kind::Unfinished) {
-            journal::give_up("a second name for a watched file");
+        if (from, kind) != (Some(Kind::Unfinished), Kind::Database) {
+            journal::give_up("a watched file has a second name");
         }
         let unfinished = files::newest(Kind::Unfinished).number;
         journal::append(Event::Link, files::made(kind), u64::from(unfinished), &[]);
