@@ -73,9 +73,15 @@ fn run() -> Result<(), String> {
                 let ready_max = if kills > KILLS { READY_MAX } else { READY_MAX_SHORT };
                 let tally = kill::run(kills, ready_max, seed)?;
                 format!(
-                    "{} kills under load and {} at the start: {} acknowledged writes are there once, {} unanswered ones \
-                     once after their retry; the slowest restart was ready after {:?}",
-                    tally.kills, tally.kills_at_start, tally.acknowledged, tally.unanswered, tally.slowest_ready
+                    "{} kills under load and {} at the start: {} acknowledged writes are there once, {} unanswered \
+                     ones ({} of them carried out before the kill) once after their retry; the slowest restart was \
+                     ready after {:?}",
+                    tally.kills,
+                    tally.kills_at_start,
+                    tally.acknowledged,
+                    tally.unanswered,
+                    tally.carried,
+                    tally.slowest_ready
                 )
             }
             "power_cut" => {
@@ -89,13 +95,15 @@ fn run() -> Result<(), String> {
             "faults" => {
                 let tally = faults::run(if kills > KILLS { 1 } else { 20 }, seed)?;
                 format!(
-                    "{} cases with {} failed calls: {} writes refused in {} of them and not there, {} acknowledged and \
-                     there; after the end of a fault writing went on in {:?} at the most",
+                    "{} cases with {} failed calls: {} acknowledged writes are there, {} refused ones (in {} cases) are \
+                     not while the service runs ({} were after a SIGKILL in the middle); the first write after the end \
+                     of a fault took {:?} at the most",
                     tally.cases,
                     tally.failed_calls,
+                    tally.acknowledged,
                     tally.refused,
                     tally.refusing,
-                    tally.acknowledged,
+                    tally.carried,
                     tally.slowest_well
                 )
             }

@@ -51,6 +51,14 @@ pub(crate) struct Payment {
     result: String,
 }
 
+/// What was carried out without an answer.
+pub(crate) struct Carried {
+    /// The orders that were placed.
+    pub(crate) orders: Vec<i64>,
+    /// How many requests it was, with the placing ones.
+    pub(crate) count: usize,
+}
+
 impl Books {
     /// Enters a request that was carried out; a placed order has its id and time from the service.
     pub(crate) fn enter(&mut self, request: &Request, placed: Option<(i64, &str)>) {
@@ -128,8 +136,7 @@ impl Books {
     }
 
     /// Enters those of the unanswered requests whose effect is seen, for nobody can know before whether it is there.
-    /// Returns the ids of the orders that were placed without an answer.
-    pub(crate) fn enter_seen(&mut self, unanswered: &[&Request], seen: &Self) -> Vec<i64> {
+    pub(crate) fn enter_seen(&mut self, unanswered: &[&Request], seen: &Self) -> Carried {
         let strangers: Vec<i64> = seen
             .orders
             .keys()
@@ -137,6 +144,7 @@ impl Books {
             .copied()
             .collect();
         let mut unclaimed = strangers.clone();
+        let mut count = 0;
         for request in unanswered {
             let is_new = match &request.work {
                 Work::Place { product, quantity } => {
@@ -149,6 +157,7 @@ impl Books {
                         let id = unclaimed.remove(index);
                         let created_at = seen.orders.get(&id).map_or("", |order| order.created_at.as_str());
                         self.enter(request, Some((id, created_at)));
+                        count += 1;
                     }
                     continue;
                 }
@@ -162,9 +171,13 @@ impl Books {
             };
             if is_new {
                 self.enter(request, None);
+                count += 1;
             }
         }
-        strangers
+        Carried {
+            orders: strangers,
+            count,
+        }
     }
 
     /// The first difference, in one line.

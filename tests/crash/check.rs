@@ -12,26 +12,27 @@ const REPLAYS: usize = 8;
 
 /// Everything acknowledged is there with its values and nothing else is, but for what requests did that were not
 /// answered. Those are sent again and must end as done exactly once. Then, with some acknowledged ones sent again as
-/// well, everything must be there exactly once, the file sound and the audit clean.
+/// well, everything must be there exactly once, the file sound and the audit clean. Returns how many of the unanswered
+/// had been carried out.
 pub(crate) fn check(
     place: &Place,
     server: &Server,
     opened: &Books,
     clients: &mut [Client],
     rng: &mut Rng,
-) -> Result<(), String> {
+) -> Result<usize, String> {
     let mut connection = connect(server)?;
     let mut expected = books_of(opened, clients)?;
     let seen = Books::read(&mut connection)?;
     let unanswered: Vec<_> = clients.iter().filter_map(|client| client.unanswered.as_ref()).collect();
-    let placed = expected.enter_seen(&unanswered, &seen);
+    let carried = expected.enter_seen(&unanswered, &seen);
     expected
         .compare(&seen)
         .map_err(|line| format!("after the restart: {line}"))?;
 
     for client in clients.iter_mut() {
         if let Some(request) = client.unanswered.clone() {
-            retry(&mut connection, client, &request, &seen, &placed)?;
+            retry(&mut connection, client, &request, &seen, &carried.orders)?;
         }
     }
     for client in clients.iter() {
@@ -46,7 +47,8 @@ pub(crate) fn check(
     expected
         .compare(&seen)
         .map_err(|line| format!("after the retries: {line}"))?;
-    place.audit()
+    place.audit()?;
+    Ok(carried.count)
 }
 
 pub(crate) fn connect(server: &Server) -> Result<Connection, String> {

@@ -28,6 +28,8 @@ pub(crate) struct Tally {
     pub(crate) kills_at_start: usize,
     pub(crate) acknowledged: usize,
     pub(crate) unanswered: usize,
+    /// How many of the unanswered had been carried out.
+    pub(crate) carried: usize,
     pub(crate) slowest_ready: Duration,
 }
 
@@ -80,7 +82,7 @@ fn one_database(
         if server.ready_after > ready_max {
             return Err(format!("ready only {:?} after the restart", server.ready_after));
         }
-        check(place, &server, &opened, &mut clients, rng)?;
+        tally.carried += check(place, &server, &opened, &mut clients, rng)?;
     }
     server.kill()
 }
