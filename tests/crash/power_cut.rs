@@ -165,8 +165,13 @@ impl Recording {
             .filter(|&index| (self.records[index].event, self.records[index].kind) == (Event::Write, Kind::Database))
             .filter(|&index| index > opening)
             .collect();
+        let making = self.records[..opening]
+            .iter()
+            .position(|record| (record.event, record.kind) == (Event::Create, Kind::Wal));
         let mut points: Vec<usize> = (0..count)
             .map(|index| match index % 5 {
+                // Few records, but each another state that a first start may find.
+                0 if index % 2 == 0 => rng.usize(0..=making.unwrap_or(opening)),
                 0 => rng.usize(0..=opening),
                 1 => rng.usize(0..=self.records.len()),
                 2 => rng.choice(&checkpointing).map_or(0, |write| write + 1),
