@@ -8,6 +8,7 @@
 //! - [`app`]: the use cases: load, ask the domain, save.
 //! - [`store`]: what is remembered, as row-sized verbs, and the SQLite file behind them.
 //! - [`http`]: requests in, answers out.
+//! - [`log`]: what is said about all of it.
 //!
 //! What a request and an answer look like is not here: that is `openapi.yaml`, and the crate `orders-inventory-api` made
 //! from it.
@@ -17,6 +18,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod http;
+pub mod log;
 pub mod store;
 
 #[cfg(test)]
