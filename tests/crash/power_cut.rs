@@ -117,6 +117,7 @@ fn record(rng: &mut Rng) -> Result<Recording, String> {
     }
     server.kill()?;
     let records = read_journal(&journal)?;
+    misses_nothing(&records, &place, rng).map_err(|error| format!("the journal against the files: {error}"))?;
     let sent = answers(&records);
     Ok(Recording {
         records,
@@ -124,6 +125,22 @@ fn record(rng: &mut Rng) -> Result<Recording, String> {
         clients,
         sent,
     })
+}
+
+/// With everything in it that was written, synced or not, the rebuilt disk must be what the kernel shows of the real one.
+fn misses_nothing(records: &[Record], place: &Place, rng: &mut Rng) -> io::Result<()> {
+    let mut disk = Disk::default();
+    records.iter().for_each(|record| disk.play(record));
+    let rebuilt = Place::new().map_err(io::Error::other)?;
+    disk.cut(&rebuilt.data(), "shop.db", Fate::Kept, rng)?;
+    for entry in fs::read_dir(place.data())? {
+        let name = entry?.file_name();
+        let [real, rebuilt] = [place, &rebuilt].map(|place| place.data().join(&name));
+        if !name.to_string_lossy().ends_with("-shm") && fs::read(&real)? != fs::read(&rebuilt)? {
+            return Err(io::Error::other(format!("{} is not what was written", real.display())));
+        }
+    }
+    Ok(())
 }
 
 /// Where the answers were sent, by the request ids that they bear.
