@@ -19,7 +19,7 @@ LOAD := BIN=$(RELEASE)/orders-inventory OPEN_LOOP=$(RELEASE)/open-loop $(LOCUST_
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
 TEST_STEPS := check-fmt lint-contract check-generated check-postman check-bench test-codegen clippy unit \
-	check-render smoke smoke-py check-curl check-ops check-load newman browser check-conformance
+	check-render smoke smoke-py check-curl check-ops check-load newman browser crash-test check-conformance
 
 # What `make run` and docs/curl.md sign payment webhooks with.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -67,7 +67,7 @@ test-codegen: $(VENV) ## Test the code generation on a contract of its own
 	codegen/tests/run.sh
 
 clippy: ## Lint the Rust code
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --test crash --locked -- -D warnings
 
 unit: ## Run the Rust tests
 	unset BASE_URL; if cargo nextest --version >/dev/null 2>&1; \
@@ -130,6 +130,10 @@ browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromi
 
 evidence: ## Run the tools that people use, at BASE_URL or at servers of their own, and keep what they show
 	python3 tests/evidence.py
+
+crash-test: ## Kill the service N (50) times, cut its power and break its disk, and look for what was lost; SEED repeats it
+	cargo build --locked --package orders-inventory --package disk-shim
+	cargo test --quiet --locked --test crash
 
 # The seed is fixed, so that a change of the code is what changes the outcome.
 check-conformance: $(VENV) ## Hold the service to its contract, in a minute or two

@@ -166,13 +166,52 @@ pub(super) fn whose(path: &Path) -> io::Result<Whose> {
     })
 }
 
-/// Makes an empty database that is marked as ours. The mark is written before the write-ahead log is in use, so it
-/// stands in the file itself from the first moment on.
-fn create(path: &Path) -> rusqlite::Result<()> {
+/// Makes an empty database that is marked as ours, durably, unless another process was faster.
+///
+/// It is made under another name and gets its own when it is whole. For SQLite makes a file in steps, with a rollback
+/// journal beside it, and what a crash leaves between them could only be repaired by writing to it: to a file whose
+/// mark may be missing.
+fn create(path: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    if fs::symlink_metadata(path).is_ok() {
+        // An empty file that somebody put there, or a link to where the database is to be, stays what it is.
+        return Ok(make(path)?);
+    }
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(format!(".{}.unfinished", std::process::id()));
+    let unfinished = PathBuf::from(unfinished);
+    let made = make_and_name(&unfinished, path);
+    // Where it cannot be removed, its name says what it is.
+    let _ = fs::remove_file(&unfinished);
+    made
+}
+
+fn make_and_name(unfinished: &Path, path: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // What a crash left of a process with this id.
+    if let Err(error) = fs::remove_file(unfinished)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error.into());
+    }
+    make(unfinished)?;
+    File::open(unfinished)?.sync_all()?;
+    // Unlike a rename, a second name never takes the place of a file that came to be there meanwhile.
+    match fs::hard_link(unfinished, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(())
+}
+
+/// The steps of it: the mark is written before the write-ahead log is in use, so it stands in the file itself from the
+/// first moment on.
+fn make(path: &Path) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "application_id", APPLICATION_ID)
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "journal_mode", "WAL")
 }
 
 /// Refuses a damaged file.

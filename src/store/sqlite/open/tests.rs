@@ -1,7 +1,7 @@
 //! Files that are new, ours, somebody else's, or damaged; and whether each query finds its index.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use tempfile::TempDir;
 
@@ -73,6 +73,30 @@ async fn a_copy_made_while_running_opens_with_everything_acknowledged() {
     }
     let again = open(&crashed).unwrap();
     assert!(again.read(move |view| view.product(id)).await.unwrap().is_some());
+}
+
+/// What a crash leaves of the first start is no file or one that opens: SQLite's own steps are taken under another name.
+#[test]
+fn a_new_database_is_whole_when_it_gets_its_name() {
+    let folder = TempDir::new().unwrap();
+    let path = options(&folder).path;
+    let left_by_a_crash = folder.path().join(format!("test.db.{}.unfinished", std::process::id()));
+    fs::write(&left_by_a_crash, "half a database").unwrap();
+
+    create(&path).unwrap();
+    let names: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["test.db"]);
+    assert!(matches!(whose(&path).unwrap(), Whose::Ours));
+    // In write-ahead mode already (sqlite.org/fileformat.html#file_format_version_numbers), which takes no journal later.
+    assert_eq!(fs::read(&path).unwrap()[18..20], [2, 2]);
+
+    // Another process was faster: its file stays.
+    let before = fs::metadata(&path).unwrap().ino();
+    make_and_name(&left_by_a_crash, &path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().ino(), before);
 }
 
 #[test]

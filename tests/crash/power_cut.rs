@@ -1,0 +1,290 @@
+//! The power goes: a simulation on the level of files.
+//!
+//! The service runs under load with the shim, which keeps a journal of every write, every sync and every answer sent.
+//! From it the test rebuilds, for many points of that time, a state that a disk may have if the power goes right there
+//! ([`Disk`]), starts the service on it and wants everything that was acknowledged before that point.
+//!
+//! The kernel and the disk are taken at their word: a sync that succeeded is one. A disk that lies about that loses
+//! data, and no program can help it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+use crate::books::Books;
+use crate::check::{check, connect};
+use crate::client::{self, Client, End};
+use crate::disk::{Disk, Event, FATES, Fate, Kind, Record, as_normal, read_journal};
+use crate::server::{self, Place};
+
+const CLIENTS: usize = 32;
+const PRODUCTS: usize = 4;
+/// How long a journal the clients write: long enough for a checkpoint or two. And for how long at the most.
+const JOURNAL_BYTES: u64 = 48 * 1024 * 1024;
+const LOAD_MAX: Duration = Duration::from_secs(30);
+/// How many cuts NORMAL gets to lose something.
+const NORMAL_CUTS_MAX: usize = 20;
+
+/// What happened, for the last line.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) cuts: usize,
+    /// Cuts with changes that were not synced, so that something could be lost.
+    pub(crate) cuts_with_unsynced: usize,
+    pub(crate) acknowledged: usize,
+    pub(crate) checkpoints: usize,
+    /// What NORMAL lost.
+    pub(crate) normal_lost: String,
+}
+
+/// A run of the service, as its journal and its clients have it.
+struct Recording {
+    records: Vec<Record>,
+    opened: Books,
+    clients: Vec<Client>,
+    /// At which record the answer to a request was sent.
+    sent: HashMap<String, usize>,
+}
+
+/// Cuts the power so many times.
+pub(crate) fn run(cuts: usize, seed: u64) -> Result<Tally, String> {
+    let mut rng = Rng::with_seed(seed);
+    let recording = record(&mut rng)?;
+    let records = &recording.records;
+    let mut tally = Tally {
+        acknowledged: recording.clients.iter().map(|client| client.done.len()).sum(),
+        checkpoints: recording.checkpoints(),
+        ..Tally::default()
+    };
+    if tally.acknowledged < CLIENTS || tally.checkpoints == 0 {
+        return Err(format!("too little happened to test anything: {tally:?}"));
+    }
+    let points = recording.points(cuts, &mut rng);
+    let mut disk = Disk::default();
+    let mut played = 0;
+    for point in points {
+        records[played..point].iter().for_each(|record| disk.play(record));
+        played = point;
+        // Each kind of point meets each fate.
+        let fate = rng.choice(FATES).unwrap_or(Fate::Dropped);
+        tally.cuts += 1;
+        tally.cuts_with_unsynced += usize::from(disk.unsynced() > 0);
+        let mut place = Place::new()?;
+        recording
+            .check_cut(&place, &disk, point, fate, &mut rng)
+            .map_err(|line| format!("{line} (kept in {})", place.keep()))?;
+    }
+    tally.normal_lost = recording.lost_by_normal(&mut rng)?;
+    Ok(tally)
+}
+
+fn record(rng: &mut Rng) -> Result<Recording, String> {
+    let place = Place::new()?;
+    let journal = place.beside("journal");
+    let mut command = place.command();
+    command
+        .env("LD_PRELOAD", server::shim()?)
+        .env("DISK_DATABASE", place.database())
+        .env("DISK_JOURNAL", &journal);
+    let mut server = place.start(&mut command)?.ready()?;
+    let opened = client::open_shop(&mut connect(&server)?, PRODUCTS)?;
+    let mut clients = client::clients(CLIENTS, rng.u64(..));
+    let (address, stop) = (server.address, AtomicBool::new(false));
+    let products: Vec<i64> = opened.products.keys().copied().collect();
+    let ends: Vec<_> = thread::scope(|scope| {
+        let running: Vec<_> = clients
+            .iter_mut()
+            .map(|client| scope.spawn(|| client.run(address, &products, &stop)))
+            .collect();
+        let until = Instant::now() + LOAD_MAX;
+        while Instant::now() < until && fs::metadata(&journal).is_ok_and(|journal| journal.len() < JOURNAL_BYTES) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        stop.store(true, Ordering::Relaxed);
+        running.into_iter().map(thread::ScopedJoinHandle::join).collect()
+    });
+    for end in ends {
+        match end.map_err(|_| "a client panicked")?? {
+            End::Told => {}
+            end @ (End::Gone | End::Refused(_)) => return Err(format!("a client was stopped: {end:?}")),
+        }
+    }
+    server.kill()?;
+    let records = read_journal(&journal)?;
+    misses_nothing(&records, &place, rng).map_err(|error| format!("the journal against the files: {error}"))?;
+    let sent = answers(&records);
+    Ok(Recording {
+        records,
+        opened,
+        clients,
+        sent,
+    })
+}
+
+/// With everything in it that was written, synced or not, the rebuilt disk must be what the kernel shows of the real one.
+fn misses_nothing(records: &[Record], place: &Place, rng: &mut Rng) -> io::Result<()> {
+    let mut disk = Disk::default();
+    records.iter().for_each(|record| disk.play(record));
+    let rebuilt = Place::new().map_err(io::Error::other)?;
+    disk.cut(&rebuilt.data(), "shop.db", Fate::Kept, rng)?;
+    for entry in fs::read_dir(place.data())? {
+        let name = entry?.file_name();
+        let [real, rebuilt] = [place, &rebuilt].map(|place| place.data().join(&name));
+        if !name.to_string_lossy().ends_with("-shm") && fs::read(&real)? != fs::read(&rebuilt)? {
+            return Err(io::Error::other(format!("{} is not what was written", real.display())));
+        }
+    }
+    Ok(())
+}
+
+/// Where the answers were sent, by the request ids that they bear.
+fn answers(records: &[Record]) -> HashMap<String, usize> {
+    const NAME: &str = "x-request-id: ";
+    let mut sent = HashMap::new();
+    for (index, record) in records.iter().enumerate() {
+        if record.event == Event::Sent {
+            let text = String::from_utf8_lossy(&record.data);
+            for after in text.split(NAME).skip(1) {
+                let id = after.split("\r\n").next().unwrap_or_default();
+                sent.entry(id.to_owned()).or_insert(index);
+            }
+        }
+    }
+    sent
+}
+
+impl Recording {
+    /// The point from which on there are clients.
+    fn opening(&self) -> usize {
+        let first = self.sent.get(&client::product_request_id(0));
+        first.copied().unwrap_or_default()
+    }
+
+    /// How often the database itself was synced under load, which is the end of a checkpoint.
+    fn checkpoints(&self) -> usize {
+        let loaded = &self.records[self.opening()..];
+        let synced = |record: &&Record| (record.event, record.kind) == (Event::SyncEnd, Kind::Database);
+        loaded.iter().filter(synced).count()
+    }
+
+    /// Points to cut at, in order: two fifths right after an answer, when it has only just become a promise; a fifth each
+    /// while the database was made, in the middle of a checkpoint, and anywhere.
+    fn points(&self, count: usize, rng: &mut Rng) -> Vec<usize> {
+        let sent: Vec<usize> = self.sent.values().copied().collect();
+        let opening = self.opening();
+        let checkpointing: Vec<usize> = (0..self.records.len())
+            .filter(|&index| (self.records[index].event, self.records[index].kind) == (Event::Write, Kind::Database))
+            .filter(|&index| index > opening)
+            .collect();
+        let making = self.records[..opening]
+            .iter()
+            .position(|record| (record.event, record.kind) == (Event::Create, Kind::Wal));
+        let mut points: Vec<usize> = (0..count)
+            .map(|index| match index % 5 {
+                // Few records, but each another state that a first start may find.
+                0 if index % 2 == 0 => rng.usize(0..=making.unwrap_or(opening)),
+                0 => rng.usize(0..=opening),
+                1 => rng.usize(0..=self.records.len()),
+                2 => rng.choice(&checkpointing).map_or(0, |write| write + 1),
+                _ => rng.choice(&sent).map_or(0, |sent| sent + 1),
+            })
+            .collect();
+        points.sort_unstable();
+        points
+    }
+
+    /// The clients as they were at this point: what had been acknowledged to them, and the request that had not.
+    fn clients_at(&self, point: usize) -> Result<Vec<Client>, String> {
+        let was_sent = |id: &str| self.sent.get(id).map(|&sent| sent < point);
+        let mut clients = self.clients.clone();
+        for client in &mut clients {
+            for done in &client.done {
+                was_sent(&done.request.id).ok_or_else(|| format!("the journal has no answer to {:?}", done.request))?;
+            }
+            let known = client
+                .done
+                .iter()
+                .take_while(|done| was_sent(&done.request.id) == Some(true))
+                .count();
+            client.unanswered = client.done.get(known).map(|done| done.request.clone());
+            client.done.truncate(known);
+        }
+        Ok(clients)
+    }
+
+    /// Starts the service on what the cut leaves, and checks it.
+    fn check_cut(&self, place: &Place, disk: &Disk, point: usize, fate: Fate, rng: &mut Rng) -> Result<(), String> {
+        disk.cut(&place.data(), "shop.db", fate, rng)
+            // What the service makes of it must not hide what was there from whoever looks into a failure.
+            .and_then(|()| copy_files(&place.data(), &place.beside("before")))
+            .map_err(|error| format!("the disk cannot be rebuilt: {error}"))?;
+        self.check_place(place, point, rng).map_err(|line| {
+            let records = self.records.len();
+            format!("power cut at record {point} of {records}, unsynced changes {fate:?}: {line}")
+        })
+    }
+
+    fn check_place(&self, place: &Place, point: usize, rng: &mut Rng) -> Result<(), String> {
+        let server = place.serve()?;
+        let opened = (0..PRODUCTS)
+            .filter(|number| {
+                let id = client::product_request_id(*number);
+                self.sent.get(&id).is_some_and(|&sent| sent < point)
+            })
+            .count();
+        if opened == PRODUCTS {
+            return check(place, &server, &self.opened, &mut self.clients_at(point)?, rng).map(|_| ());
+        }
+        let seen = Books::read(&mut connect(&server)?)?;
+        if seen.products.len() < opened {
+            return Err(format!("LOST: {opened} products were acknowledged, there are {seen:?}"));
+        }
+        place.audit()
+    }
+
+    /// What the same cuts lose where commits do not sync; that they lose nothing is an error of the test.
+    fn lost_by_normal(&self, rng: &mut Rng) -> Result<String, String> {
+        let normal = as_normal(&self.records);
+        let recording = Self {
+            opened: self.opened.clone(),
+            clients: self.clients.clone(),
+            sent: answers(&normal),
+            records: normal,
+        };
+        let points = recording.points(NORMAL_CUTS_MAX * 2, rng);
+        let (mut disk, mut played) = (Disk::default(), 0);
+        // The later half: everything is open by then.
+        for &point in &points[NORMAL_CUTS_MAX..] {
+            recording.records[played..point]
+                .iter()
+                .for_each(|record| disk.play(record));
+            played = point;
+            let place = Place::new()?;
+            if let Err(line) = recording.check_cut(&place, &disk, point, Fate::Dropped, rng) {
+                // Whole commits may be missing, from the last one back, and nothing else.
+                place
+                    .audit()
+                    .map_err(|audit| format!("NORMAL may lose, not break: {line}; {audit}"))?;
+                return Ok(line);
+            }
+        }
+        Err(format!(
+            "{NORMAL_CUTS_MAX} cuts lost nothing with NORMAL, so the test would not see a loss"
+        ))
+    }
+}
+
+fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
