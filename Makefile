@@ -10,7 +10,7 @@ REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ t
 VENV := .venv/.stamp
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
-TEST_STEPS := check-fmt lint-contract check-generated check-postman test-codegen clippy unit \
+TEST_STEPS := check-fmt check-links lint-contract check-generated check-postman test-codegen clippy check-doc unit \
 	smoke smoke-py check-curl newman browser check-conformance
 
 # What `make run` and docs/curl.md sign payment webhooks with.
@@ -43,6 +43,11 @@ test: ## Run every check and test, the cheap ones first
 check-fmt: ## Fail where Rust code is not formatted
 	cargo fmt --all --check
 
+check-links: tests/links/node_modules/.stamp ## Fail where a link in a Markdown file leads nowhere, and show that this can fail
+	tests/links/node_modules/.bin/remark --rc-path tests/links/remark.mjs --frail --quiet --no-stdout \
+		--ignore-pattern target --ignore-pattern data .
+	npm --prefix tests/links test --silent
+
 lint-contract: $(VENV) codegen/lint/node_modules/.stamp ## Lint openapi.yaml, and show that each rule can fail
 	npm --prefix codegen/lint run --silent lint -- ../../openapi.yaml
 	.venv/bin/python codegen/lint/validate.py openapi.yaml
@@ -60,6 +65,10 @@ test-codegen: $(VENV) ## Test the code generation on a contract of its own
 clippy: ## Lint the Rust code
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# For those who read the code: every link in a comment leads somewhere, private items included.
+check-doc: ## Fail where the code's documentation has warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet --locked
+
 unit: ## Run the Rust tests
 	unset BASE_URL; if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --workspace --locked; \
@@ -75,14 +84,17 @@ smoke-py: $(VENV) ## The same in Python
 		env -u API_KEYS -u API_KEY tests/with-server.sh .venv/bin/python tests/smoke.py && \
 		API_KEYS=another,smoke API_KEY=smoke tests/with-server.sh .venv/bin/python tests/smoke.py
 
-check-curl: ## Fail where curl lines in docs or README get other answers than they show
-	cargo build --quiet --locked
-	$(CURL_SERVER) tests/curl/replay.py check docs/curl.md
-	$(CURL_SERVER) tests/curl/replay.py codes README.md
+# Each page against a server of its own; Python in them finds what tests/requirements.txt names.
+CURL_PAGES := docs/curl.md docs/REFLECTION.md README.md
+REPLAY := PATH="$(CURDIR)/.venv/bin:$$PATH" $(CURL_SERVER) tests/curl/replay.py
 
-docs-curl: ## Put the answers of now into docs/curl.md
+check-curl: $(VENV) ## Fail where the lines in README and docs get other answers than they show
 	cargo build --quiet --locked
-	$(CURL_SERVER) tests/curl/replay.py write docs/curl.md
+	set -e; for page in $(CURL_PAGES); do $(REPLAY) check $$page; done
+
+docs-curl: $(VENV) ## Put the answers of now into README and docs
+	cargo build --quiet --locked
+	set -e; for page in $(CURL_PAGES); do $(REPLAY) write $$page; done
 
 newman: postman/node_modules/.stamp ## Run the Postman flow against a fresh service, or the one at BASE_URL
 ifdef BASE_URL
@@ -130,7 +142,7 @@ postman: postman/node_modules/.stamp ## Make the Postman collection from openapi
 
 clean: ## Remove what was built and installed, not the data
 	cargo clean
-	rm -rf .venv codegen/lint/node_modules postman/node_modules tests/browser/node_modules
+	rm -rf .venv codegen/lint/node_modules postman/node_modules tests/browser/node_modules tests/links/node_modules
 
 # Made anew when the pins change: what is no longer asked for must not linger.
 $(VENV): $(REQUIREMENTS)

@@ -21,3 +21,8 @@ pub mod store;
 
 #[cfg(test)]
 mod testing;
+
+/// The Rust in README is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
