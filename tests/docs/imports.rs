@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
+use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, File, Item, Visibility};
 
 /// A module file and the paths that it uses.
@@ -29,7 +30,7 @@ pub(crate) fn modules(folder: &Path, roots: &[&str]) -> Vec<Module> {
         let syntax = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let children = live_children(&syntax);
         for child in &children {
-            let place = [place.as_slice(), &[child.clone()]].concat();
+            let place = [place.as_slice(), std::slice::from_ref(child)].concat();
             ahead.push_back((child_file(folder, &file, child), place));
         }
         let paths = used_paths(syntax, &children);
@@ -41,9 +42,14 @@ pub(crate) fn modules(folder: &Path, roots: &[&str]) -> Vec<Module> {
 /// The modules that this file declares in files of their own, but for those of tests.
 fn live_children(syntax: &File) -> Vec<String> {
     let live = syntax.items.iter().filter(|item| !is_for_tests(item));
-    live.filter_map(|item| match item {
-        Item::Mod(module) if module.content.is_none() => Some(module.ident.to_string()),
-        _ => None,
+    live.filter_map(|item| {
+        if let Item::Mod(module) = item
+            && module.content.is_none()
+        {
+            Some(module.ident.to_string())
+        } else {
+            None
+        }
     })
     .collect()
 }
@@ -63,7 +69,14 @@ fn child_file(folder: &Path, parent: &Path, child: &str) -> PathBuf {
 }
 
 fn is_for_tests(item: &Item) -> bool {
-    attributes(item).iter().any(|attribute| {
+    let attributes = |input: ParseStream<'_>| {
+        let attributes = input.call(Attribute::parse_outer)?;
+        input.parse::<TokenStream>().map(|_| attributes)
+    };
+    let attributes = attributes
+        .parse2(item.to_token_stream())
+        .expect("an item begins with its attributes");
+    attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg") && attribute.meta.to_token_stream().to_string().contains("test")
     })
 }
@@ -75,23 +88,6 @@ fn hands_on(item: &Item, children: &[String]) -> bool {
     let text = text.strip_prefix("self :: ").unwrap_or(&text);
     let first = text.split(' ').next().unwrap_or_default();
     !matches!(item.vis, Visibility::Inherited) && children.iter().any(|child| child == first)
-}
-
-fn attributes(item: &Item) -> &[Attribute] {
-    match item {
-        Item::Const(item) => &item.attrs,
-        Item::Enum(item) => &item.attrs,
-        Item::Fn(item) => &item.attrs,
-        Item::Impl(item) => &item.attrs,
-        Item::Macro(item) => &item.attrs,
-        Item::Mod(item) => &item.attrs,
-        Item::Static(item) => &item.attrs,
-        Item::Struct(item) => &item.attrs,
-        Item::Trait(item) => &item.attrs,
-        Item::Type(item) => &item.attrs,
-        Item::Use(item) => &item.attrs,
-        _ => &[],
-    }
 }
 
 /// The paths of a file, in which what begins with one of its `children` begins with `self`.
