@@ -14,7 +14,7 @@ use super::retries::{Address, Created, Request};
 use super::{Problem, Service, page, versions};
 use crate::app::orders;
 use crate::domain::{Order, OrderChange, OrderId, ProductId, Quantity, Status};
-use crate::store::{OrderFilter, Store, Tx};
+use crate::store::{OrderFilter, Store, Tx, View};
 
 impl<S: Store> Orders for Service<S> {
     async fn create_order(
@@ -66,10 +66,12 @@ impl<S: Store> Orders for Service<S> {
             refund_due: params.refund_due,
         };
         let limit = usize::try_from(params.limit).unwrap_or_default();
-        let found = self
-            .store
-            .read(move |view| orders::list(view, filter, before, limit))
-            .await?;
+        let list = move |view: &dyn View| orders::list(view, filter, before, limit);
+        let found = if filter.is_combined() {
+            self.store.scan(list).await?
+        } else {
+            self.store.read(list).await?
+        };
         let next_cursor = found.next.map(|id| page::next_cursor(id.get()));
         let product_id = product_id.map(|id| id.to_string());
         let filters = [

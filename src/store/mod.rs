@@ -28,11 +28,22 @@ pub use sqlite::{
 
 /// Where products and orders are remembered.
 pub trait Store: Clone + Send + Sync + 'static {
-    /// Runs `work` on one consistent state of the data.
+    /// Runs `work` on one consistent state of the data. It reads a few rows that the backend finds without looking
+    /// through others, and waits for nothing else, for it may run on the very thread that serves requests.
     ///
     /// # Errors
     /// What `work` refuses; [`Error::Overloaded`] if it could not begin in time; [`Error::StorageUnavailable`].
     fn read<T, F>(&self, work: F) -> impl Future<Output = Result<T, Error>> + Send
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static;
+
+    /// As [`Store::read`], for work that may look through many rows: nobody else's request waits behind it, and only
+    /// few of its kind run at once.
+    ///
+    /// # Errors
+    /// As those of [`Store::read`].
+    fn scan<T, F>(&self, work: F) -> impl Future<Output = Result<T, Error>> + Send
     where
         T: Send + 'static,
         F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static;
@@ -66,6 +77,22 @@ pub struct OrderFilter {
     pub product_id: Option<ProductId>,
     /// Only orders that owe money back, or only those that do not.
     pub refund_due: Option<bool>,
+}
+
+impl OrderFilter {
+    /// Whether orders that one part of it lets through may have to be looked through for another.
+    pub fn is_combined(self) -> bool {
+        let Self {
+            status,
+            product_id,
+            refund_due,
+        } = self;
+        [status.is_some(), product_id.is_some(), refund_due.is_some()]
+            .into_iter()
+            .filter(|is_set| *is_set)
+            .count()
+            > 1
+    }
 }
 
 /// What is left of a product after units were taken, and what they cost.

@@ -1,27 +1,25 @@
 //! The store in one SQLite file: many readers, one writer.
 //!
-//! Reads run on a pool of connections that cannot write, each in its own snapshot. Writes go through a bounded queue
-//! to one thread, the only one that ever writes, which commits many of them at once. Both are refused rather than
-//! left waiting without bound.
+//! Reads run on a pool of connections that cannot write, each in its own snapshot: those of a few rows where they are
+//! asked for, since to change threads would cost more than they do, the others on threads that may take their time.
+//! Writes go through a bounded queue to one thread, the only one that ever writes, which commits many of them at once.
+//! All are refused rather than left waiting without bound.
 //!
 //! - `open`: the file, its checks, its schema, the settings of connections
 //! - `session`, `rows`: the verbs in SQL, and rows as values
+//! - `readers`: the connections that read
 //! - `queue`, `writer`: a write on its way, and the thread at its end
 //! - `audit`, `backup`: the operator's commands, on a file that may be in use
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use r2d2::Pool;
-use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::Connection;
 use tokio::sync::{Semaphore, watch};
 
 use self::queue::Job;
-use self::session::Session;
+use self::readers::Readers;
 use self::writer::Writer;
 use super::{Store, Tx, View};
 use crate::error::Error;
@@ -30,6 +28,7 @@ mod audit;
 mod backup;
 mod open;
 mod queue;
+mod readers;
 mod rows;
 mod session;
 mod writer;
@@ -49,10 +48,12 @@ const READY_WAIT: Duration = Duration::from_secs(2);
 pub struct Options {
     /// The database file. It and its folder are made if they are not there.
     pub path: PathBuf,
-    /// How many reads run at once, each on a connection of its own.
+    /// How many connections there are for [`Store::read`]; as many as threads that ask are enough.
     pub readers: u32,
-    /// How long a read may wait for its turn before it is refused as [`Error::Overloaded`].
-    pub read_wait: Duration,
+    /// How many of [`Store::scan`] run at once, each on a connection of its own.
+    pub scans: u32,
+    /// How long one may wait for its turn before it is refused as [`Error::Overloaded`].
+    pub scan_wait: Duration,
     /// How many writes may wait; more are refused as [`Error::Overloaded`] at once.
     pub queue_capacity: usize,
     /// How long a write may wait for its turn before it is refused as [`Error::Overloaded`] and never run.
@@ -66,7 +67,8 @@ impl Default for Options {
         Self {
             path: PathBuf::from("data/orders-inventory.db"),
             readers: 4,
-            read_wait: Duration::from_secs(2),
+            scans: 2,
+            scan_wait: Duration::from_secs(2),
             queue_capacity: 1_024,
             queue_wait: Duration::from_secs(2),
             batch_max: 128,
@@ -86,9 +88,9 @@ pub struct SqliteStore {
 struct Shared {
     /// `None` once the store is closed.
     ends: RwLock<Option<Ends>>,
-    /// One permit for each reading connection, so that a read waits without a thread.
-    reads: Arc<Semaphore>,
-    read_wait: Duration,
+    /// One permit for each scan, so that it waits without a thread.
+    scans: Arc<Semaphore>,
+    scan_wait: Duration,
     queue_wait: Duration,
     /// Its sender is gone when the writer has ended.
     writer_ended: watch::Receiver<()>,
@@ -98,7 +100,7 @@ struct Shared {
 /// the writer's can.
 #[derive(Clone)]
 struct Ends {
-    readers: Pool<SqliteConnectionManager>,
+    readers: Readers,
     writes: SyncSender<Box<dyn Job>>,
 }
 
@@ -111,22 +113,23 @@ impl SqliteStore {
         let Options {
             path,
             readers,
-            read_wait,
+            scans,
+            scan_wait,
             queue_capacity,
             queue_wait,
             batch_max,
         } = options;
         let connection = open::prepare(&path)?;
-        let readers = readers.max(1);
-        let pool = open::readers(&path, readers)?;
+        let scans = scans.max(1);
+        let readers = Readers::open(&path, readers.max(1).saturating_add(scans))?;
         // Without room a write could only be handed over while the writer happens to wait for one.
         let (writes, jobs) = mpsc::sync_channel(queue_capacity.max(1));
-        let writer = Writer::new(path.clone(), connection, batch_max);
+        let writer = Writer::new(path.clone(), connection, readers.clone(), batch_max);
         let writer_ended = writer::spawn(writer, jobs).map_err(|reason| OpenError::Writer { path, reason })?;
         let shared = Shared {
-            ends: RwLock::new(Some(Ends { readers: pool, writes })),
-            reads: Arc::new(Semaphore::new(readers as usize)),
-            read_wait,
+            ends: RwLock::new(Some(Ends { readers, writes })),
+            scans: Arc::new(Semaphore::new(scans as usize)),
+            scan_wait,
             queue_wait,
             writer_ended,
         };
@@ -143,7 +146,7 @@ impl SqliteStore {
         while self.shared.writer_ended.clone().changed().await.is_ok() {}
     }
 
-    fn readers(&self) -> Result<Pool<SqliteConnectionManager>, Error> {
+    fn readers(&self) -> Result<Readers, Error> {
         let ends = self.shared.ends.read().unwrap_or_else(PoisonError::into_inner);
         ends.as_ref().map(|ends| ends.readers.clone()).ok_or_else(closed)
     }
@@ -169,19 +172,23 @@ impl Store for SqliteStore {
         T: Send + 'static,
         F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
     {
-        let turn = tokio::time::timeout(self.shared.read_wait, Arc::clone(&self.shared.reads).acquire_owned());
+        self.readers()?.read(work)
+    }
+
+    async fn scan<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
+    {
+        let turn = tokio::time::timeout(self.shared.scan_wait, Arc::clone(&self.shared.scans).acquire_owned());
         let permit = turn.await.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?;
-        let pool = self.readers()?;
-        let read = tokio::task::spawn_blocking(move || {
-            // Who has a permit finds a connection, unless one broke and its successor is still on the way.
-            let result = pool
-                .get()
-                .map_err(Error::storage)
-                .and_then(|connection| read(&connection, work));
+        let readers = self.readers()?;
+        let scan = tokio::task::spawn_blocking(move || {
+            let result = readers.read(work);
             drop(permit);
             result
         });
-        read.await.unwrap_or_else(|error| Err(Error::internal(error)))
+        scan.await.unwrap_or_else(|error| Err(Error::internal(error)))
     }
 
     async fn write<T, F>(&self, work: F) -> Result<T, Error>
@@ -196,29 +203,11 @@ impl Store for SqliteStore {
 
     async fn ready(&self) -> Result<(), Error> {
         let late = |_| Error::Overloaded;
-        // The id is any: what counts is that the question is answered.
-        let read = self.read(|view| view.products(None, 1).map(|_| ()));
+        // On a thread of its own: a disk that does not answer must not hold the one that has to say so.
+        let read = self.scan(|view| view.products(None, 1).map(|_| ()));
         tokio::time::timeout(READY_WAIT, read).await.map_err(late)??;
         tokio::time::timeout(READY_WAIT, self.write(|_| Ok(())))
             .await
             .map_err(late)?
     }
-}
-
-/// Runs a read in a transaction, so that all its queries see the same state.
-fn read<T>(connection: &Connection, work: impl FnOnce(&dyn View) -> Result<T, Error>) -> Result<T, Error> {
-    let session = Session::new(connection);
-    // The transaction ends below even if the work panics, for the connection goes on to the next reader.
-    session.run("BEGIN")?;
-    let result = catch_unwind(AssertUnwindSafe(|| work(&session)))
-        .unwrap_or_else(|panic| Err(Error::internal(format!("a read panicked: {}", queue::message(&*panic)))));
-    let ended = session.run("COMMIT");
-    if !connection.is_autocommit() {
-        // The connection may recover; an open transaction on it would refuse every later read.
-        let _ = connection.execute_batch("ROLLBACK");
-    }
-    if let Some(Error::StorageUnavailable(cause)) = session.failure() {
-        tracing::error!(%cause, "the storage failed to answer a read");
-    }
-    result.and_then(|value| ended.map(|()| value))
 }

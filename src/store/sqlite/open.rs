@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use r2d2::Pool;
+use r2d2::{ManageConnection, Pool};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use rusqlite_migration::{M, Migrations};
@@ -220,6 +220,8 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_MAX.cast_signed(), |_| Ok(()))?;
+    // The writer does this itself, when nobody waits for it.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }
@@ -240,8 +242,11 @@ fn set_up_reader(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// So many connections that can only read, all open from the start and kept.
-pub(super) fn readers(path: &Path, count: u32) -> Result<Pool<SqliteConnectionManager>, OpenError> {
+/// A pool of so many connections that can only read, all open from the start and kept, as `manage` wraps them.
+pub(super) fn pool<M>(path: &Path, count: u32, manage: fn(SqliteConnectionManager) -> M) -> Result<Pool<M>, OpenError>
+where
+    M: ManageConnection<Error = rusqlite::Error>,
+{
     let manager = SqliteConnectionManager::file(path)
         .with_flags(READER_FLAGS)
         .with_init(|connection| set_up_reader(connection));
@@ -252,7 +257,7 @@ pub(super) fn readers(path: &Path, count: u32) -> Result<Pool<SqliteConnectionMa
         .idle_timeout(None)
         .test_on_check_out(false)
         .connection_timeout(CONNECT_WAIT)
-        .build(manager)
+        .build(manage(manager))
         .map_err(|reason| inaccessible(path, reason))
 }
 

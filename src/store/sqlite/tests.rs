@@ -51,8 +51,8 @@ fn small(folder: &TempDir) -> SqliteStore {
     let options = Options {
         queue_capacity: 2,
         queue_wait: wait,
-        readers: 1,
-        read_wait: wait,
+        scans: 1,
+        scan_wait: wait,
         ..options(folder)
     };
     SqliteStore::open(options).unwrap()
@@ -136,17 +136,17 @@ async fn a_write_that_has_begun_is_waited_for() {
 }
 
 #[tokio::test]
-async fn reads_without_a_turn_are_refused_in_time() {
+async fn scans_without_a_turn_are_refused_in_time() {
     let folder = TempDir::new().unwrap();
     let store = small(&folder);
     let (let_go, signal) = mpsc::channel::<()>();
     let long = tokio::spawn({
         let store = store.clone();
-        async move { store.read(move |_| signal.recv().map_err(Error::internal)).await }
+        async move { store.scan(move |_| signal.recv().map_err(Error::internal)).await }
     });
     tokio::task::yield_now().await;
     assert!(matches!(
-        store.read(|view| view.products(None, 1)).await,
+        store.scan(|view| view.products(None, 1)).await,
         Err(Error::Overloaded)
     ));
     assert!(matches!(store.ready().await, Err(Error::Overloaded)));

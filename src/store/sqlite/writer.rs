@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::open;
 use super::queue::{Job, message};
+use super::readers::Readers;
 use super::session::{Session, failure};
 use crate::error::Error;
 
@@ -29,6 +30,7 @@ pub(super) struct Writer {
     path: PathBuf,
     /// `None` from a failure of the storage until the next batch.
     connection: Option<Connection>,
+    readers: Readers,
     batch_max: usize,
     wal_cut_at: Instant,
 }
@@ -47,10 +49,11 @@ pub(super) fn spawn(mut writer: Writer, jobs: Receiver<Box<dyn Job>>) -> io::Res
 
 impl Writer {
     /// A writer to the file at `path` that begins with this connection.
-    pub(super) fn new(path: PathBuf, connection: Connection, batch_max: usize) -> Self {
+    pub(super) fn new(path: PathBuf, connection: Connection, readers: Readers, batch_max: usize) -> Self {
         Self {
             path,
             connection: Some(connection),
+            readers,
             batch_max,
             wal_cut_at: Instant::now(),
         }
@@ -69,7 +72,7 @@ impl Writer {
                 );
                 self.connection = None;
             }
-            self.bound_wal();
+            self.tend_wal();
         }
     }
 
@@ -84,6 +87,8 @@ impl Writer {
             return;
         }
         let outcome = self.transact(&mut jobs).map_err(of_the_storage);
+        // Also after a failure: of a commit that failed nobody knows for certain what it left.
+        self.readers.renew();
         if let Err(error) = &outcome {
             self.recover(error, jobs.len());
         }
@@ -138,9 +143,15 @@ impl Writer {
         }
     }
 
-    /// Cuts a write-ahead log that could not start anew because readers followed each other without a gap.
-    fn bound_wal(&mut self) {
+    /// Moves what is in the write-ahead log into the database file once that is worth it, so that the log starts anew
+    /// with the next write. Nobody waits for the writes before, but those that come next wait for this.
+    fn tend_wal(&mut self) {
         let Some(connection) = &self.connection else { return };
+        match checkpoint_where_due(connection, &self.readers) {
+            Ok(()) => {}
+            // Everything is still in the log, and the next batch tries again.
+            Err(error) => tracing::warn!(%error, "the write-ahead log could not be moved into the database file"),
+        }
         if self.wal_cut_at.elapsed() < WAL_CUT_EVERY {
             return;
         }
@@ -149,16 +160,56 @@ impl Writer {
         wal.push("-wal");
         if std::fs::metadata(wal).is_ok_and(|wal| wal.len() > open::WAL_BYTES_MAX) {
             // Where readers do not leave in time, the next try may find them gone.
+            self.readers.release_idle();
             cut_wal(connection);
         }
     }
 
     /// Leaves everything in the database file itself.
     fn close(&mut self) {
+        self.readers.release_idle();
         if let Some(connection) = self.connection.take() {
             cut_wal(&connection);
         }
     }
+}
+
+/// How far a write-ahead log is, in pages.
+struct Wal {
+    /// How many there are in it.
+    pages: i64,
+    /// How many of them are in the database file, too.
+    moved: i64,
+}
+
+impl Wal {
+    /// Runs this kind of checkpoint and says how far the log is then.
+    fn after(connection: &Connection, checkpoint: &str) -> rusqlite::Result<Self> {
+        connection.prepare_cached(checkpoint)?.query_row([], |row| {
+            Ok(Self {
+                pages: row.get(1)?,
+                moved: row.get(2)?,
+            })
+        })
+    }
+}
+
+/// A log is moved once it has this many pages, and again whenever this many more came before it could start anew.
+const WAL_PAGES: i64 = 4_096;
+const WAL_PAGES_MORE: i64 = 512;
+
+/// A log starts anew with the first write that finds all of it moved and no reader in it. So readers are told to look
+/// again: before, lest an old snapshot stops the move half-way, and after, for only then they can do without the log.
+fn checkpoint_where_due(connection: &Connection, readers: &Readers) -> rusqlite::Result<()> {
+    let wal = Wal::after(connection, "PRAGMA wal_checkpoint(NOOP)")?;
+    if wal.pages < WAL_PAGES || wal.pages - wal.moved < WAL_PAGES_MORE {
+        return Ok(());
+    }
+    readers.release_idle();
+    Wal::after(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
+    readers.renew();
+    readers.release_idle();
+    Ok(())
 }
 
 /// What stops a whole batch is a failure of the storage, by whatever name: a commit can fail of a constraint, too.

@@ -20,6 +20,14 @@ impl Store for FailingStore {
         Err((self.0)())
     }
 
+    async fn scan<T, F>(&self, _: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
+    {
+        Err((self.0)())
+    }
+
     async fn write<T, F>(&self, _: F) -> Result<T, Error>
     where
         T: Send + 'static,

@@ -17,7 +17,8 @@ fn writer() -> (Writer, TempDir) {
     let folder = TempDir::new().unwrap();
     let path = options(&folder).path;
     let connection = open::prepare(&path).unwrap();
-    (Writer::new(path, connection, 100), folder)
+    let readers = Readers::open(&path, 1).unwrap();
+    (Writer::new(path, connection, readers, 100), folder)
 }
 
 /// A job that adds a product.

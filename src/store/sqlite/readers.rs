@@ -1,0 +1,125 @@
+//! The connections that read, and the snapshots that they keep.
+//!
+//! To open a snapshot costs several times what most reads do with it: SQLite takes and gives back locks in the
+//! write-ahead log's index by system calls. So a reader keeps its snapshot for the next read, until something was
+//! committed since. A reader that nobody asks would hold on to an old one and keep the log from starting anew, so the
+//! writer has the idle ones let go.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use r2d2::{ManageConnection, Pool};
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::Connection;
+
+use super::open::{self, OpenError};
+use super::queue;
+use super::session::Session;
+use crate::error::Error;
+use crate::store::View;
+
+/// The connections that read. Clones share them.
+#[derive(Clone)]
+pub(super) struct Readers {
+    pool: Pool<Manager>,
+    /// Counts the states of the data: it grows once a transaction has ended and before anybody is told of it.
+    state: Arc<AtomicU64>,
+}
+
+impl Readers {
+    /// So many connections to the file, all open from the start and kept.
+    pub(super) fn open(path: &Path, count: u32) -> Result<Self, OpenError> {
+        Ok(Self {
+            pool: open::pool(path, count, Manager)?,
+            state: Arc::default(),
+        })
+    }
+
+    /// Runs `work` on one state of the data, which is at least as new as the last [`Readers::renew`].
+    ///
+    /// Waits for a connection where all are in use.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&dyn View) -> Result<T, Error>) -> Result<T, Error> {
+        // One that broke is replaced while others wait, so this can fail.
+        let mut reader = self.pool.get().map_err(Error::storage)?;
+        // Before the snapshot is opened: it may then be newer than this number says, and never older.
+        reader.read(self.state.load(Ordering::Acquire), work)
+    }
+
+    /// From here on no read is answered from a snapshot that was opened before.
+    pub(super) fn renew(&self) {
+        self.state.fetch_add(1, Ordering::Release);
+    }
+
+    /// Lets go of the snapshots that no read is using.
+    pub(super) fn release_idle(&self) {
+        // Held until the end, or the same one would come again.
+        let mut idle = Vec::new();
+        while let Some(mut reader) = self.pool.try_get() {
+            reader.release();
+            idle.push(reader);
+        }
+    }
+}
+
+/// A connection that can only read, and its snapshot.
+struct Reader {
+    connection: Connection,
+    /// The state that a kept snapshot shows, or one before it.
+    snapshot: Option<u64>,
+}
+
+impl Reader {
+    fn read<T>(&mut self, state: u64, work: impl FnOnce(&dyn View) -> Result<T, Error>) -> Result<T, Error> {
+        if self.snapshot != Some(state) {
+            self.release();
+            Session::new(&self.connection).run("BEGIN")?;
+            self.snapshot = Some(state);
+        }
+        let session = Session::new(&self.connection);
+        let result = catch_unwind(AssertUnwindSafe(|| work(&session)))
+            .unwrap_or_else(|panic| Err(Error::internal(format!("a read panicked: {}", queue::message(&*panic)))));
+        let failure = session.failure().cloned();
+        if let Some(Error::StorageUnavailable(cause)) = &failure {
+            tracing::error!(%cause, "the storage failed to answer a read");
+        }
+        if failure.is_some() || self.connection.is_autocommit() {
+            // The connection may recover; its snapshot is not to be trusted.
+            self.release();
+        }
+        result
+    }
+
+    fn release(&mut self) {
+        self.snapshot = None;
+        if !self.connection.is_autocommit() {
+            // It only read, so there is nothing to lose; a transaction that is still open fails the next `BEGIN`.
+            let _ = Session::new(&self.connection).run("ROLLBACK");
+        }
+    }
+}
+
+/// Makes readers.
+struct Manager(SqliteConnectionManager);
+
+impl ManageConnection for Manager {
+    type Connection = Reader;
+    type Error = rusqlite::Error;
+
+    fn connect(&self) -> Result<Reader, rusqlite::Error> {
+        let connection = self.0.connect()?;
+        Ok(Reader {
+            connection,
+            snapshot: None,
+        })
+    }
+
+    fn is_valid(&self, _: &mut Reader) -> Result<(), rusqlite::Error> {
+        Ok(())
+    }
+
+    fn has_broken(&self, _: &mut Reader) -> bool {
+        false
+    }
+}
