@@ -9,6 +9,10 @@
 //! - [`store`]: what is remembered, as row-sized verbs, and the SQLite file behind them.
 //! - [`http`]: requests in, answers out.
 //!
+//! Three places to begin: [`app::orders::place`] is all that placing an order means; [`store::Store`] is what a backend
+//! promises; [`http::router`] is what stands around every operation. `docs/ARCHITECTURE.md` follows one order from the
+//! socket to the disk and back, and says who may import whom.
+//!
 //! What a request and an answer look like is not here: that is `openapi.yaml`, and the crate `orders-inventory-api` made
 //! from it.
 
