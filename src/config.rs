@@ -5,7 +5,8 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -106,6 +107,11 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 10, value_parser = seconds())]
     pub header_timeout_seconds: u64,
 
+    /// How long a connection may stay open with nothing asked on it
+    // Longer than proxies keep theirs, commonly a minute: who closes first must be the one who knows that nothing is coming.
+    #[arg(long, env, global = true, default_value_t = 120, value_parser = seconds())]
+    pub idle_timeout_seconds: u64,
+
     /// How long a request's body may take to arrive, and a request may wait before its work begins
     #[arg(long, env, global = true, default_value_t = 10, value_parser = seconds())]
     pub request_timeout_seconds: u64,
@@ -117,6 +123,27 @@ pub struct Settings {
     /// Largest body of a request, in bytes
     #[arg(long, env, global = true, default_value_t = 65_536, value_parser = RangedU64ValueParser::<u64>::new().range(1_024..=16_777_216))]
     pub body_bytes_max: u64,
+
+    /// Most connections at once; one more is told to come back and closed
+    #[arg(long, env, global = true, default_value_t = 10_000, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000_000))]
+    pub connections_max: u64,
+
+    /// Most requests worked on at once; one more is told to come back
+    // As many as the write queue holds: more could only wait for it to refuse them.
+    #[arg(long, env, global = true, default_value_t = 1_024, value_parser = RangedU64ValueParser::<u64>::new().range(1..=65_536))]
+    pub requests_max: u64,
+
+    /// Most requests of one API key, or of one client address without a key, in a minute; unset for no limit
+    #[arg(long, env, global = true)]
+    pub rate_limit_per_minute: Option<NonZeroU32>,
+
+    /// How many proxies stand in front and add the address of whoever called them to X-Forwarded-For
+    #[arg(long, env, global = true, default_value_t = 0, value_parser = RangedU64ValueParser::<u8>::new().range(0..=16))]
+    pub trusted_proxies: u8,
+
+    /// Address to serve metrics on, such as 127.0.0.1:9100; unset for none
+    #[arg(long, env, global = true)]
+    pub metrics_addr: Option<SocketAddr>,
 
     /// How log lines look
     #[arg(long, env, global = true, default_value = "pretty")]
@@ -135,15 +162,27 @@ impl Settings {
     /// Refuses settings that make no sense together.
     ///
     /// # Errors
-    /// [`BadSetting`] where a service on the open internet would let everybody in, or could not be paid.
+    /// [`BadSetting`] for an API key that nobody could send, and where a service on the open internet would let everybody
+    /// in or could not be paid.
     pub fn check(&self) -> Result<(), BadSetting> {
+        if let Some(number) = self.api_keys.unsendable() {
+            // Which one it is, not what it is.
+            return Err(BadSetting(format!(
+                "API_KEYS: key {number} has blanks or characters that are not visible ASCII, so no header can bring it"
+            )));
+        }
         let needed = [("API_KEYS", &self.api_keys), ("WEBHOOK_SECRET", &self.webhook_secret)];
         match needed.into_iter().find(|(_, value)| value.as_str().trim().is_empty()) {
-            Some((variable, _)) if self.render == "true" => Err(BadSetting(format!(
+            Some((variable, _)) if self.is_on_render() => Err(BadSetting(format!(
                 "{variable}: must be set on Render, where everybody can reach the service"
             ))),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Whether this is Render.com, which ends TLS in front of the service.
+    pub fn is_on_render(&self) -> bool {
+        self.render == "true"
     }
 }
 
@@ -160,6 +199,13 @@ impl SecretText {
     /// The secret; empty where none was set.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The first of a list of keys, counted from 1, that cannot stand in a header.
+    fn unsendable(&self) -> Option<usize> {
+        let mut keys = self.0.split(',').map(str::trim);
+        let first = keys.position(|key| !key.bytes().all(|byte| byte.is_ascii_graphic()));
+        first.map(|index| index + 1)
     }
 }
 
@@ -327,6 +373,15 @@ mod tests {
                 "REQUEST_TIMEOUT_SECONDS: 0 is not in 1..=3600",
             ),
             (["--body-bytes-max", "1"], "BODY_BYTES_MAX: "),
+            (["--connections-max", "0"], "CONNECTIONS_MAX: 0 is not in 1..=1000000"),
+            (["--requests-max", "65537"], "REQUESTS_MAX: 65537 is not in 1..=65536"),
+            (["--rate-limit-per-minute", "0"], "RATE_LIMIT_PER_MINUTE: "),
+            (["--trusted-proxies", "17"], "TRUSTED_PROXIES: 17 is not in 0..=16"),
+            (["--metrics-addr", "9100"], "METRICS_ADDR: "),
+            (
+                ["--idle-timeout-seconds", "0"],
+                "IDLE_TIMEOUT_SECONDS: 0 is not in 1..=3600",
+            ),
             (
                 ["--log-format", "xml"],
                 "LOG_FORMAT: must be one of pretty, json (it is \"xml\")",
@@ -360,6 +415,16 @@ mod tests {
             check(&["--render", "true", "--api-keys", "k", "--webhook-secret", "s"]),
             None
         );
+    }
+
+    #[test]
+    fn a_key_that_nobody_could_send_is_refused_without_showing_it() {
+        for (keys, number) in [("hunter 2", 1), ("a, b ,h\u{fc}nter2", 3), ("a,,hunter\n2", 3)] {
+            let cli = Cli::try_parse_from(["orders-inventory", "--api-keys", keys]).unwrap();
+            let line = cli.settings.check().unwrap_err().to_string();
+            assert!(line.starts_with(&format!("API_KEYS: key {number} has")), "{line}");
+            assert!(!line.contains("nter") && !line.contains('\n'), "{line}");
+        }
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum_server::Handle;
 use orders_inventory::config::{Cli, Command, LogFormat, Settings};
 use orders_inventory::http::signature::{Keyring, Secret};
 use orders_inventory::http::{self, ApiKeys, Clock, Limits, sweeper};
@@ -14,6 +13,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::fmt::time::UtcTime;
 
 mod commands;
+mod serve;
+
+use self::serve::Bounds;
+
+/// How long the store may take to do what it has accepted, once no request is left.
+const STORE_WAIT: Duration = Duration::from_secs(5);
+
+/// Requests are full of small, short-lived values, which this allocator is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let Cli { command, settings } = match Cli::read() {
@@ -51,44 +60,53 @@ fn serve(settings: &Settings) -> Result<(), String> {
     .map_err(|error| format!("DATABASE_URL: {error}"))?;
 
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start threads: {error}"))?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let served = serve_until_told(settings, listener, store.clone()).await;
-        store.close().await;
-        served.map_err(|error| format!("the server failed: {error}"))
-    })?;
+        let closed = tokio::time::timeout(STORE_WAIT, store.close()).await;
+        served.map_err(|error| format!("the server failed: {error}"))?;
+        closed.map_err(|_| "DATABASE_URL: the storage did not end its work".to_owned())
+    });
+    // A read that the disk does not answer must not keep the process.
+    runtime.shutdown_background();
+    ended?;
     tracing::info!("stopped");
     Ok(())
 }
 
 async fn serve_until_told(settings: &Settings, listener: TcpListener, store: SqliteStore) -> io::Result<()> {
-    let limits = Limits {
-        body_bytes_max: usize::try_from(settings.body_bytes_max).unwrap_or(usize::MAX),
-        body_timeout: Duration::from_secs(settings.request_timeout_seconds),
-    };
     let options = http::Options {
         clock: Clock::system(),
-        limits,
+        limits: Limits {
+            body_bytes_max: within_usize(settings.body_bytes_max),
+            body_timeout: Duration::from_secs(settings.request_timeout_seconds),
+            requests_max: within_usize(settings.requests_max),
+        },
+        rate_limit_per_minute: settings.rate_limit_per_minute,
+        trusted_proxies: settings.trusted_proxies.into(),
+        is_behind_tls: settings.is_on_render() || settings.trusted_proxies > 0,
         api_keys: api_keys(settings),
         keyring: keyring(settings),
         order_ttl: Some(Duration::from_secs(settings.order_ttl_seconds)).filter(|ttl| !ttl.is_zero()),
+    };
+    let bounds = Bounds {
+        connections_max: serve::connections_within_files(settings.connections_max),
+        head: Duration::from_secs(settings.header_timeout_seconds),
+        idle: Duration::from_secs(settings.idle_timeout_seconds),
+        drain: Duration::from_secs(settings.drain_seconds),
+        tells_peer: settings.rate_limit_per_minute.is_some(),
     };
     tokio::spawn(sweeper::run(store.clone(), options.clock.clone()));
     let router = http::router(store, options);
 
     let address = listener.local_addr()?;
-    let handle = Handle::new();
     // From here on a signal is a clean stop, so only now may anybody be told that the service is there.
-    tokio::spawn(stop_when_told(
-        handle.clone(),
-        Duration::from_secs(settings.drain_seconds),
-    )?);
+    let told = told_to_stop()?;
     greet(settings, address);
-    let head = Duration::from_secs(settings.header_timeout_seconds);
-    let mut server = axum_server::from_tcp(listener)?
-        .handle(handle)
-        .first_request_timeout(head);
-    server.http_builder().http1().header_read_timeout(head);
-    server.serve(router.into_make_service()).await
+    serve::serve(listener, router, bounds, told).await
+}
+
+fn within_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn api_keys(settings: &Settings) -> ApiKeys {
@@ -114,8 +132,8 @@ fn keyring(settings: &Settings) -> Keyring {
     }
 }
 
-/// Waits for SIGTERM or SIGINT, then lets the requests under way finish, for so long.
-fn stop_when_told(handle: Handle<SocketAddr>, drain: Duration) -> io::Result<impl Future<Output = ()>> {
+/// Waits for SIGTERM or SIGINT.
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -123,8 +141,6 @@ fn stop_when_told(handle: Handle<SocketAddr>, drain: Duration) -> io::Result<imp
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!(connections = handle.connection_count(), "stopping");
-        handle.graceful_shutdown(Some(drain));
     })
 }
 

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use fixture::models;
 use fixture::read::Pointer;
 use fixture::types::{Decimal, Timestamp};
+use fixture::write::{self, Write};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -58,6 +59,7 @@ fn a_decimal_is_one_number_however_it_is_spelled() {
         let text = spelled(&mut dice, digits, scale);
         assert_eq!(Decimal::from_json_text(&text), Some(number), "{text}");
         assert_eq!(Decimal::from_json_text(&number.to_string()), Some(number));
+        assert_eq!(write::json(&number), number.to_string().as_bytes());
         assert_eq!(
             serde_json::from_str::<Decimal>(&serde_json::to_string(&number).unwrap()).unwrap(),
             number
@@ -217,6 +219,24 @@ fn a_timestamp_stays_within_the_years_that_can_be_written() {
     for time in [i64::MIN, -1, 0, 1_772_357_400_123, i64::MAX].map(Timestamp::from_unix_ms) {
         assert_eq!(time.to_string().parse(), Ok(time));
     }
+    // Every day of a whole cycle of leap years and many of all others, at a time of day that moves: what reads them is
+    // not what wrote them.
+    let (mut last, days) = (String::new(), -719_528..=2_932_895_i64);
+    for day in days.filter(|day| (-110_000..40_000).contains(day) || day % 97 == 0) {
+        let time = Timestamp::from_unix_ms(day * 86_400_000 + (day * 7_919_317).rem_euclid(86_400_000));
+        let text = time.to_string();
+        assert_eq!(text.parse(), Ok(time), "{text}");
+        assert!(last < text, "{last} {text}");
+        last = text;
+    }
+}
+
+#[test]
+fn strings_are_written_as_serde_json_writes_them() {
+    let every = (0..=0x2fff).filter_map(char::from_u32);
+    for text in every.map(|char| format!("{char}a{char}{char}")).chain([String::new()]) {
+        assert_eq!(write::json(&text), serde_json::to_vec(&text).unwrap(), "{text:?}");
+    }
 }
 
 #[test]
@@ -232,8 +252,9 @@ fn a_pointer_is_written_with_its_escapes() {
 }
 
 #[track_caller]
-fn round_trip<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, text: &str) {
+fn round_trip<T: Write + Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, text: &str) {
     assert_eq!(serde_json::to_string(value).unwrap(), text);
+    assert_eq!(str::from_utf8(&write::json(value)).unwrap(), text);
     assert_eq!(serde_json::from_str::<T>(text).unwrap(), *value);
     // Through a tree of values as well, as test clients do.
     let tree: serde_json::Value = serde_json::from_str(text).unwrap();

@@ -6,6 +6,7 @@
 //! - [`models`]: the schemas;
 //! - [`apis`]: one trait per tag, one method per operation, and what each can answer with;
 //! - [`read`]: how a request becomes valid values, or the list of all that is wrong with it;
+//! - [`mod@write`]: how a value becomes JSON;
 //! - [`respond`]: how an answer becomes a response;
 //! - [`server`]: the router from requests to the traits.
 //!
@@ -18,3 +19,4 @@ pub mod read;
 pub mod respond;
 pub mod server;
 pub mod types;
+pub mod write;

@@ -12,6 +12,7 @@ use validator::{Validate, ValidationError};
 use crate::models;
 use crate::read::{self, Failures, Object, Pointer, Read, Text};
 use crate::types::{AnyJson, Decimal, Timestamp};
+use crate::write::{self, Write};
 
 /// What became of the event, as in `PaymentResult`; or `duplicate`, where it was recorded before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,6 +71,12 @@ impl DeliveryResult {
     }
 }
 
+impl Write for DeliveryResult {
+    fn write(&self, json: &mut Vec<u8>) {
+        self.as_str().write(json);
+    }
+}
+
 impl Text for DeliveryResult {
     fn from_text(text: &str) -> Result<Self, String> {
         read::one_of(Self::ALL, Self::as_str, text)
@@ -96,12 +103,30 @@ pub struct Failure {
     pub detail: String,
 }
 
+impl Write for Failure {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.optional("\"pointer\":", self.pointer.as_ref());
+        object.optional("\"parameter\":", self.parameter.as_ref());
+        object.member("\"detail\":", &self.detail);
+        object.close();
+    }
+}
+
 /// What the service says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// Always `ok`; a service that is not well answers with another status code.
     #[serde(rename = "status")]
     pub status: models::HealthStatus,
+}
+
+impl Write for Health {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"status\":", &self.status);
+        object.close();
+    }
 }
 
 /// Always `ok`; a service that is not well answers with another status code.
@@ -121,6 +146,12 @@ impl HealthStatus {
         match self {
             Self::Ok => "ok",
         }
+    }
+}
+
+impl Write for HealthStatus {
+    fn write(&self, json: &mut Vec<u8>) {
+        self.as_str().write(json);
     }
 }
 
@@ -188,6 +219,12 @@ impl MovementReason {
     }
 }
 
+impl Write for MovementReason {
+    fn write(&self, json: &mut Vec<u8>) {
+        self.as_str().write(json);
+    }
+}
+
 impl Text for MovementReason {
     fn from_text(text: &str) -> Result<Self, String> {
         read::one_of(Self::ALL, Self::as_str, text)
@@ -210,6 +247,15 @@ pub struct NewOrder {
     /// Units ordered.
     #[serde(rename = "quantity")]
     pub quantity: i64,
+}
+
+impl Write for NewOrder {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"product_id\":", &self.product_id);
+        object.member("\"quantity\":", &self.quantity);
+        object.close();
+    }
 }
 
 /// A [`NewOrder`] on arrival: each member on its own, so that one that is wrong does not hide another.
@@ -253,6 +299,17 @@ pub struct NewProduct {
     /// Units in stock, as callers may set them.
     #[serde(rename = "stock")]
     pub stock: i64,
+}
+
+impl Write for NewProduct {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"sku\":", &self.sku);
+        object.member("\"name\":", &self.name);
+        object.member("\"price\":", &self.price);
+        object.member("\"stock\":", &self.stock);
+        object.close();
+    }
 }
 
 /// A [`NewProduct`] on arrival: each member on its own, so that one that is wrong does not hide another.
@@ -325,6 +382,15 @@ pub struct NewStockMovement {
     /// A remark for people.
     #[serde(rename = "note", default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+impl Write for NewStockMovement {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"delta\":", &self.delta);
+        object.optional("\"note\":", self.note.as_ref());
+        object.close();
+    }
 }
 
 /// A [`NewStockMovement`] on arrival: each member on its own, so that one that is wrong does not hide another.
@@ -403,6 +469,26 @@ pub struct Order {
     pub canceled_at: Option<Timestamp>,
 }
 
+impl Write for Order {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"id\":", &self.id);
+        object.member("\"product_id\":", &self.product_id);
+        object.member("\"quantity\":", &self.quantity);
+        object.member("\"unit_price\":", &self.unit_price);
+        object.member("\"total\":", &self.total);
+        object.member("\"status\":", &self.status);
+        object.member("\"refund_due\":", &self.refund_due);
+        object.member("\"created_at\":", &self.created_at);
+        object.member("\"updated_at\":", &self.updated_at);
+        object.member("\"expires_at\":", &self.expires_at);
+        object.member("\"paid_at\":", &self.paid_at);
+        object.member("\"shipped_at\":", &self.shipped_at);
+        object.member("\"canceled_at\":", &self.canceled_at);
+        object.close();
+    }
+}
+
 /// A page of orders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderPage {
@@ -412,6 +498,15 @@ pub struct OrderPage {
     /// Pass it as `cursor` for the next page; null on the last.
     #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
+}
+
+impl Write for OrderPage {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"items\":", &self.items);
+        object.member("\"next_cursor\":", &self.next_cursor);
+        object.close();
+    }
 }
 
 /// Where an order stands. `SHIPPED` and `CANCELED` are final.
@@ -446,6 +541,12 @@ impl OrderStatus {
     }
 }
 
+impl Write for OrderStatus {
+    fn write(&self, json: &mut Vec<u8>) {
+        self.as_str().write(json);
+    }
+}
+
 impl Text for OrderStatus {
     fn from_text(text: &str) -> Result<Self, String> {
         read::one_of(Self::ALL, Self::as_str, text)
@@ -468,6 +569,15 @@ pub struct OrderUpdate {
     /// Units ordered.
     #[serde(rename = "quantity", default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<i64>,
+}
+
+impl Write for OrderUpdate {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.optional("\"status\":", self.status.as_ref());
+        object.optional("\"quantity\":", self.quantity.as_ref());
+        object.close();
+    }
 }
 
 /// A [`OrderUpdate`] on arrival: each member on its own, so that one that is wrong does not hide another.
@@ -507,6 +617,16 @@ pub struct PaymentData {
     /// Money that moved, with at most two decimals, decided on the number as written.
     #[serde(rename = "amount", default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Decimal>,
+}
+
+impl Write for PaymentData {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.optional("\"order_id\":", self.order_id.as_ref());
+        object.optional("\"payment_id\":", self.payment_id.as_ref());
+        object.optional("\"amount\":", self.amount.as_ref());
+        object.close();
+    }
 }
 
 /// A [`PaymentData`] on arrival: each member on its own, so that one that is wrong does not hide another.
@@ -561,6 +681,17 @@ pub struct PaymentEvent {
     pub data: Option<AnyJson>,
 }
 
+impl Write for PaymentEvent {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"id\":", &self.id);
+        object.member("\"type\":", &self.r_type);
+        object.optional("\"created\":", self.created.as_ref());
+        object.optional("\"data\":", self.data.as_ref());
+        object.close();
+    }
+}
+
 /// A [`PaymentEvent`] on arrival: each member on its own, so that one that is wrong does not hide another.
 #[derive(Validate)]
 struct PaymentEventDraft {
@@ -603,6 +734,15 @@ pub struct PaymentEventPage {
     pub next_cursor: Option<String>,
 }
 
+impl Write for PaymentEventPage {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"items\":", &self.items);
+        object.member("\"next_cursor\":", &self.next_cursor);
+        object.close();
+    }
+}
+
 /// What became of a delivered event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentEventReceipt {
@@ -618,6 +758,17 @@ pub struct PaymentEventReceipt {
     /// Where that order stands now, null where there is no such order.
     #[serde(rename = "order_status")]
     pub order_status: Option<models::OrderStatus>,
+}
+
+impl Write for PaymentEventReceipt {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"event_id\":", &self.event_id);
+        object.member("\"result\":", &self.result);
+        object.member("\"order_id\":", &self.order_id);
+        object.member("\"order_status\":", &self.order_status);
+        object.close();
+    }
 }
 
 /// What became of an event. `applied`: the order was paid, or a payment was refunded whole. `ignored`: nothing
@@ -675,6 +826,12 @@ impl PaymentResult {
     }
 }
 
+impl Write for PaymentResult {
+    fn write(&self, json: &mut Vec<u8>) {
+        self.as_str().write(json);
+    }
+}
+
 impl Text for PaymentResult {
     fn from_text(text: &str) -> Result<Self, String> {
         read::one_of(Self::ALL, Self::as_str, text)
@@ -718,6 +875,22 @@ pub struct Problem {
     /// With `invalid-transition`, the statuses that this operation can move the order to from here.
     #[serde(rename = "allowed", default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<models::OrderStatus>>,
+}
+
+impl Write for Problem {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"type\":", &self.r_type);
+        object.member("\"title\":", &self.title);
+        object.member("\"status\":", &self.status);
+        object.member("\"detail\":", &self.detail);
+        object.optional("\"errors\":", self.errors.as_ref());
+        object.optional("\"sku\":", self.sku.as_ref());
+        object.optional("\"requested\":", self.requested.as_ref());
+        object.optional("\"available\":", self.available.as_ref());
+        object.optional("\"allowed\":", self.allowed.as_ref());
+        object.close();
+    }
 }
 
 /// What went wrong, as the path of the page that explains it.
@@ -867,6 +1040,12 @@ impl ProblemType {
     }
 }
 
+impl Write for ProblemType {
+    fn write(&self, json: &mut Vec<u8>) {
+        self.as_str().write(json);
+    }
+}
+
 impl Text for ProblemType {
     fn from_text(text: &str) -> Result<Self, String> {
         read::one_of(Self::ALL, Self::as_str, text)
@@ -905,6 +1084,20 @@ pub struct Product {
     pub updated_at: Timestamp,
 }
 
+impl Write for Product {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"id\":", &self.id);
+        object.member("\"sku\":", &self.sku);
+        object.member("\"name\":", &self.name);
+        object.member("\"price\":", &self.price);
+        object.member("\"stock\":", &self.stock);
+        object.member("\"created_at\":", &self.created_at);
+        object.member("\"updated_at\":", &self.updated_at);
+        object.close();
+    }
+}
+
 /// A page of products.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductPage {
@@ -914,6 +1107,15 @@ pub struct ProductPage {
     /// Pass it as `cursor` for the next page; null on the last.
     #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
+}
+
+impl Write for ProductPage {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"items\":", &self.items);
+        object.member("\"next_cursor\":", &self.next_cursor);
+        object.close();
+    }
 }
 
 /// What changes about a product; members that are absent stay as they are.
@@ -932,6 +1134,17 @@ pub struct ProductUpdate {
     /// Units in stock, as callers may set them.
     #[serde(rename = "stock", default, skip_serializing_if = "Option::is_none")]
     pub stock: Option<i64>,
+}
+
+impl Write for ProductUpdate {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.optional("\"sku\":", self.sku.as_ref());
+        object.optional("\"name\":", self.name.as_ref());
+        object.optional("\"price\":", self.price.as_ref());
+        object.optional("\"stock\":", self.stock.as_ref());
+        object.close();
+    }
 }
 
 /// A [`ProductUpdate`] on arrival: each member on its own, so that one that is wrong does not hide another.
@@ -1024,6 +1237,20 @@ pub struct RecordedPaymentEvent {
     pub received_at: Timestamp,
 }
 
+impl Write for RecordedPaymentEvent {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"event_id\":", &self.event_id);
+        object.member("\"type\":", &self.r_type);
+        object.member("\"order_id\":", &self.order_id);
+        object.member("\"payment_id\":", &self.payment_id);
+        object.member("\"amount\":", &self.amount);
+        object.member("\"result\":", &self.result);
+        object.member("\"received_at\":", &self.received_at);
+        object.close();
+    }
+}
+
 /// One entry of a product's ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockMovement {
@@ -1053,6 +1280,21 @@ pub struct StockMovement {
     pub created_at: Timestamp,
 }
 
+impl Write for StockMovement {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"id\":", &self.id);
+        object.member("\"product_id\":", &self.product_id);
+        object.member("\"delta\":", &self.delta);
+        object.member("\"stock_after\":", &self.stock_after);
+        object.member("\"reason\":", &self.reason);
+        object.member("\"order_id\":", &self.order_id);
+        object.member("\"note\":", &self.note);
+        object.member("\"created_at\":", &self.created_at);
+        object.close();
+    }
+}
+
 /// A page of stock movements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockMovementPage {
@@ -1062,4 +1304,13 @@ pub struct StockMovementPage {
     /// Pass it as `cursor` for the next page; null on the last.
     #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
+}
+
+impl Write for StockMovementPage {
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut object = write::Object::open(json);
+        object.member("\"items\":", &self.items);
+        object.member("\"next_cursor\":", &self.next_cursor);
+        object.close();
+    }
 }

@@ -7,9 +7,9 @@ use std::fmt::Display;
 use axum::body::{self, Bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use serde::Serialize;
 
 use crate::read::Rejection;
+use crate::write::{self, Write};
 
 fn unwritable(error: impl Into<axum::BoxError>) -> Rejection {
     Rejection::Unwritable(axum::Error::new(error))
@@ -28,9 +28,8 @@ fn typed(mut response: Response, media_type: &'static str) -> Response {
     response
 }
 
-pub(crate) fn json(status: u16, body: &impl Serialize) -> Result<Response, Rejection> {
-    let body = serde_json::to_vec(body).map_err(unwritable)?;
-    Ok(typed(response(status, body)?, "application/json"))
+pub(crate) fn json(status: u16, body: &impl Write) -> Result<Response, Rejection> {
+    Ok(typed(response(status, write::json(body))?, "application/json"))
 }
 
 /// The JSON body of an answer that may be a kept one.
@@ -42,7 +41,7 @@ pub enum Body<T> {
     Written(Bytes),
 }
 
-pub(crate) fn body<T: Serialize>(status: u16, body: Body<T>) -> Result<Response, Rejection> {
+pub(crate) fn body<T: Write>(status: u16, body: Body<T>) -> Result<Response, Rejection> {
     match body {
         Body::Value(value) => json(status, &value),
         Body::Written(bytes) => Ok(typed(response(status, bytes)?, "application/json")),

@@ -126,6 +126,11 @@ impl Decimal {
         }
     }
 
+    /// The number is `digits` × 10^-`scale`.
+    pub(crate) const fn parts(self) -> (i128, usize) {
+        (self.digits, self.scale as usize)
+    }
+
     /// Whether this number is a whole multiple of `step`, which is above 0.
     pub fn is_multiple_of(self, step: Self) -> bool {
         let scale = self.scale.max(step.scale);
@@ -254,21 +259,78 @@ impl Eq for AnyJson {}
 /// An instant with millisecond precision, written as RFC 3339 in UTC: `2026-03-01T09:30:00.000Z`. Read from any
 /// date-time of RFC 3339; what is finer than a millisecond is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(jiff::Timestamp);
+pub struct Timestamp {
+    unix_ms: i64,
+}
+
+const SECOND_MS: i64 = 1_000;
+const MINUTE_MS: i64 = 60 * SECOND_MS;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
 impl Timestamp {
     /// The instant `milliseconds` after 1970-01-01T00:00:00Z; one beyond the years 0 to 9999, which are all that
     /// RFC 3339 can write, becomes the last instant inside them.
-    pub fn from_unix_ms(milliseconds: i64) -> Self {
-        const YEAR_0: i64 = -62_167_219_200_000;
-        let last = jiff::Timestamp::MAX.as_second() * 1000;
-        Self(jiff::Timestamp::from_millisecond(milliseconds.clamp(YEAR_0, last)).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+    pub const fn from_unix_ms(milliseconds: i64) -> Self {
+        const FIRST: i64 = -62_167_219_200_000;
+        // 9999-12-30T22:00:00Z: the parser ends there, so that every instant can be read in every time zone.
+        const LAST: i64 = 253_402_207_200_000;
+        let unix_ms = match milliseconds {
+            ..FIRST => FIRST,
+            FIRST..=LAST => milliseconds,
+            _ => LAST,
+        };
+        Self { unix_ms }
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
-    pub fn unix_ms(self) -> i64 {
-        self.0.as_millisecond()
+    pub const fn unix_ms(self) -> i64 {
+        self.unix_ms
     }
+
+    /// The instant as text; a page of answers is full of them, so this takes no detour.
+    pub(crate) const fn to_ascii(self) -> [u8; 24] {
+        let (year, month, day) = date(self.unix_ms.div_euclid(DAY_MS));
+        let of_day = self.unix_ms.rem_euclid(DAY_MS);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        put(&mut text, 0, 4, year);
+        put(&mut text, 5, 2, month);
+        put(&mut text, 8, 2, day);
+        put(&mut text, 11, 2, of_day / HOUR_MS);
+        put(&mut text, 14, 2, of_day % HOUR_MS / MINUTE_MS);
+        put(&mut text, 17, 2, of_day % MINUTE_MS / SECOND_MS);
+        put(&mut text, 20, 3, of_day % SECOND_MS);
+        text
+    }
+}
+
+/// Writes a number with so many digits at this place.
+const fn put(text: &mut [u8; 24], at: usize, digits: usize, mut number: i64) {
+    let mut place = at + digits;
+    while place > at {
+        place -= 1;
+        text[place] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+/// Year, month and day so many days after 1970-01-01, in the proleptic Gregorian calendar.
+///
+/// Counted in years that begin in March: a leap day is then the last of its year, and the months before any date have
+/// 153 days in every five. 400 years have 146 097 days.
+const fn date(days_since_epoch: i64) -> (i64, i64, i64) {
+    const DAYS_TO_EPOCH: i64 = 719_468;
+    let days = days_since_epoch + DAYS_TO_EPOCH;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let (month, next_year) = match month_from_march {
+        0..10 => (month_from_march + 3, 0),
+        _ => (month_from_march - 9, 1),
+    };
+    (era * 400 + year_of_era + next_year, month, day)
 }
 
 impl std::str::FromStr for Timestamp {
@@ -319,7 +381,7 @@ impl std::error::Error for NotATimestamp {}
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.0)
+        f.write_str(str::from_utf8(&self.to_ascii()).map_err(|_| fmt::Error)?)
     }
 }
 

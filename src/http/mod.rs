@@ -4,6 +4,7 @@
 //! It decides nothing about products and orders, and it holds no SQL.
 //!
 //! - [`layers`]: what every request passes: its id, its log line, the catching of panics, its body within limits;
+//! - `rate`, `security`: how often one caller may ask, and the headers of every answer;
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
 //! - `products`, `orders`, `webhooks`, `operations`: the operations of each tag;
 //! - `page`, `versions`, `retries`: cursors, entity tags, idempotency keys;
@@ -11,19 +12,22 @@
 //! - [`sweeper`]: what time alone does;
 //! - [`docs`]: the documentation.
 
+use std::num::NonZeroU32;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::request;
-use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use orders_inventory_api::apis::{Api, SecurityScheme};
 use orders_inventory_api::{server, types};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use self::callers::Caller;
+use self::layers::{Admission, Front};
+use self::rate::RateLimit;
+use self::security::SecurityHeaders;
 use crate::domain::Timestamp;
 use crate::store::Store;
 
@@ -35,7 +39,9 @@ mod orders;
 mod page;
 pub mod problem;
 mod products;
+mod rate;
 mod retries;
+mod security;
 pub mod signature;
 pub mod sweeper;
 mod versions;
@@ -43,7 +49,8 @@ mod webhooks;
 
 pub use callers::ApiKeys;
 pub use layers::Limits;
-pub use problem::Problem;
+pub use problem::{Problem, too_many_connections};
+pub use rate::Peer;
 pub use signature::Keyring;
 
 /// Tells the time, to the millisecond.
@@ -81,8 +88,14 @@ impl From<Timestamp> for types::Timestamp {
 pub struct Options {
     /// The time.
     pub clock: Clock,
-    /// What one request may ask for.
+    /// What requests may ask for.
     pub limits: Limits,
+    /// How many requests one caller may make in a minute; `None` for any number.
+    pub rate_limit_per_minute: Option<NonZeroU32>,
+    /// How many proxies stand in front, whose word on the client's address counts.
+    pub trusted_proxies: usize,
+    /// Whether a proxy in front ends TLS, so that clients never come by plain HTTP.
+    pub is_behind_tls: bool,
     /// Whom to let in.
     pub api_keys: ApiKeys,
     /// What payment webhooks are signed with.
@@ -91,14 +104,24 @@ pub struct Options {
     pub order_ttl: Option<Duration>,
 }
 
-/// The operations of the contract, over a store.
+/// The operations of the contract, over a store. Every request has a clone of it.
 #[derive(Clone)]
-struct Service<S> {
+struct Service<S>(Arc<Shared<S>>);
+
+struct Shared<S> {
     store: S,
     clock: Clock,
     api_keys: Arc<ApiKeys>,
-    keyring: Arc<Keyring>,
+    keyring: Keyring,
     order_ttl: Option<Duration>,
+}
+
+impl<S> Deref for Service<S> {
+    type Target = Shared<S>;
+
+    fn deref(&self) -> &Shared<S> {
+        &self.0
+    }
 }
 
 impl<S: Store> Api for Service<S> {
@@ -129,25 +152,30 @@ pub fn router<S: Store>(store: S, options: Options) -> Router {
     let Options {
         clock,
         limits,
+        rate_limit_per_minute,
+        trusted_proxies,
+        is_behind_tls,
         api_keys,
         keyring,
         order_ttl,
     } = options;
-    let (api_keys, keyring) = (Arc::new(api_keys), Arc::new(keyring));
-    let operations = server::router(Service {
+    let api_keys = Arc::new(api_keys);
+    let rate = rate_limit_per_minute.map(|limit| RateLimit::new(limit, trusted_proxies, Arc::clone(&api_keys)));
+    let operations = server::router(Service(Arc::new(Shared {
         store,
         clock,
         api_keys,
         keyring,
         order_ttl,
-    });
+    })));
     operations
-        .route_layer(from_fn_with_state(limits, layers::buffer_body))
+        .route_layer(Admission::new(limits, rate))
         .merge(docs::router(not_found))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(CatchPanicLayer::custom(layers::answer_panic))
-        .layer(from_fn(layers::observe))
+        .layer(Front {
+            headers: SecurityHeaders { is_behind_tls },
+        })
 }
 
 fn not_found() -> Response {

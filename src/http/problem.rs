@@ -4,12 +4,14 @@
 //! lies behind a fault of the service goes into the log and never into an answer.
 
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use orders_inventory_api::models::{self, ProblemType};
 use orders_inventory_api::read::{Failure, Place, Rejection};
+use orders_inventory_api::write;
 
 use super::callers::Stranger;
 use crate::domain::Invalid;
@@ -94,7 +96,19 @@ impl Problem {
         )
     }
 
-    pub(super) fn body_unreadable(error: &axum::Error) -> Self {
+    pub(super) fn rate_limited(per_minute: NonZeroU32, wait_seconds: u64) -> RateLimited {
+        let requests = if per_minute.get() == 1 { "request" } else { "requests" };
+        let seconds = if wait_seconds == 1 { "second" } else { "seconds" };
+        let detail = format_args!(
+            "The rate limit of {per_minute} {requests} a minute is used up; try again in {wait_seconds} {seconds}."
+        );
+        RateLimited {
+            problem: Self::new(ProblemType::RateLimited, detail),
+            wait_seconds,
+        }
+    }
+
+    pub(super) fn body_unreadable(error: &impl Display) -> Self {
         tracing::debug!(%error, "the body broke off");
         Self::new(
             ProblemType::MalformedJson,
@@ -124,6 +138,13 @@ impl Problem {
             detail: detail.to_string(),
         }])
     }
+}
+
+/// A refusal of a caller who asks too often.
+#[derive(Debug)]
+pub(super) struct RateLimited {
+    problem: Problem,
+    wait_seconds: u64,
 }
 
 /// A value of the body that the contract let through and that makes no sense all the same.
@@ -241,9 +262,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let kind = self.0.r_type;
         let status = entry(kind).status;
-        // No member of a problem can fail to become JSON; if one did, the status would still be right.
-        let body = serde_json::to_vec(&self.0).unwrap_or_default();
-        let mut response = (status, body).into_response();
+        let mut response = (status, write::json(&*self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -262,6 +281,30 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+impl IntoResponse for RateLimited {
+    fn into_response(self) -> Response {
+        let mut response = self.problem.into_response();
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, self.wait_seconds.into());
+        response
+    }
+}
+
+/// What a client gets that connects where there are too many connections already: a whole answer in HTTP/1.1, for
+/// nothing that it asks will be read.
+pub fn too_many_connections() -> Vec<u8> {
+    let problem = Problem::from(Error::Overloaded);
+    let body = serde_json::to_string(&problem.0).unwrap_or_default();
+    let length = body.len();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\n\
+         retry-after: {RETRY_AFTER_SECONDS}\r\nx-content-type-options: nosniff\r\ncache-control: no-store\r\n\
+         connection: close\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 #[cfg(test)]

@@ -28,7 +28,11 @@ pub(crate) fn options(clock: Clock) -> http::Options {
         limits: Limits {
             body_bytes_max: 65_536,
             body_timeout: Duration::from_secs(10),
+            requests_max: 1_024,
         },
+        rate_limit_per_minute: None,
+        trusted_proxies: 0,
+        is_behind_tls: false,
         api_keys: ApiKeys::default(),
         keyring: Keyring {
             secrets: Secret::new(SECRET).into_iter().collect(),
@@ -63,7 +67,7 @@ impl TestApp {
             path: database(folder.path()),
             // No test waits for an Overloaded here, and a busy machine must not make one.
             queue_wait: Duration::from_secs(60),
-            read_wait: Duration::from_secs(60),
+            scan_wait: Duration::from_secs(60),
             ..Options::default()
         };
         let store = SqliteStore::open(options).expect("a store");

@@ -69,8 +69,23 @@ impl Client {
         if let Err(breach) = Contract::ours().check(&method, &path, &answer) {
             panic!("{method} {path} breaks the contract: {breach}\n{answer:?}");
         }
+        assert_safe_for_browsers(&answer);
         answer
     }
+}
+
+/// Whether the answer lets a browser do nothing with it that it is not meant for. The documentation's page has a policy of
+/// its own, which allows it its own scripts.
+#[track_caller]
+fn assert_safe_for_browsers(answer: &Answer) {
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{answer:?}");
+    assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{answer:?}");
+    let policy = answer.header("content-security-policy").unwrap_or_default();
+    assert!(
+        policy.starts_with("default-src 'none';") && policy.ends_with("frame-ancestors 'none'"),
+        "{answer:?}"
+    );
+    assert!(answer.header("cache-control").is_some(), "{answer:?}");
 }
 
 /// A request that is sent by awaiting it.

@@ -7,6 +7,7 @@
 //! - `payment`: what the payment provider sends
 //! - `failing`: a store that fails as it is told
 //! - `process`: the binary
+//! - `wire`: HTTP by hand, for clients that behave badly or come by the thousand
 
 pub(crate) mod answer;
 pub(crate) mod app;
@@ -16,6 +17,7 @@ pub(crate) mod failing;
 pub(crate) mod ledger;
 pub(crate) mod payment;
 pub(crate) mod process;
+pub(crate) mod wire;
 
 pub(crate) use answer::Answer;
 pub(crate) use app::TestApp;

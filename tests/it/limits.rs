@@ -1,0 +1,208 @@
+//! What callers may ask for, through the router: how often, how much at once, how much room for bodies.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Method;
+use futures_util::{StreamExt, future, stream};
+use orders_inventory::error::Error;
+use orders_inventory::http::{ApiKeys, Options};
+use serde_json::json;
+
+use crate::support::app::SECRET;
+use crate::support::payment::{HEADER, sign};
+use crate::support::{Client, TestApp};
+
+fn limit(per_minute: u32) -> impl FnOnce(&mut Options) {
+    move |options| options.rate_limit_per_minute = NonZeroU32::new(per_minute)
+}
+
+/// A POST whose body never ends.
+async fn stalled(client: Client, path: &'static str) {
+    let first = stream::iter([Ok::<_, Error>(b"{".to_vec())]);
+    let body = Body::from_stream(first.chain(stream::pending()));
+    client.call(Method::POST, path).body(body).await;
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_back() {
+    let app = TestApp::with(limit(3));
+    for _ in 0..3 {
+        app.get("/products").await.expect(200);
+    }
+    let refused = app.get("/products").await;
+    let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!(
+        (1..=20).contains(&seconds),
+        "a third of a minute at the most: {refused:?}"
+    );
+    let detail = refused.expect_problem(429, "/problems/rate-limited")["detail"].clone();
+    let detail = detail.as_str().unwrap();
+    assert!(
+        detail.starts_with("The rate limit of 3 requests a minute is used up; try again in "),
+        "{detail}"
+    );
+    // The limit is the caller's, not the path's; and a body that would be refused anyway is not even read.
+    let other = app.post("/orders", "{").await;
+    other.expect_problem(429, "/problems/rate-limited");
+}
+
+#[tokio::test]
+async fn an_allowance_comes_back_with_time() {
+    // One request every 20 ms.
+    let app = TestApp::with(limit(3_000));
+    let mut is_refused = false;
+    for _ in 0..20_000 {
+        is_refused = app.get("/products/1").await.status == 429;
+        if is_refused {
+            break;
+        }
+    }
+    assert!(is_refused, "20 000 requests in a few seconds are too many");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    app.get("/products/1")
+        .await
+        .expect_problem(404, "/problems/product-not-found");
+}
+
+#[tokio::test]
+async fn each_key_has_an_allowance_of_its_own_and_strangers_share_theirs() {
+    let app = TestApp::with(|options| {
+        limit(1)(options);
+        options.api_keys = ApiKeys::new("alpha,beta");
+    });
+    let ask = |key: Option<&str>| {
+        let call = app.get("/orders");
+        match key {
+            Some(key) => call.header("x-api-key", key),
+            None => call,
+        }
+    };
+    ask(Some("alpha")).await.expect(200);
+    ask(Some("alpha")).await.expect_problem(429, "/problems/rate-limited");
+    ask(Some("beta")).await.expect(200);
+    ask(None).await.expect_problem(401, "/problems/missing-api-key");
+    // Whoever tries keys gets no further than whoever has none.
+    ask(Some("gamma")).await.expect_problem(429, "/problems/rate-limited");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_each_client_has_an_allowance_of_its_own() {
+    let app = TestApp::with(|options| {
+        limit(1)(options);
+        options.trusted_proxies = 1;
+    });
+    let ask = |forwarded: &str| app.get("/products").header("x-forwarded-for", forwarded);
+    ask("198.51.100.1").await.expect(200);
+    ask("198.51.100.2").await.expect(200);
+    // What a client writes there itself changes nothing.
+    let pretender = ask("198.51.100.3, 198.51.100.1").await;
+    pretender.expect_problem(429, "/problems/rate-limited");
+
+    let direct = TestApp::with(limit(1));
+    let ask = |forwarded: &str| direct.get("/products").header("x-forwarded-for", forwarded);
+    ask("198.51.100.1").await.expect(200);
+    ask("198.51.100.2").await.expect_problem(429, "/problems/rate-limited");
+}
+
+#[tokio::test]
+async fn webhook_health_and_docs_have_no_limit() {
+    let app = TestApp::with(limit(1));
+    app.get("/products").await.expect(200);
+    app.get("/products").await.expect_problem(429, "/problems/rate-limited");
+    for number in 0..3 {
+        for path in ["/healthz", "/readyz", "/docs", "/openapi.yaml", "/openapi.json"] {
+            app.get(path).await.expect(200);
+        }
+        let event = json!({"id": format!("evt_{number}"), "type": "ping"}).to_string();
+        let signature = sign(SECRET, app.clock.now_ms() / 1_000, event.as_bytes());
+        let delivered = app.post("/webhooks/payment", event).header(HEADER, &signature);
+        delivered.await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn more_at_once_than_the_service_takes_on_is_refused_at_once_and_health_is_not() {
+    let app = TestApp::with(|options| options.limits.requests_max = 1);
+    let product = app.product(1_000).await;
+    // The writer is held up, and with it the one request that may be worked on.
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let store = app.store.clone();
+    let (has_begun, begun) = tokio::sync::oneshot::channel();
+    let has_begun = std::sync::Mutex::new(Some(has_begun));
+    let holding = tokio::spawn(async move {
+        use orders_inventory::store::Store;
+        let work = move |_: &mut dyn orders_inventory::store::Tx| {
+            if let Some(has_begun) = has_begun.lock().unwrap().take() {
+                has_begun.send(()).unwrap();
+            }
+            let _ = held.lock().unwrap().recv_timeout(Duration::from_secs(60));
+            Ok(())
+        };
+        store.write(work).await
+    });
+    begun.await.unwrap();
+    let mut placing = app.place(product, 1).into_future();
+    assert!(
+        future::poll_immediate(&mut placing).await.is_none(),
+        "it waits for the writer"
+    );
+
+    for answer in [
+        app.get("/products").await,
+        app.place(product, 1).await,
+        app.post("/webhooks/payment", "{}").await,
+        app.delete("/products/1").await,
+    ] {
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        answer.expect_problem(503, "/problems/overloaded");
+    }
+    for path in [
+        "/healthz",
+        "/docs",
+        "/openapi.json",
+        "/problems",
+        "/problems/overloaded",
+    ] {
+        app.get(path).await.expect(200);
+    }
+    let_go.send(()).unwrap();
+    holding.await.unwrap().unwrap();
+    placing.await.expect(201);
+    app.get("/products").await.expect(200);
+    assert_eq!(app.stock(product).await, 999, "what was refused changed nothing");
+}
+
+#[tokio::test]
+async fn who_sends_slowly_keeps_nobody_else_from_working() {
+    let app = TestApp::with(|options| options.limits.requests_max = 1);
+    let mut slow: Vec<_> = (0..10)
+        .map(|_| Box::pin(stalled(Client::clone(&app), "/orders")))
+        .collect();
+    for one in &mut slow {
+        assert!(future::poll_immediate(one).await.is_none(), "its body is awaited");
+    }
+    let product = app.product(1).await;
+    app.place(product, 1).await.expect(201);
+}
+
+#[tokio::test]
+async fn bodies_on_their_way_have_so_much_room_and_no_more() {
+    // Each takes the room of the largest body there may be: that is 16 of them.
+    let app = TestApp::with(|options| options.limits.body_bytes_max = 16 << 20);
+    let mut slow: Vec<_> = (0..16)
+        .map(|_| Box::pin(stalled(Client::clone(&app), "/orders")))
+        .collect();
+    for one in &mut slow {
+        assert!(future::poll_immediate(one).await.is_none(), "its body is awaited");
+    }
+    let refused = app.post("/orders", "{}").await;
+    refused.expect_problem(503, "/problems/overloaded");
+    app.get("/products").await.expect(200);
+    slow.pop();
+    app.post("/orders", "{}")
+        .await
+        .expect_problem(422, "/problems/validation-failed");
+}
