@@ -8,6 +8,7 @@
 //! - [`app`]: the use cases: load, ask the domain, save.
 //! - [`store`]: what is remembered, as row-sized verbs, and the SQLite file behind them.
 //! - [`http`]: requests in, answers out.
+//! - [`log`]: what is said about all of it.
 //!
 //! Three places to begin: [`app::orders::place`] is all that placing an order means; [`store::Store`] is what a backend
 //! promises; [`http::router`] is what stands around every operation. `docs/ARCHITECTURE.md` follows one order from the
@@ -21,6 +22,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod http;
+pub mod log;
 pub mod store;
 
 #[cfg(test)]

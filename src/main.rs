@@ -1,16 +1,16 @@
 //! The binary: settings, store, router, serve, stop. The other commands are in `commands`.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use orders_inventory::config::{Cli, Command, LogFormat, Settings};
+use orders_inventory::config::{Cli, Command, Settings};
 use orders_inventory::http::signature::{Keyring, Secret};
 use orders_inventory::http::{self, ApiKeys, Clock, Limits, sweeper};
+use orders_inventory::log;
 use orders_inventory::store::{Options, SqliteStore};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::fmt::time::UtcTime;
 
 mod commands;
 mod serve;
@@ -47,7 +47,8 @@ fn failed(line: &str) -> ExitCode {
 /// Serves until a signal says stop. What goes wrong before the first request is one line for whoever starts the service.
 fn serve(settings: &Settings) -> Result<(), String> {
     settings.check().map_err(|bad_setting| bad_setting.to_string())?;
-    start_log(settings);
+    let _log = log::start(settings.log.directives(), settings.log_format)
+        .map_err(|error| format!("cannot start threads: {error}"))?;
     // The address comes first: who cannot have it, because the service runs already, touches no database.
     let address = SocketAddr::new(settings.host, settings.port);
     let listener =
@@ -142,21 +143,6 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
-}
-
-/// The log goes to standard error; standard output has only what somebody asked for.
-fn start_log(settings: &Settings) {
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(settings.log.directives())
-        .with_writer(io::stderr)
-        .with_target(false);
-    let log = log
-        .with_timer(UtcTime::rfc_3339())
-        .with_ansi(io::stderr().is_terminal());
-    match settings.log_format {
-        LogFormat::Pretty => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
 }
 
 /// The first lines printed: where everything is.

@@ -137,7 +137,7 @@ fn the_log_can_be_json() {
         (&line["method"], &line["route"], &line["status"]),
         (&json!("POST"), &json!("/orders"), &json!(404))
     );
-    assert_eq!((&line["span"]["id"], &line["level"]), (&json!("asked"), &json!("INFO")));
+    assert_eq!((&line["request_id"], &line["level"]), (&json!("asked"), &json!("INFO")));
     assert!(line["duration_us"].is_u64() && line["timestamp"].is_string(), "{line}");
     server.signal(Signal::TERM);
     serde_json::from_str::<Value>(&server.log_line("stopped")).unwrap();

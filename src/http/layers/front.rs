@@ -6,19 +6,20 @@ use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
-use tracing::{Span, info, info_span};
+use tracing::info;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::http::Problem;
 use crate::http::security::SecurityHeaders;
+use crate::log;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// As the contract says.
@@ -65,10 +66,11 @@ where
             method: request.method().clone(),
             route: request.extensions().get::<MatchedPath>().cloned(),
         };
-        let span = info_span!("request", id = asked.id.to_str().unwrap_or_default());
+        let entered = log::request::enter(&asked.id);
+        let answer = self.inner.call(request);
+        drop(entered);
         Answering {
-            answer: self.inner.call(request),
-            span,
+            answer,
             asked,
             headers: self.headers,
         }
@@ -90,13 +92,15 @@ impl Asked {
     fn answered(&self, status: StatusCode) {
         let route = self.route.as_ref().map_or("-", MatchedPath::as_str);
         let duration = self.started.elapsed();
-        log(&self.method, route, status, duration);
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        info!(
+            method = self.method.as_str(),
+            route,
+            status = status.as_u16(),
+            duration_us,
+            "answered"
+        );
     }
-}
-
-fn log(method: &Method, route: &str, status: StatusCode, duration: Duration) {
-    let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    info!(%method, route, status = status.as_u16(), duration_us, "answered");
 }
 
 pin_project! {
@@ -104,7 +108,6 @@ pin_project! {
     pub(in crate::http) struct Answering<F> {
         #[pin]
         answer: F,
-        span: Span,
         asked: Asked,
         headers: SecurityHeaders,
     }
@@ -115,7 +118,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Answering<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let _entered = this.span.enter();
+        let _entered = log::request::enter(&this.asked.id);
         // Nothing of a future that panicked is seen again.
         let mut response = match catch_unwind(AssertUnwindSafe(|| this.answer.poll(cx))) {
             Ok(polled) => {

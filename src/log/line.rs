@@ -1,0 +1,214 @@
+//! An event as a line.
+
+use std::fmt;
+use std::io::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use orders_inventory_api::types::Timestamp;
+use orders_inventory_api::write::Write;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level};
+
+use super::request;
+
+/// How lines look.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    /// For people: time, level, message, and the fields as `name=value`.
+    Text {
+        /// Whether the level has its color, as terminals show it.
+        is_colored: bool,
+    },
+    /// For machines: one JSON object (RFC 8259) with `timestamp`, `level`, `message`, the fields, and `request_id`.
+    Json,
+}
+
+impl Shape {
+    /// Appends the line, with its end.
+    pub(super) fn write(self, event: &Event<'_>, line: &mut Vec<u8>) {
+        let level = event.metadata().level();
+        match self {
+            Self::Json => {
+                line.extend_from_slice(b"{\"timestamp\":");
+                now().write(line);
+                line.extend_from_slice(b",\"level\":");
+                level.as_str().write(line);
+                event.record(&mut JsonFields(line));
+                request::with_current(|id| {
+                    line.extend_from_slice(b",\"request_id\":");
+                    id.write(line);
+                });
+                line.extend_from_slice(b"}\n");
+            }
+            Self::Text { is_colored } => {
+                // Memory takes everything.
+                let _ = write!(line, "{} ", now());
+                let _ = match is_colored {
+                    true => write!(line, "\x1b[{}m{level:>5}\x1b[0m", color(*level)),
+                    false => write!(line, "{level:>5}"),
+                };
+                event.record(&mut TextFields(line));
+                request::with_current(|id| {
+                    let _ = write!(line, " request_id={id}");
+                });
+                line.push(b'\n');
+            }
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix_ms(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The color of a level (ECMA-48, "Select Graphic Rendition").
+fn color(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 31,
+        Level::WARN => 33,
+        Level::INFO => 32,
+        Level::DEBUG => 34,
+        Level::TRACE => 35,
+    }
+}
+
+/// Those that the bridge from the `log` crate adds say where in a library a line comes from.
+fn is_of_the_bridge(field: &Field) -> bool {
+    field.name().starts_with("log.")
+}
+
+struct JsonFields<'a>(&'a mut Vec<u8>);
+
+impl JsonFields<'_> {
+    fn value(&mut self, field: &Field, value: &(impl Write + ?Sized)) {
+        if is_of_the_bridge(field) {
+            return;
+        }
+        self.0.push(b',');
+        field.name().write(self.0);
+        self.0.push(b':');
+        value.write(self.0);
+    }
+}
+
+impl Visit for JsonFields<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.value(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.value(field, &value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.value(field, &value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match i64::try_from(value) {
+            Ok(value) => self.value(field, &value),
+            Err(_) => self.value(field, &value.to_string()),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.value(field, &format!("{value:?}"));
+    }
+}
+
+struct TextFields<'a>(&'a mut Vec<u8>);
+
+impl TextFields<'_> {
+    /// Text keeps to its line: control characters are spelled out.
+    fn text(&mut self, field: &Field, text: &str) {
+        if is_of_the_bridge(field) {
+            return;
+        }
+        self.0.push(b' ');
+        if field.name() != "message" {
+            self.0.extend_from_slice(field.name().as_bytes());
+            self.0.push(b'=');
+        }
+        if text.chars().any(char::is_control) {
+            let _ = write!(self.0, "{}", text.escape_debug());
+        } else {
+            self.0.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+impl Visit for TextFields<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.text(field, &format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::http::HeaderValue;
+    use serde_json::{Value, json};
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+    use super::*;
+
+    struct Kept(Shape, Arc<Mutex<Vec<u8>>>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Kept {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            self.0.write(event, &mut self.1.lock().unwrap());
+        }
+    }
+
+    fn lines(shape: Shape, say: impl FnOnce()) -> Vec<String> {
+        let kept = Arc::default();
+        let subscriber = tracing_subscriber::registry().with(Kept(shape, Arc::clone(&kept)));
+        tracing::subscriber::with_default(subscriber, say);
+        let text = String::from_utf8(std::mem::take(&mut *kept.lock().unwrap())).unwrap();
+        assert!(text.is_empty() || text.ends_with('\n'), "{text:?}");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn say() {
+        tracing::warn!(name = "a \"b\"\nc", count = 7, most = u64::MAX, is_it = true, what = ?Some(1), "done {}", 5);
+        let _entered = request::enter(&HeaderValue::from_static("r-1"));
+        tracing::info!(below = -3, "answered");
+    }
+
+    #[test]
+    fn machines_get_one_object_a_line() {
+        let lines = lines(Shape::Json, say);
+        let mut objects: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for object in &mut objects {
+            let time = object.as_object_mut().unwrap().remove("timestamp").unwrap();
+            time.as_str().unwrap().parse::<Timestamp>().unwrap();
+        }
+        let first = json!({"level": "WARN", "message": "done 5", "name": "a \"b\"\nc", "count": 7,
+            "most": u64::MAX.to_string(), "is_it": true, "what": "Some(1)"});
+        let second = json!({"level": "INFO", "message": "answered", "below": -3, "request_id": "r-1"});
+        assert_eq!(objects, [first, second]);
+    }
+
+    #[test]
+    fn people_get_one_line_each() {
+        let lines = lines(Shape::Text { is_colored: false }, say);
+        let rest: Vec<&str> = lines.iter().map(|line| &line[25..]).collect();
+        let first = format!(
+            " WARN done 5 name=a \\\"b\\\"\\nc count=7 most={} is_it=true what=Some(1)",
+            u64::MAX
+        );
+        assert_eq!(rest, [first.as_str(), " INFO answered below=-3 request_id=r-1"]);
+        let colored = lines_colored();
+        assert!(colored[0].contains("\x1b[33m WARN\x1b[0m done 5"), "{colored:?}");
+    }
+
+    fn lines_colored() -> Vec<String> {
+        lines(Shape::Text { is_colored: true }, say)
+    }
+}
