@@ -22,7 +22,7 @@ function check(page) {
 }
 
 test("links that lead somewhere pass", () => {
-  const ran = check("# Page\n\n[a](other.md), [b](other.md#some-place), [c](#page), [d](https://example.com/x), ![e](other.md)\n");
+  const ran = check("# Page\n\n[a](other.md), [b](other.md#some-place), [c](#page), [d](https://example.com/x), ![e](other.md)\n<img src=\"other.md\">\n");
   assert.equal(ran.status, 0, ran.stderr);
 });
 
@@ -33,6 +33,7 @@ for (const [what, link] of Object.entries({
   "an anchor of another page that is not there": "[x](other.md#nowhere)",
   "a file that a definition names": "[x][y]\n\n[y]: another.md",
   "a file that a table names": "| a | b |\n|---|---|\n| [x](another.md) | c |",
+  "a picture in HTML that is not there": '<img src="another.png">',
   "an address without protection": "[x](http://example.com)",
   "an address without a domain": "[x](https://localhost/x)",
   "an address with a blank": "[x](<https://example.com/a b>)",

@@ -1,5 +1,8 @@
-// What remark does with the project's Markdown: relative links and their anchors lead somewhere, links to elsewhere are
-// addresses that can be. Nothing is asked of the network.
+// What remark does with the project's Markdown: relative links and their anchors lead somewhere, those in HTML to a file;
+// links to elsewhere are addresses that can be. Nothing is asked of the network.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 
 import validateLinks from "remark-validate-links";
 
@@ -17,4 +20,17 @@ function addresses() {
   return walk;
 }
 
-export default { plugins: [[validateLinks, { repository: false }], addresses] };
+/** What HTML in a page links to or shows. */
+function html() {
+  const walk = (node, file) => {
+    if (node.type === "html") {
+      for (const [, target] of node.value.matchAll(/\b(?:src|href)="([^"#:]+)"/g)) {
+        if (!existsSync(join(file.dirname ?? ".", target))) file.message(`Cannot find file: ${target}`, node);
+      }
+    }
+    for (const child of node.children ?? []) walk(child, file);
+  };
+  return walk;
+}
+
+export default { plugins: [[validateLinks, { repository: false }], addresses, html] };
