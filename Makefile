@@ -1,17 +1,25 @@
 # The two commands are `make run` and `make test`; the others are their parts. Needs a Rust toolchain, Node with npm and
 # Python 3 with venv; everything else is pinned in the lock files and installed below the project's folder.
 
-# The binary that the tools' tests start.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# The binary that is measured: one that is named, or the one that is deployed.
+BENCH_BIN := $(or $(BIN),$(abspath $(TARGET_DIR))/release/orders-inventory)
+# The binary that the tools' tests start.
 export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 
 # Folders with Python pins and Node projects; those that are not there (yet) are not asked for.
-REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/))
+REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/render/))
 VENV := .venv/.stamp
 
+# Locust brings much, and only the load tests need it.
+LOCUST_VENV := .venv-locust/.stamp
+LOCUST_PYTHON := .venv-locust/bin/python
+RELEASE := $(abspath $(TARGET_DIR))/release
+LOAD := BIN=$(RELEASE)/orders-inventory OPEN_LOOP=$(RELEASE)/open-loop $(LOCUST_PYTHON)
+
 # In this order, the cheap ones first; `make test` stops at the first that fails.
-TEST_STEPS := check-fmt check-links lint-contract check-generated check-postman test-codegen clippy check-doc unit \
-	smoke smoke-py check-curl newman browser check-conformance
+TEST_STEPS := check-fmt check-links lint-contract check-generated check-postman check-bench test-codegen clippy check-doc \
+	unit check-render smoke smoke-py check-curl check-load newman browser check-conformance
 
 # What `make run` and docs/curl.md sign payment webhooks with.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -20,7 +28,8 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build test $(TEST_STEPS) conformance evidence docs-curl fmt generate postman clean
+.PHONY: help run build test $(TEST_STEPS) conformance load-light load-heavy load-limit load-test \
+	bench evidence render-rehearsal docs-curl fmt generate postman clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +83,15 @@ unit: ## Run the Rust tests
 	then cargo nextest run --workspace --locked; \
 	else cargo test --workspace --locked --lib --bins --tests; fi
 	cargo test --workspace --locked --doc
+
+check-render: $(VENV) ## Hold render.yaml to Render's reference, and do in short what it says
+	cargo build --quiet --locked
+	.venv/bin/python tests/render/blueprint.py
+	.venv/bin/python -m unittest discover --start-directory tests/render
+	.venv/bin/python tests/render/rehearse.py --fast
+
+render-rehearsal: $(VENV) ## Deploy a clean clone on this machine as Render would; TRANSCRIPT keeps what it shows
+	.venv/bin/python tests/render/rehearse.py $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
 
 smoke: ## Go through a day of the shop over HTTP, at BASE_URL or at a server of its own
 	cargo test --quiet --locked --test smoke
@@ -131,6 +149,41 @@ conformance: $(VENV) ## The same with EXAMPLES (1000) an operation and a new SEE
 	.venv/bin/python tests/conformance/can_fail.py
 	.venv/bin/python tests/conformance/conformance.py long $(or $(EXAMPLES),1000) $(SEED)
 
+# Built one by one, for built together the service would have what the generator wants of the libraries of both.
+check-load: $(LOCUST_VENV) ## Run the load tests' tools briefly, and show that they can fail
+	cargo build --locked
+	cargo build --locked --package open-loop
+	OPEN_LOOP="$$(dirname "$$BIN")/open-loop" $(LOCUST_PYTHON) locust/check.py
+
+load-light: ## 25 visitors by Locust for DURATION (60) s, at BASE_URL or at a server of their own
+load-heavy: ## The same with 200 visitors
+load-light load-heavy: load-%: $(LOCUST_VENV)
+	[ -n "$$BASE_URL" ] || cargo build --release --locked
+	$(LOAD) locust/load.py $*
+	$(LOAD) locust/report.py
+
+load-limit: $(LOCUST_VENV) ## Find the rate at which the service gives way; with BASE_BIN, an older binary, that of both
+	cargo build --release --locked
+	cargo build --release --locked --package open-loop
+	$(LOAD) locust/limit.py
+	$(LOAD) locust/report.py
+
+load-test: ## These three, and docs/load-test.md from them
+	$(MAKE) --no-print-directory load-light
+	$(MAKE) --no-print-directory load-heavy
+	$(MAKE) --no-print-directory load-limit
+
+check-bench: ## Test what decides whether a benchmark's figures may be believed
+	python3 -B -m unittest discover --start-directory benches
+
+# For a machine that does nothing else. QUICK=1 prints a table and leaves the document alone. What is measured can be
+# chosen: SCENARIOS, SIZES, CONNS with commas between, ROUNDS, SECONDS, CEILINGS=0; BIN and BASE_BIN are two builds.
+bench: $(if $(QUICK),,.venv-bench/.stamp) ## Measure the service for docs/benchmarks.md, or with QUICK=1 for a table
+	cargo build --release --locked
+	cargo build --release --locked --package orders-inventory-benches
+	BIN="$(BENCH_BIN)" TOOLS="$(abspath $(TARGET_DIR))/release" \
+		$(if $(QUICK),python3,.venv-bench/bin/python) -B benches/bench.py
+
 fmt: ## Format the Rust code
 	cargo fmt --all
 
@@ -142,13 +195,23 @@ postman: postman/node_modules/.stamp ## Make the Postman collection from openapi
 
 clean: ## Remove what was built and installed, not the data
 	cargo clean
-	rm -rf .venv codegen/lint/node_modules postman/node_modules tests/browser/node_modules tests/links/node_modules
+	rm -rf .venv .venv-bench .venv-locust codegen/lint/node_modules postman/node_modules tests/browser/node_modules \
+		tests/links/node_modules
 
 # Made anew when the pins change: what is no longer asked for must not linger.
 $(VENV): $(REQUIREMENTS)
 	rm -rf .venv
 	python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input $(addprefix -r ,$(REQUIREMENTS))
+	@touch $@
+
+# What only one of the larger tools needs has a place of its own.
+.venv-bench/.stamp: benches/requirements.txt
+.venv-locust/.stamp: locust/requirements.txt
+.venv-bench/.stamp .venv-locust/.stamp: .venv-%/.stamp:
+	rm -rf .venv-$*
+	python3 -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r $<
 	@touch $@
 
 %/node_modules/.stamp: %/package.json %/package-lock.json

@@ -3,6 +3,7 @@
 //! The modules, in reading order:
 //!
 //! - [`config`]: every setting, its default and why.
+//! - [`render`]: what the service says on Render.com where it has no disk.
 //! - [`error`]: what can go wrong, in our words.
 //! - [`domain`]: the rules. Pure.
 //! - [`app`]: the use cases: load, ask the domain, save.
@@ -23,6 +24,7 @@ pub mod domain;
 pub mod error;
 pub mod http;
 pub mod log;
+pub mod render;
 pub mod store;
 
 #[cfg(test)]

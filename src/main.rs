@@ -9,6 +9,7 @@ use orders_inventory::config::{Cli, Command, Settings};
 use orders_inventory::http::signature::{Keyring, Secret};
 use orders_inventory::http::{self, ApiKeys, Clock, Limits, sweeper};
 use orders_inventory::log;
+use orders_inventory::render;
 use orders_inventory::store::{Options, SqliteStore};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -59,6 +60,7 @@ fn serve(settings: &Settings) -> Result<(), String> {
         ..Options::default()
     })
     .map_err(|error| format!("DATABASE_URL: {error}"))?;
+    render::warn_without_disk(settings);
 
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start threads: {error}"))?;
     let ended = runtime.block_on(async {

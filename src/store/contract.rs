@@ -402,16 +402,18 @@ pub(crate) async fn a_read_sees_one_state(store: impl Store) {
         may_go_on.recv().unwrap();
         Ok((before, view.product(id)?))
     });
-    let write = async {
+    let writing = store.clone();
+    // On a task of its own, for the read may keep the thread that it was asked for on.
+    let write = tokio::spawn(async move {
         has_begun.await.unwrap();
-        store
+        writing
             .write(move |tx| tx.take_stock(id, quantity(1), LATER))
             .await
             .unwrap();
         go_on.send(()).unwrap();
-    };
-    let (read, ()) = tokio::join!(read, write);
-    let (before, after) = read.unwrap();
+    });
+    let (before, after) = read.await.unwrap();
+    write.await.unwrap();
     assert_eq!(before, after);
     assert_eq!(product(&store, id).await.map(|product| product.stock), Some(stock(8)));
 }

@@ -36,12 +36,14 @@ enum Slow {
     DrippingBodyOfGet,
     /// HTTP/2, and no request.
     EmptyHttp2,
+    /// A good request, and nothing after it.
+    Idle,
     /// Asks for much and takes nothing.
     NeverReads,
 }
 
 use Slow::{
-    DrippingBody, DrippingBodyOfGet, DrippingHead, DrippingSecondHead, Empty, EmptyHttp2, HalfHead, NeverReads,
+    DrippingBody, DrippingBodyOfGet, DrippingHead, DrippingSecondHead, Empty, EmptyHttp2, HalfHead, Idle, NeverReads,
 };
 
 impl Slow {
@@ -56,6 +58,7 @@ impl Slow {
             DrippingBody => Self::POST.to_vec(),
             DrippingSecondHead => b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\nGET /healthz HTTP/1.1\r\nX-".to_vec(),
             DrippingBodyOfGet => b"GET /healthz HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n{".to_vec(),
+            Idle => b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n".to_vec(),
             // The preface, and settings that set nothing.
             EmptyHttp2 => b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(),
             NeverReads => b"GET /openapi.json HTTP/1.1\r\nHost: test\r\n\r\n".repeat(ANSWERS),
@@ -65,7 +68,7 @@ impl Slow {
     fn drips(self) -> bool {
         match self {
             DrippingHead | DrippingBody | DrippingSecondHead | DrippingBodyOfGet => true,
-            Empty | HalfHead | EmptyHttp2 | NeverReads => false,
+            Empty | HalfHead | EmptyHttp2 | Idle | NeverReads => false,
         }
     }
 
@@ -73,7 +76,7 @@ impl Slow {
     fn count(self) -> usize {
         match self {
             Empty | HalfHead | DrippingHead | DrippingBody => 500,
-            DrippingSecondHead | DrippingBodyOfGet | EmptyHttp2 => 50,
+            DrippingSecondHead | DrippingBodyOfGet | EmptyHttp2 | Idle => 50,
             NeverReads => 10,
         }
     }
@@ -83,7 +86,7 @@ impl Slow {
         match self {
             Empty | HalfHead | DrippingHead => got.is_empty(),
             DrippingBody => got.starts_with("HTTP/1.1 408 ") && got.contains("/problems/request-timeout"),
-            DrippingSecondHead | DrippingBodyOfGet => {
+            DrippingSecondHead | DrippingBodyOfGet | Idle => {
                 got.starts_with("HTTP/1.1 200 ") && got.matches("HTTP/1.1").count() == 1
             }
             // Settings and a farewell, in frames.
@@ -138,34 +141,25 @@ async fn ask_meanwhile(address: SocketAddr, done: Arc<AtomicBool>) -> usize {
     served
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_keeps_the_service_waiting_loses_the_connection_and_others_are_served() {
+/// Has all clients of these kinds at once keep a service waiting that has this timeout, and this one when idle.
+async fn keep_waiting(kinds: &[Slow], head: Duration, idle: Duration) {
     allow_files(4_096);
     let folder = TempDir::new().unwrap();
     let server = Server::start(
         command(&folder.path().join("test.db"))
             .env("RUST_LOG", "warn")
-            .env("HEADER_TIMEOUT_SECONDS", TIMEOUT.as_secs().to_string())
-            .env("IDLE_TIMEOUT_SECONDS", TIMEOUT.as_secs().to_string())
-            .env("REQUEST_TIMEOUT_SECONDS", TIMEOUT.as_secs().to_string()),
+            .env("HEADER_TIMEOUT_SECONDS", head.as_secs().to_string())
+            .env("REQUEST_TIMEOUT_SECONDS", head.as_secs().to_string())
+            .env("IDLE_TIMEOUT_SECONDS", idle.as_secs().to_string()),
     );
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
     let done = Arc::new(AtomicBool::new(false));
     let ordinary = tokio::spawn(ask_meanwhile(server.address, Arc::clone(&done)));
 
     let mut slow = JoinSet::new();
-    for kind in [
-        Empty,
-        HalfHead,
-        DrippingHead,
-        DrippingBody,
-        DrippingSecondHead,
-        DrippingBodyOfGet,
-        EmptyHttp2,
-        NeverReads,
-    ] {
+    for kind in kinds {
         for _ in 0..kind.count() {
-            let address = server.address;
+            let (kind, address) = (*kind, server.address);
             slow.spawn(async move { (kind, kind.keep_waiting(address).await) });
         }
     }
@@ -178,6 +172,28 @@ async fn whoever_keeps_the_service_waiting_loses_the_connection_and_others_are_s
     let served = ordinary.await.unwrap();
     assert!(served > 20, "others were served meanwhile: {served}");
     assert!(server.stop(Signal::TERM).success());
+}
+
+/// Much longer than a test takes.
+const NEVER: Duration = Duration::from_secs(3_600);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_takes_long_for_a_request_loses_the_connection_and_others_are_served() {
+    let kinds = [
+        Empty,
+        HalfHead,
+        DrippingHead,
+        DrippingBody,
+        DrippingSecondHead,
+        DrippingBodyOfGet,
+        EmptyHttp2,
+    ];
+    keep_waiting(&kinds, TIMEOUT, NEVER).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_nothing_more_or_takes_no_answer_loses_the_connection_and_others_are_served() {
+    keep_waiting(&[Idle, NeverReads], NEVER, TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

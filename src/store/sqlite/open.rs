@@ -11,7 +11,7 @@ use r2d2::{ManageConnection, Pool};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
-use rusqlite_migration::{M, Migrations};
+use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
 
 /// Marks a file as ours, in the header of its first page (`ORIN` in ASCII). Never changes.
 const APPLICATION_ID: i32 = 0x4F52_494E;
@@ -71,13 +71,19 @@ pub enum OpenError {
         /// The first thing found.
         finding: String,
     },
-    /// The schema cannot be brought up to date, for example because a newer version of the service wrote it.
+    /// A newer version of the service wrote the file. It was left as it is.
+    #[error("refusing the database {}: a newer version of this service wrote it", path.display())]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The schema cannot be brought up to date.
     #[error("cannot bring the schema of the database {} up to date: {reason}", path.display())]
     Schema {
         /// The database file.
         path: PathBuf,
         /// What went wrong.
-        reason: rusqlite_migration::Error,
+        reason: MigrationError,
     },
     /// The system gives no more threads.
     #[error("cannot start the writer of the database {}: {reason}", path.display())]
@@ -108,13 +114,17 @@ pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
         check(path)?;
     }
     let mut connection = writer(path).map_err(|reason| inaccessible(path, reason))?;
-    Migrations::from_slice(MIGRATIONS)
-        .to_latest(&mut connection)
-        .map_err(|reason| OpenError::Schema {
+    let migrated = Migrations::from_slice(MIGRATIONS).to_latest(&mut connection);
+    match migrated {
+        Ok(()) => Ok(connection),
+        Err(MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead)) => {
+            Err(OpenError::Newer { path: path.to_owned() })
+        }
+        Err(reason) => Err(OpenError::Schema {
             path: path.to_owned(),
             reason,
-        })?;
-    Ok(connection)
+        }),
+    }
 }
 
 fn inaccessible(path: &Path, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OpenError {

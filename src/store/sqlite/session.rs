@@ -35,6 +35,11 @@ impl<'c> Session<'c> {
         self.failure.get()
     }
 
+    /// How many rows the connection has ever changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
     /// Runs a statement that gives no rows and has no parameters, such as `COMMIT`.
     pub(super) fn run(&self, sql: &str) -> Result<(), Error> {
         self.change(sql, params![]).map(|_| ())

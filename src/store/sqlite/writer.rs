@@ -1,7 +1,8 @@
 //! The one thread that writes.
 //!
 //! It takes what waits, runs all of it in one transaction, commits once (one sync of the disk for many writes), and
-//! only then answers. A write that fails or panics is undone alone. A failure of the storage undoes the whole batch,
+//! only then answers. A write that fails or panics is undone alone: where it had changed something by then, which takes
+//! a fault, the transaction starts over with savepoints around every write; else nothing has to be undone. A failure of the storage undoes the whole batch,
 //! for nobody can tell what of it survived, and costs the connection: the next batch gets a new one.
 
 use std::error::Error as _;
@@ -101,18 +102,22 @@ impl Writer {
     fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Error> {
         let connection = self.connection()?;
         let mut session = Session::new(connection);
-        session.run("BEGIN IMMEDIATE")?;
         // A job alone needs no savepoint: the transaction is its own.
-        let needs_savepoint = jobs.len() > 1;
-        let mut is_any_kept = false;
-        for job in jobs {
-            is_any_kept |= run_job(&mut session, job.as_mut(), needs_savepoint)?;
+        let isolation = if jobs.len() > 1 {
+            Isolation::Hoped
+        } else {
+            Isolation::Own
+        };
+        let mut ran = run_jobs(&mut session, jobs, isolation)?;
+        if let Ran::Mixed = ran {
+            session.run("ROLLBACK")?;
+            ran = run_jobs(&mut session, jobs, Isolation::Savepoints)?;
         }
         if connection.is_autocommit() {
             // SQLite undoes a transaction by itself after some failures; then there is nothing left to commit.
             return Err(Error::storage("the transaction ended before its commit"));
         }
-        session.run(if is_any_kept { "COMMIT" } else { "ROLLBACK" })
+        session.run(if let Ran::Kept = ran { "COMMIT" } else { "ROLLBACK" })
     }
 
     /// The connection, a new one if the last was lost.
@@ -166,9 +171,10 @@ impl Writer {
     }
 
     /// Leaves everything in the database file itself.
-    fn close(&mut self) {
-        self.readers.release_idle();
-        if let Some(connection) = self.connection.take() {
+    fn close(self) {
+        // Readers first: the last connection to close tidies up, and only this one can.
+        drop(self.readers);
+        if let Some(connection) = self.connection {
             cut_wal(&connection);
         }
     }
@@ -237,22 +243,53 @@ fn cut_wal(connection: &Connection) {
     }
 }
 
-/// Runs one job of a batch; whether anything of it is kept. An error here is the whole batch's.
-fn run_job(session: &mut Session<'_>, job: &mut dyn Job, needs_savepoint: bool) -> Result<bool, Error> {
-    if needs_savepoint {
-        session.run("SAVEPOINT job")?;
-    }
-    let is_kept = job.run(session);
-    if let Some(error) = session.failure() {
-        return Err(error.clone());
-    }
-    if needs_savepoint {
-        if !is_kept {
-            session.run("ROLLBACK TO job")?;
+/// How the jobs of a transaction are kept apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Isolation {
+    /// There is only one.
+    Own,
+    /// Not at all: a job that fails does so before it has written anything, but for faults of ours.
+    Hoped,
+    /// Each by a savepoint, so that one that wrote and then failed is undone alone.
+    Savepoints,
+}
+
+/// What running the jobs of a transaction came to.
+enum Ran {
+    /// There is something to keep.
+    Kept,
+    /// There is nothing to keep.
+    Nothing,
+    /// A job wrote and then failed, in the same transaction as others: nothing may be kept, and all must run again.
+    Mixed,
+}
+
+/// Begins a transaction and runs these jobs in it. An error here is everybody's.
+fn run_jobs(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>], isolation: Isolation) -> Result<Ran, Error> {
+    session.run("BEGIN IMMEDIATE")?;
+    let mut ran = Ran::Nothing;
+    for job in jobs {
+        let changes_before = session.changes();
+        if isolation == Isolation::Savepoints {
+            session.run("SAVEPOINT job")?;
         }
-        session.run("RELEASE job")?;
+        let is_kept = job.run(session);
+        if let Some(error) = session.failure() {
+            return Err(error.clone());
+        }
+        if isolation == Isolation::Savepoints {
+            if !is_kept {
+                session.run("ROLLBACK TO job")?;
+            }
+            session.run("RELEASE job")?;
+        }
+        if is_kept {
+            ran = Ran::Kept;
+        } else if isolation == Isolation::Hoped && session.changes() != changes_before {
+            return Ok(Ran::Mixed);
+        }
     }
-    Ok(is_kept)
+    Ok(ran)
 }
 
 #[cfg(test)]

@@ -1,0 +1,116 @@
+"""Databases of the service: made by it, filled by `seed`, counted by `tally`, and held to what was answered."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+
+from processes import Failed, Server, output
+from scenarios import API_KEY, WEBHOOK_SECRET
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    name: str
+    title: str
+    products: int
+    orders: int
+    pending: int
+
+
+SMALL = Size("small", "1 000 products, 1 000 orders", 1_000, 1_000, 100)
+# For payments, each of which needs an order that is not paid yet.
+PAYABLE = Size("payable", "1 000 products, 250 000 unpaid orders", 1_000, 251_000, 250_000)
+BIG = Size("big", "1 000 000 products, 1 000 000 orders", 1_000_000, 1_000_000, 500_000)
+
+
+def service(binary, database, folder):
+    """The service as somebody would deploy it: keys, a secret, and every other setting left alone."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": f"sqlite://{database}",
+        "API_KEYS": API_KEY,
+        "WEBHOOK_SECRET": WEBHOOK_SECRET,
+    }
+    return Server([str(binary)], env, folder / "service.log")
+
+
+class Seeds:
+    """Filled databases, one for each size and binary, made when first asked for."""
+
+    def __init__(self, tools, folder):
+        self.tools, self.folder, self.made = tools, folder, {}
+
+    def get(self, binary, size):
+        if (binary, size) not in self.made:
+            path = self.folder / f"seed-{len(self.made)}-{size.name}.db"
+            with service(binary, path, self.folder):
+                pass
+            counts = [f"--{name}={getattr(size, name)}" for name in ("products", "orders", "pending")]
+            output([self.tools / "seed", path, *counts])
+            # The audit holds of what was filled, or of nothing that is measured on it.
+            audit(binary, path)
+            self.made[binary, size] = path
+        return self.made[binary, size]
+
+    def copy(self, binary, size, name):
+        """A database of its own, on the disk already: what is written to it later does not wait for this."""
+        path = self.folder / name
+        remove(path)
+        shutil.copyfile(self.get(binary, size), path)
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+        return path
+
+
+def remove(path):
+    for suffix in ("", "-wal", "-shm"):
+        pathlib.Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def tally(tools, database):
+    return json.loads(output([tools / "tally", database]))
+
+
+def audit(binary, database):
+    """Fails where the service's audit finds anything."""
+    output([str(binary), "audit"], operator(database))
+
+
+def backup(binary, database, path):
+    output([str(binary), "backup", str(path)], operator(database))
+
+
+def operator(database):
+    return {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite://{database}"}
+
+
+def check_orders(before, after, sent_min, sent_max):
+    """Holds a database to the orders that were answered: each is of one unit.
+
+    `sent_min` are known to be answered with 201; up to `sent_max` were sent, of which those still on their way when the
+    load ended may or may not have been placed. Everything in the database must agree to the unit.
+    """
+    placed = after["orders"] - before["orders"]
+    sold = before["stock"] - after["stock"]
+    moved = before["units_moved"] - after["units_moved"]
+    ordered = after["units_ordered"] - before["units_ordered"]
+    rows = after["movements"] - before["movements"]
+    if not placed == sold == moved == ordered == rows:
+        raise Failed(
+            f"{placed} orders of {ordered} units, but {sold} units left the stock and {rows} movements took {moved}"
+        )
+    if not sent_min <= placed <= sent_max:
+        raise Failed(f"{placed} orders were placed, but {sent_min} to {sent_max} were answered or on their way")
+    return placed
+
+
+def check_payments(before, after, sent_min, sent_max):
+    """The same for payments, each of one order."""
+    applied = after["payments_applied"] - before["payments_applied"]
+    if not sent_min <= applied <= sent_max:
+        raise Failed(f"{applied} payments were applied, but {sent_min} to {sent_max} were answered or on their way")
+    if before["stock"] != after["stock"] or before["orders"] != after["orders"]:
+        raise Failed("a payment changed the stock or the number of orders")
+    return applied

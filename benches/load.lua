@@ -1,0 +1,58 @@
+-- What wrk sends: whole requests from a file for each thread, made beforehand, so that here they only have to be cut
+-- out. Each is preceded by its length in four digits and by "o" where it is an order, else "-". They are sent in the
+-- order of the file, which is a random one, and from the start again at its end; with BENCH_ONCE a thread stops there.
+--
+-- wrk calls the functions: setup in the main thread for each thread; init before that thread starts, but after those
+-- before it did, so it must be short; request in the thread; done at the end.
+
+local path, is_once = os.getenv("BENCH_REQUESTS"), os.getenv("BENCH_ONCE") == "1"
+local threads = {}
+local requests, position, last = "", 1, nil
+
+function setup(thread)
+  table.insert(threads, thread)
+  thread:set("number", #threads)
+end
+
+-- Global, for the main thread reads them at the end: how many requests were handed out, and how many were orders.
+sent, orders, is_exhausted = 0, 0, 0
+
+function init()
+  local file = assert(io.open(path .. "." .. number, "rb"))
+  requests = file:read("*a")
+  file:close()
+end
+
+function request()
+  if position > #requests then
+    if is_once then
+      is_exhausted = 1
+      wrk.thread:stop()
+      return last
+    end
+    position = 1
+  end
+  local length = tonumber(requests:sub(position, position + 3))
+  if requests:byte(position + 4) == 111 then orders = orders + 1 end
+  sent = sent + 1
+  last = requests:sub(position + 5, position + 4 + length)
+  position = position + 5 + length
+  return last
+end
+
+function done(summary, latency)
+  local total_sent, total_orders, exhausted, most_sent = 0, 0, 0, 0
+  for _, thread in ipairs(threads) do
+    total_sent = total_sent + thread:get("sent")
+    total_orders = total_orders + thread:get("orders")
+    exhausted = exhausted + thread:get("is_exhausted")
+    most_sent = math.max(most_sent, thread:get("sent"))
+  end
+  local errors = summary.errors
+  print(string.format(
+    'BENCH {"requests":%d,"duration_us":%d,"sent":%d,"orders_sent":%d,"most_sent":%d,"exhausted":%d,"refused":%d,'
+      .. '"broken":%d,"p50_us":%d,"p99_us":%d,"p999_us":%d,"max_us":%d}',
+    summary.requests, summary.duration, total_sent, total_orders, most_sent, exhausted, errors.status,
+    errors.connect + errors.read + errors.write + errors.timeout,
+    latency:percentile(50), latency:percentile(99), latency:percentile(99.9), latency.max))
+end

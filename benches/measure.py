@@ -1,0 +1,241 @@
+"""One measurement at a time: a server fresh on its database, a load, and whether what it wrote is what was answered."""
+
+import dataclasses
+import json
+import pathlib
+import threading
+import time
+from contextlib import contextmanager, nullcontext
+
+import databases
+import scenarios
+from databases import BIG, PAYABLE, SMALL, service
+from processes import Failed, Server, output
+from scenarios import API_KEY, SCENARIOS, Wrk
+
+# After the first answer, until what starting takes is given back.
+SETTLE_SECONDS = 0.1
+# What differs in each answer, or what the server library sets itself.
+NOT_RECORDED = {"date", "content-length", "connection", "transfer-encoding"}
+BATCHES = (1, 16, 64, 256)
+# How many connections read beside those that order.
+READERS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A build of the service."""
+
+    name: str
+    binary: pathlib.Path
+
+
+class Bench:
+    """What all measurements share: the programs, a folder on the disk, and the databases in it."""
+
+    def __init__(self, wrk, tools, folder, seconds):
+        self.wrk, self.tools, self.folder = wrk, tools, folder
+        # How long a load lasts; beside backups longer, so that all that a backup does falls within.
+        self.seconds, self.backup_seconds = seconds, 2 * seconds
+        self.seeds = databases.Seeds(tools, folder)
+        self.answers = None
+        self.loads, self.unpaid = {}, {}
+
+    def constant(self, scenario, connections):
+        """Measures the constant bytes once."""
+        server = Server([str(self.tools / "ceiling-http"), str(self.answers)], {}, self.folder / "ceiling.log")
+        with server:
+            return self._load(server, self._requests(scenario, SMALL, None, connections), connections)
+
+    def run(self, target, size, scenario, connections, beside=None, seconds=None):
+        """Measures a build of the service once. `beside` is a context that is entered while the load runs."""
+        database = self._database(target, size, scenario)
+        before = databases.tally(self.tools, database)
+        requests = self._requests(scenario, size, database, connections)
+        with service(target.binary, database, self.folder) as server:
+            with beside(server, database) if beside else nullcontext():
+                sample = self._load(server, requests, connections, scenario.is_once, seconds)
+        after = databases.tally(self.tools, database)
+        self._check(scenario, database, before, after, sample, connections)
+        # The audit of a big one takes longer than all else; `audit_big` does it at the end, of all that was written.
+        if scenario.writes and size is not BIG:
+            databases.audit(target.binary, database)
+        return {**sample, "database_mb": database.stat().st_size / 1e6}
+
+    def beside_orders(self, target, size, connections):
+        """Reads, while so many connections place orders as fast as they can; the orders are held to the database."""
+        orders, reads = SCENARIOS["order"], SCENARIOS["beside"]
+        reading = self._requests(reads, size, None, READERS)
+        found = {}
+
+        @contextmanager
+        def read(server, _):
+            load = Wrk(self.wrk, server.port, reading, READERS, self.seconds)
+            try:
+                yield
+            finally:
+                found.update(load.result())
+
+        sample = self.run(target, size, orders, connections, read)
+        about_orders = {"orders_per_second": sample["per_second"], "orders_p99_us": sample["p99_us"]}
+        return {**found, **about_orders, "written": sample["written"]}
+
+    def during_backups(self, target, size, connections):
+        """Orders, while one backup follows the other without a pause. Each backup is audited, and adds up by itself."""
+        backups = Backups(target, self.folder)
+        orders = SCENARIOS["order"]
+        database = self._database(target, size, orders)
+        before = databases.tally(self.tools, database)
+        sample = self.run(
+            target, size, orders, connections, lambda _, path: backups.made_of(path), self.backup_seconds
+        )
+        if not backups.made:
+            raise Failed("not one backup was made under load")
+        for path in backups.made:
+            databases.check_orders(before, databases.tally(self.tools, path), 0, sample["requests"] + connections)
+            databases.audit(target.binary, path)
+            databases.remove(path)
+        return {**sample, "backups": len(backups.made), "backup_seconds": sum(backups.seconds) / len(backups.made)}
+
+    def audit_big(self, target):
+        """Audits what all runs together left in the big database, if there was one."""
+        if (target.binary, BIG) in self.seeds.made:
+            databases.audit(target.binary, self.seeds.get(target.binary, BIG))
+
+    def _database(self, target, size, scenario):
+        """The database of a run. A big one is kept from run to run; a small one is new each time."""
+        if size is BIG:
+            return self.seeds.get(target.binary, BIG)
+        size = PAYABLE if scenario.writes == "payments" else SMALL
+        return self.seeds.copy(target.binary, size, f"{target.name}.db")
+
+    def _load(self, server, requests, connections, is_once=False, seconds=None):
+        time.sleep(SETTLE_SECONDS)
+        idle_mb, _ = server.memory_mb()
+        cpu_before = server.cpu_seconds()
+        sample = Wrk(self.wrk, server.port, requests, connections, seconds or self.seconds, is_once).result()
+        cpu = server.cpu_seconds() - cpu_before
+        end_mb, peak_mb = server.memory_mb()
+        if sample["exhausted"]:
+            raise Failed(f"there were not enough signed payments for {self.seconds} s")
+        return {
+            **sample,
+            "cpu_us": cpu * 1e6 / sample["requests"],
+            "generator_cpu_us": sample["generator_cpu_seconds"] * 1e6 / sample["requests"],
+            "start_ms": server.start_seconds * 1e3,
+            "idle_mb": idle_mb,
+            "end_mb": end_mb,
+            "peak_mb": peak_mb,
+        }
+
+    def _check(self, scenario, database, before, after, sample, connections):
+        """Holds the database to what was answered."""
+        answered, sent = sample["requests"], sample["requests"] + connections
+        if scenario.name == "mix":
+            # Which answers were of orders wrk does not say; but what was handed out before those on their way is
+            # answered. One more was handed out where wrk tried the script.
+            answered, sent = sample["orders_sent"] - connections - 1, sample["orders_sent"]
+        if scenario.writes == "orders":
+            sample["written"] = databases.check_orders(before, after, answered, sent)
+        elif scenario.writes == "payments":
+            sample["written"] = databases.check_payments(before, after, answered, sent)
+            # The threads take turns in the list, so none came further than this.
+            self.unpaid[database] = self.unpaid[database][sample["most_sent"] * scenarios.threads(connections):]
+        elif before != after:
+            raise Failed(f"{scenario.name} only reads, but the database changed: {before} became {after}")
+
+    def _requests(self, scenario, size, database, connections):
+        """The file of requests for this run."""
+        if not scenario.is_once:
+            key = scenario.name, size.products
+            if key not in self.loads:
+                self.loads[key] = self.folder / f"requests-{scenario.name}-{size.products}"
+                scenarios.write_requests(
+                    self.loads[key], scenarios.requests_of(scenario, size.products), scenarios.THREADS_MAX
+                )
+            return self.loads[key]
+        if size is not BIG:
+            size = PAYABLE
+        newest = list(range(size.orders - size.pending + 1, size.orders + 1))
+        if size is BIG and database:
+            orders = self.unpaid.setdefault(database, newest)
+        else:
+            orders = self.unpaid[database] = newest
+        path = self.folder / "requests-payments"
+        lines = scenarios.payments(orders, self.seconds, connections)
+        scenarios.write_requests(path, lines, scenarios.threads(connections))
+        return path
+
+    def record_answers(self, target):
+        """Asks the service once for each kind of answer, for the constant bytes."""
+        page = SMALL.products // 2
+        asked = [
+            ("/readyz", "GET /readyz -"),
+            ("/products/{id}", scenarios.get_product(page)),
+            ("/products", scenarios.get_page(page)),
+            ("/orders", scenarios.post_order(page)),
+            ("/webhooks/payment", scenarios.payment(SMALL.orders, 0, int(time.time()))),
+        ]
+        answers = []
+        with service(target.binary, self.seeds.copy(target.binary, SMALL, "answers.db"), self.folder) as server:
+            for route, line in asked:
+                method, path, signature, *body = line.split(" ", 3)
+                headers = {"X-API-Key": API_KEY, "Content-Type": "application/json"}
+                if signature != "-":
+                    headers["X-Webhook-Signature"] = signature
+                status, answered, content = server.ask(method, path, body[0] if body else None, headers)
+                if status not in (200, 201):
+                    raise Failed(f"{method} {path} was answered {status}: {content.decode(errors='replace')}")
+                kept = [pair for pair in answered if pair[0].lower() not in NOT_RECORDED]
+                answers.append({
+                    "method": method, "route": route, "status": status, "headers": kept, "body": content.decode()
+                })
+        self.answers = self.folder / "answers.json"
+        self.answers.write_text(json.dumps(answers))
+        return answers
+
+    def bare_loop(self, target, batch):
+        """The orders of the bare loop, so many to a commit, on a small database."""
+        database = self.seeds.copy(target.binary, SMALL, "loop.db")
+        before = databases.tally(self.tools, database)
+        sample = json.loads(output([
+            self.tools / "ceiling-sqlite", database, f"--batch={batch}", f"--seconds={self.seconds}",
+            f"--products={SMALL.products}",
+        ]))
+        after = databases.tally(self.tools, database)
+        databases.check_orders(before, after, sample["orders"], sample["orders"])
+        databases.audit(target.binary, database)
+        return {**sample, "per_second": sample["orders"] / sample["seconds"]}
+
+
+class Backups:
+    """Backups of one database, one after the other."""
+
+    def __init__(self, target, folder):
+        self.target, self.folder = target, folder
+        self.made, self.seconds, self.failed = [], [], None
+
+    @contextmanager
+    def made_of(self, database):
+        """Makes them until the inside is left; the one under way is waited for."""
+        is_over = threading.Event()
+        thread = threading.Thread(target=self._repeat, args=(database, is_over))
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+        if self.failed:
+            raise self.failed
+
+    def _repeat(self, database, is_over):
+        try:
+            while not is_over.is_set():
+                path = self.folder / f"backup-{len(self.made)}.db"
+                started = time.perf_counter()
+                databases.backup(self.target.binary, database, path)
+                self.seconds.append(time.perf_counter() - started)
+                self.made.append(path)
+        except Exception as failed:  # of the thread; told to whoever waits
+            self.failed = failed

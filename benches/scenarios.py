@@ -1,0 +1,179 @@
+"""The scenarios: which requests each sends, and on which database; and wrk, which sends them."""
+
+import dataclasses
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import random
+import subprocess
+import time
+
+from processes import Failed
+
+HERE = pathlib.Path(__file__).resolve().parent
+API_KEY = "bench-key-9f2c1d"
+WEBHOOK_SECRET = "bench-webhook-secret"
+PAGE = 20
+# The first product: seed.rs gives it stock enough for any run.
+HOT_PRODUCT = 1
+# How many requests a random load goes through before it starts anew.
+REQUESTS_MAX = 100_000
+THREADS_MAX = os.cpu_count() or 1
+# So many payments a second are signed beforehand; a run that needs more ends early and is not counted.
+PAYMENTS_PER_SECOND = {1: 8_000, 16: 40_000, 64: 60_000}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    name: str
+    title: str
+    writes: str = ""  # what it writes: orders or payments
+
+    @property
+    def is_once(self):
+        return self.writes == "payments"
+
+
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("product", "one product"),
+        Scenario("page", f"page of {PAGE} products"),
+        Scenario("order", "order of a random product", "orders"),
+        Scenario("hot", "order of one hot product", "orders"),
+        Scenario("mix", "90 % reads, 10 % orders", "orders"),
+        Scenario("webhook", "signed payment", "payments"),
+        Scenario("beside", "reads beside orders"),
+        Scenario("backup", "orders during backups", "orders"),
+    )
+}
+# Those that are measured at every number of connections; the others need two things at once.
+MAIN = tuple(name for name in SCENARIOS if name not in ("beside", "backup"))
+
+
+def get_product(product_id):
+    return f"GET /products/{product_id} -"
+
+
+def get_page(after):
+    # The cursor after a product, as the pages give it out.
+    return f"GET /products?limit={PAGE}&cursor={after - 1:016x} -"
+
+
+def post_order(product_id):
+    return f'POST /orders - {{"product_id": {product_id}, "quantity": 1}}'
+
+
+def payment(order_id, number, now):
+    """A signed event that pays this order, whatever its total."""
+    body = (
+        f'{{"id": "evt_bench_{number}", "type": "payment.succeeded", "created": {now}, '
+        f'"data": {{"order_id": {order_id}, "payment_id": "pay_bench_{number}"}}}}'
+    )
+    v1 = hmac.digest(WEBHOOK_SECRET.encode(), f"{now}.{body}".encode(), hashlib.sha256).hex()
+    return f"POST /webhooks/payment t={now},v1={v1} {body}"
+
+
+def requests_of(scenario, products):
+    """The lines of a load that draws at random."""
+    draw = random.Random(20260301)
+    def product():
+        return draw.randint(1, products)
+    def page():
+        return get_page(draw.randint(1, max(1, products - PAGE - 1)))
+    count = min(REQUESTS_MAX, 10 * products)
+    if scenario.name == "product":
+        return [get_product(product()) for _ in range(count)]
+    if scenario.name == "page":
+        return [page() for _ in range(count)]
+    if scenario.name == "order":
+        return [post_order(product()) for _ in range(count)]
+    if scenario.name == "hot":
+        return [post_order(HOT_PRODUCT)]
+    if scenario.name in ("mix", "beside"):
+        # Of the reads two are of a product where one is of a page; of the mix one of ten requests is an order.
+        return [
+            post_order(product()) if scenario.name == "mix" and i % 10 == 0
+            else page() if i % 10 % 3 == 0 else get_product(product())
+            for i in range(count)
+        ]
+    raise ValueError(scenario.name)
+
+
+def payments(orders, seconds, connections):
+    """One event for each unpaid order, as many as the run may need, and the orders that are left for the next run."""
+    limit = max((count for known, count in PAYMENTS_PER_SECOND.items() if known <= connections), default=8_000)
+    now = int(time.time())
+    chosen = orders[: limit * seconds]
+    # The order's id makes the event's: each order is paid once in its database.
+    return [payment(order_id, order_id, now) for order_id in chosen]
+
+
+def threads(connections):
+    """How many threads of wrk make the load."""
+    return min(connections, THREADS_MAX)
+
+
+def write_requests(path, lines, thread_count):
+    """Writes a file for each thread, as load.lua reads it; the threads take turns in the lines."""
+    for number in range(thread_count):
+        with open(f"{path}.{number + 1}", "wb") as file:
+            file.writelines(map(record, lines[number % len(lines)::thread_count]))
+
+
+def record(line):
+    method, target, signature, *body = line.split(" ", 3)
+    head = [f"{method} {target} HTTP/1.1", "Host: 127.0.0.1", f"X-API-Key: {API_KEY}"]
+    if signature != "-":
+        head.append(f"X-Webhook-Signature: {signature}")
+    if body:
+        head += ["Content-Type: application/json", f"Content-Length: {len(body[0])}"]
+    request = "\r\n".join([*head, "", *(body or [""])]).encode()
+    kind = b"o" if (method, target) == ("POST", "/orders") else b"-"
+    return b"%04d%s%s" % (len(request), kind, request)
+
+
+class Wrk:
+    """A load that is running, until `result`."""
+
+    def __init__(self, wrk, port, requests_file, connections, seconds, is_once=False):
+        env = {
+            "PATH": os.environ["PATH"],
+            "BENCH_REQUESTS": str(requests_file),
+            "BENCH_ONCE": "1" if is_once else "0",
+        }
+        argv = [
+            wrk, f"-t{threads(connections)}", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s",
+            HERE / "load.lua",
+        ]
+        self.started = time.perf_counter()
+        self.process = subprocess.Popen(
+            [*argv, f"http://127.0.0.1:{port}"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )
+
+    def result(self):
+        with self.process.stdout as printed:
+            text = printed.read()
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        result = parse(text)
+        # A thread of wrk may be sending before the clock of its run starts, but not longer than this.
+        result["unmeasured_ms"] = (time.perf_counter() - self.started) * 1e3 - result["duration_us"] / 1e3
+        return {**result, "generator_cpu_seconds": usage.ru_utime + usage.ru_stime}
+
+
+def parse(printed):
+    """The line that load.lua prints at the end, as a result; fails where there is none, or answers were missing."""
+    lines = [line for line in printed.splitlines() if line.startswith("BENCH ")]
+    if len(lines) != 1:
+        raise Failed(f"wrk printed no result: {printed[-1000:].strip()}")
+    result = json.loads(lines[0].removeprefix("BENCH "))
+    if result["refused"] or result["broken"]:
+        raise Failed(f"{result['refused']} requests were refused and {result['broken']} broke off: {lines[0]}")
+    if not result["requests"] or not result["duration_us"]:
+        raise Failed(f"nothing was answered: {lines[0]}")
+    result["per_second"] = result["requests"] / (result["duration_us"] / 1e6)
+    return result

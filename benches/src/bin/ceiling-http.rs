@@ -1,0 +1,110 @@
+//! The ceiling of HTTP: the routes of the service, on the same server library and allocator, each answering constant
+//! bytes. What the bytes and headers are comes from a file, recorded from the service itself.
+//!
+//! It reads a request's body and looks at nothing in it. It keeps no log, asks for no key, and puts no limit on
+//! anything.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::serve::ListenerExt;
+use clap::Parser;
+use mimalloc::MiMalloc;
+use orders_inventory_benches::Failure;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// As in the service.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+#[derive(Parser)]
+struct Options {
+    /// The answers: a JSON array of objects with method, route, status, headers and body
+    answers: PathBuf,
+    /// The port to listen on, at 127.0.0.1
+    #[arg(long, env)]
+    port: u16,
+}
+
+/// What one route answers.
+#[derive(Deserialize)]
+struct Answer {
+    method: String,
+    route: String,
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+/// The same, ready to be sent.
+struct Constant {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Constant {
+    fn new(answer: &Answer) -> Result<Self, Failure> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &answer.headers {
+            headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+        }
+        Ok(Self {
+            status: StatusCode::from_u16(answer.status)?,
+            headers,
+            body: Bytes::from(answer.body.clone()),
+        })
+    }
+
+    fn response(&self) -> Response {
+        let mut response = Response::new(Body::from(self.body.clone()));
+        *response.status_mut() = self.status;
+        response.headers_mut().clone_from(&self.headers);
+        response
+    }
+}
+
+fn route(answer: &Answer) -> Result<MethodRouter, Failure> {
+    let method: Method = answer.method.parse()?;
+    let filter = MethodFilter::try_from(method.clone())?;
+    let constant = Arc::new(Constant::new(answer)?);
+    Ok(if method == Method::POST {
+        on(filter, async move |_: Bytes| constant.response())
+    } else {
+        on(filter, async move || constant.response())
+    })
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let Options { answers, port } = Options::parse();
+    let answers: Vec<Answer> = serde_json::from_slice(&fs::read(answers)?)?;
+    let mut router = Router::new();
+    for answer in &answers {
+        router = router.route(&answer.route, route(answer)?);
+    }
+    let mut terminate = signal(SignalKind::terminate())?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let served = axum::serve(
+        listener.tap_io(|stream| {
+            // Where it cannot be set the answers are only later.
+            let _ = stream.set_nodelay(true);
+        }),
+        router,
+    );
+    served
+        .with_graceful_shutdown(async move {
+            terminate.recv().await;
+        })
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! What the programs of the benchmark share: the connection that writes, the statements of an order, and numbers.
+//!
+//! Nothing here is part of the service, and nothing of the service is used: what is measured against must not be made
+//! of what is measured. A test holds the statements to the service's source.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, OpenFlags};
+
+/// What a program of the benchmark fails with: one line for whoever ran it.
+pub type Failure = Box<dyn std::error::Error>;
+
+/// The statements of one order, in their order, as the service runs them.
+pub mod order {
+    /// Takes the stock: `?1` product, `?2` quantity, `?3` now.
+    pub const TAKE_STOCK: &str = "UPDATE products SET stock = stock - ?2, updated_at_ms = ?3, version = version + 1 \
+                                  WHERE id = ?1 AND stock >= ?2 RETURNING stock, price_cents";
+    /// Adds the order: `?1` product, `?2` quantity, `?3` price, `?4` when it expires, `?5` now.
+    pub const INSERT: &str = "INSERT INTO orders \
+                              (product_id, quantity, unit_price_cents, status, expires_at_ms, created_at_ms, updated_at_ms) \
+                              VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, ?5)";
+    /// Gives the next movement its id.
+    pub const NEXT_MOVEMENT: &str = "UPDATE movement_ids SET last = last + 1 RETURNING last";
+    /// Adds the movement.
+    pub const INSERT_MOVEMENT: &str = "INSERT INTO stock_movements \
+                                       (product_id, id, delta, stock_after, reason, order_id, note, created_at_ms) \
+                                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+}
+
+/// How long an order may stay unpaid, the service's default.
+pub const ORDER_TTL_MS: i64 = 86_400_000;
+
+/// A connection that writes to a database of the service, with the settings that the service's own has.
+///
+/// # Errors
+/// Where the file is not there, or is no database.
+pub fn writer(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -16 * 1024)?;
+    connection.pragma_update_and_check(None, "journal_size_limit", 64 * 1024 * 1024, |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// Now, in Unix milliseconds.
+pub fn now_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Numbers that look random and are the same each time (Marsaglia's xorshift64).
+pub struct Numbers(u64);
+
+impl Numbers {
+    /// The numbers of this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    /// The next, from 1 to `max`.
+    pub fn up_to(&mut self, max: i64) -> i64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        i64::try_from(self.0 % max.unsigned_abs().max(1)).unwrap_or(0) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The service's statements, with the source's line ends inside them taken out.
+    fn service_source() -> String {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/store/sqlite/session.rs");
+        let source = std::fs::read_to_string(path).unwrap();
+        source.split("\\\n").map(str::trim_start).collect()
+    }
+
+    #[test]
+    fn an_order_is_placed_with_the_statements_of_the_service() {
+        let source = service_source();
+        for statement in [
+            order::TAKE_STOCK,
+            order::INSERT,
+            order::NEXT_MOVEMENT,
+            order::INSERT_MOVEMENT,
+        ] {
+            assert!(source.contains(statement), "the service has no longer: {statement}");
+        }
+    }
+
+    #[test]
+    fn numbers_stay_within_their_limits() {
+        let mut numbers = Numbers::new(7);
+        let drawn: Vec<_> = (0..1_000).map(|_| numbers.up_to(10)).collect();
+        assert!((1..=10).all(|number| drawn.contains(&number)));
+        assert!(drawn.iter().all(|number| (1..=10).contains(number)));
+    }
+}

@@ -1,0 +1,104 @@
+"""What the service is held to, and whether the samples of a run show it. What counts is the median of the rounds."""
+
+import dataclasses
+
+from scenarios import MAIN, SCENARIOS
+from table import groups, number, ratios, spread
+
+CONNECTIONS = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """One target and what was measured: in each round that has it, a value that must be at least or at most `bound`."""
+
+    what: str
+    values: list
+    bound: float
+    is_floor: bool
+    unit: str = ""
+
+    def reaches(self, value):
+        return value >= self.bound if self.is_floor else value <= self.bound
+
+    @property
+    def verdict(self):
+        if not self.values:
+            return "not measured"
+        median, least, most = spread(self.values)
+        if self.reaches(median):
+            return "met"
+        # Some rounds reach it and the median does not: this run cannot tell.
+        return "within the noise" if self.reaches(most if self.is_floor else least) else "**missed**"
+
+    def row(self):
+        wanted = f"{'≥' if self.is_floor else '≤'} {self._show(self.bound)}"
+        if not self.values:
+            return [self.what, wanted, "", "", self.verdict]
+        median, least, most = spread(self.values)
+        return [self.what, wanted, self._show(median), f"{self._show(least)} to {self._show(most)}", self.verdict]
+
+    def _show(self, value):
+        return f"{value:.2f}" if not self.unit else f"{number(value)} {self.unit}"
+
+
+def verdicts(samples):
+    """Every target, in the order in which they were set."""
+    found = groups(samples)
+
+    def of(scenario, target="service", size="small", connections=CONNECTIONS):
+        return found.get((scenario, connections, size, target), [])
+
+    def figures(samples, member, scale=1.0):
+        return [sample[member] * scale for sample in samples]
+
+    def every(size):
+        """All runs on a database of this size, whatever the load."""
+        kinds = [name for name in MAIN if not SCENARIOS[name].is_once]
+        cases = [key for key in found if key[2:] == (size, "service") and key[0] in kinds]
+        return [sample for key in cases for sample in found[key]]
+
+    def to_constant(title, scenario, bound):
+        values = ratios(of(scenario), of(scenario, "constant"))
+        return Verdict(f"{title}, to constant bytes", values, bound, True)
+
+    def to_small(title, scenario):
+        values = ratios(of(scenario, size="big"), of(scenario))
+        return Verdict(f"{title} with a million, to the small database", values, 0.85, True)
+
+    return [
+        to_constant("one product", "product", 0.80),
+        to_constant("page of 20", "page", 0.55),
+        to_constant("order", "order", 0.30),
+        to_constant("mix", "mix", 0.60),
+        Verdict("orders, to one order a commit", ratios(of("order"), of("order", "loop", connections=1)), 5, True),
+        Verdict("a lone client's order, to 1.3 × the loop's and the HTTP round trip", lone(of), 1, False),
+        Verdict("orders of a hot product, to random ones", ratios(of("hot"), of("order")), 1, True),
+        Verdict("p99 of orders", figures(of("order"), "p99_us", 1e-3), 15, False, "ms"),
+        Verdict("p99 of reads beside full write load", figures(of("beside"), "p99_us", 1e-3), 10, False, "ms"),
+        to_small("one product", "product"),
+        to_small("page of 20", "page"),
+        to_small("order", "order"),
+        Verdict("start to the first 200, small database", figures(every("small"), "start_ms"), 50, False, "ms"),
+        Verdict("start to the first 200, a million", figures(every("big"), "start_ms"), 2_000, False, "ms"),
+        Verdict("idle memory, small database", figures(every("small"), "idle_mb"), 20, False, "MB"),
+        Verdict("idle memory, a million", figures(every("big"), "idle_mb"), 20, False, "MB"),
+        Verdict("memory after the order load, small database", figures(of("order"), "end_mb"), 120, False, "MB"),
+        Verdict("memory after the order load, a million", figures(of("order", size="big"), "end_mb"), 120, False, "MB"),
+        Verdict("orders during backups, to without, small database", ratios(of("backup"), of("quiet")), 0.90, True),
+        Verdict(
+            "orders during backups, to without, a million",
+            ratios(of("backup", size="big"), of("quiet", size="big")), 0.90, True,
+        ),
+    ]
+
+
+def lone(of):
+    """In each round, the median latency of a lone client's order to what it may be."""
+    loop = {sample["round"]: sample["p50_us"] for sample in of("order", "loop", connections=1)}
+    http = {sample["round"]: sample["p50_us"] for sample in of("order", "constant", connections=1)}
+    return [
+        sample["p50_us"] / (1.3 * loop[sample["round"]] + http[sample["round"]])
+        for sample in of("order", connections=1)
+        if sample["round"] in loop and sample["round"] in http
+    ]

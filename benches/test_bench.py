@@ -1,0 +1,169 @@
+"""The parts of the benchmark that decide whether a figure may be believed: each must be able to say no."""
+
+import copy
+import hashlib
+import hmac
+import json
+import pathlib
+import unittest
+
+import databases
+import report
+import scenarios
+import targets
+from processes import Failed
+from scenarios import SCENARIOS
+
+RESULTS = scenarios.HERE.parent / "docs" / "benchmarks" / "results.json"
+LINE = {
+    "requests": 600, "duration_us": 2_000_000, "sent": 610, "orders_sent": 0, "most_sent": 305, "exhausted": 0,
+    "refused": 0, "broken": 0, "p50_us": 10, "p99_us": 20, "p999_us": 30, "max_us": 40,
+}
+
+
+def printed(**changes):
+    return f"Running 2s test\n  2 threads and 16 connections\nBENCH {json.dumps({**LINE, **changes})}\n"
+
+
+class WrksOutput(unittest.TestCase):
+    def test_a_result_is_read(self):
+        result = scenarios.parse(printed())
+        self.assertEqual((result["per_second"], result["p999_us"]), (300, 30))
+
+    def test_answers_that_are_missing_or_refusals_are_no_result(self):
+        twice = printed() + printed()
+        for broken in (printed(refused=1), printed(broken=1), printed(requests=0), "unable to connect", twice):
+            with self.subTest(broken), self.assertRaises(Failed):
+                scenarios.parse(broken)
+
+
+class Requests(unittest.TestCase):
+    def records(self, data):
+        """What load.lua cuts out: the kind of each request and the request."""
+        while data:
+            length = int(data[:4])
+            yield data[4:5], data[5 : 5 + length]
+            data = data[5 + length :]
+
+    def test_a_tenth_of_the_mix_is_orders(self):
+        lines = scenarios.requests_of(SCENARIOS["mix"], 1_000)
+        found = list(self.records(b"".join(map(scenarios.record, lines))))
+        orders = [request for kind, request in found if kind == b"o"]
+        self.assertEqual(len(orders) * 10, len(found))
+        self.assertTrue(all(request.startswith(b"POST /orders ") for request in orders))
+        self.assertTrue(all(request.startswith(b"GET ") for kind, request in found if kind == b"-"))
+
+    def test_a_body_is_as_long_as_it_says(self):
+        head, _, body = scenarios.record(scenarios.post_order(7)).partition(b"\r\n\r\n")
+        self.assertIn(b"Content-Length: %d" % len(body), head)
+        self.assertEqual(json.loads(body), {"product_id": 7, "quantity": 1})
+
+    def test_payments_are_signed_and_each_is_another(self):
+        lines = scenarios.payments(list(range(5, 5_000)), 1, 1)
+        self.assertEqual(len(set(lines)), 4_995)
+        _, _, signature, body = lines[0].split(" ", 3)
+        time, v1 = (part.split("=")[1] for part in signature.split(","))
+        mac = hmac.new(scenarios.WEBHOOK_SECRET.encode(), f"{time}.{body}".encode(), hashlib.sha256)
+        self.assertEqual(v1, mac.hexdigest())
+        self.assertEqual(json.loads(body)["data"]["order_id"], 5)
+
+
+class Books(unittest.TestCase):
+    before = {
+        "stock": 1_000, "units_moved": 1_000, "orders": 5, "units_ordered": 5, "movements": 6, "payments_applied": 0
+    }
+
+    def after(self, count, off_by_one=None):
+        """The books after so many orders, one of them wrong."""
+        changes = {"stock": -count, "units_moved": -count, "orders": count, "units_ordered": count, "movements": count}
+        return {
+            name: value + changes.get(name, 0) + (1 if name == off_by_one else 0) for name, value in self.before.items()
+        }
+
+    def test_orders_that_were_answered_are_there(self):
+        self.assertEqual(databases.check_orders(self.before, self.after(100), 100, 116), 100)
+        self.assertEqual(databases.check_orders(self.before, self.after(116), 100, 116), 116)
+
+    def test_a_lost_order_is_found(self):
+        with self.assertRaisesRegex(Failed, "99 orders were placed, but 100 to 116"):
+            databases.check_orders(self.before, self.after(99), 100, 116)
+
+    def test_an_order_too_many_is_found(self):
+        with self.assertRaisesRegex(Failed, "117 orders were placed"):
+            databases.check_orders(self.before, self.after(117), 100, 116)
+
+    def test_books_that_disagree_by_one_are_found(self):
+        for name in ("stock", "units_moved", "orders", "units_ordered", "movements"):
+            with self.subTest(name), self.assertRaisesRegex(Failed, "left the stock"):
+                databases.check_orders(self.before, self.after(100, off_by_one=name), 100, 116)
+
+    def test_payments_are_held_to_their_answers(self):
+        paid = {**self.before, "payments_applied": 10}
+        self.assertEqual(databases.check_payments(self.before, paid, 10, 12), 10)
+        for wrong in ({**paid, "payments_applied": 9}, {**paid, "payments_applied": 13}, {**paid, "stock": 999}):
+            with self.subTest(wrong), self.assertRaises(Failed):
+                databases.check_payments(self.before, wrong, 10, 12)
+
+
+def samples(per_second):
+    """Two rounds of one case for each target, with a rate for each (target, round)."""
+    return [
+        {
+            "target": target, "size": "small", "scenario": "product", "connections": 64, "round": number,
+            "per_second": rate, "p50_us": 100, "p99_us": 200, "p999_us": 300, "cpu_us": 10.0, "generator_cpu_us": 5.0,
+            "start_ms": 8.0, "idle_mb": 9.0, "end_mb": 10.0, "peak_mb": 11.0,
+        }
+        for (target, number), rate in per_second.items()
+    ]
+
+
+class Targets(unittest.TestCase):
+    def product(self, first, second):
+        rates = {("service", 0): first, ("constant", 0): 100.0, ("service", 1): second, ("constant", 1): 200.0}
+        return targets.verdicts(samples(rates))[0]
+
+    def test_ratios_are_of_the_same_round(self):
+        self.assertEqual(self.product(90.0, 160.0).values, [0.9, 0.8])
+
+    def test_verdicts(self):
+        self.assertEqual(self.product(90.0, 160.0).verdict, "met")
+        self.assertEqual(self.product(60.0, 164.0).verdict, "within the noise")
+        self.assertEqual(self.product(60.0, 150.0).verdict, "**missed**")
+        self.assertEqual(targets.verdicts([])[0].verdict, "not measured")
+
+    def test_what_must_be_low_is_missed_when_high(self):
+        start = next(one for one in targets.verdicts(samples({("service", 0): 1.0})) if one.what.startswith("start"))
+        self.assertEqual(start.verdict, "met")
+        self.assertEqual(targets.Verdict("start", [51.0], 50, False, "ms").verdict, "**missed**")
+
+
+class Document(unittest.TestCase):
+    results = {
+        "machine": {
+            "date": "2026-01-01 00:00 UTC", "commit": "abc", "cores": 2, "processor": "P", "memory_gib": 8,
+            "kernel": "Linux 6", "filesystem": "ext4",
+        },
+        "plan": {"command": "make bench", "rounds": 2, "seconds": 1},
+        "samples": samples(
+            {("service", 0): 90.0, ("constant", 0): 100.0, ("service", 1): 160.0, ("constant", 1): 200.0}
+        ),
+    }
+
+    def test_it_says_what_was_measured(self):
+        document = report.document(self.results)
+        self.assertIn("| one product, to constant bytes | ≥ 0.80 | 0.85 | 0.80 to 0.90 | met |", document)
+        self.assertIn("Of 20 targets: 3 met, 17 not measured.", document)
+        slower = copy.deepcopy(self.results)
+        for sample in slower["samples"]:
+            sample["per_second"] /= 2 if sample["target"] == "service" else 1
+        self.assertIn("Of 20 targets: 2 met, 1 missed, 17 not measured.", report.document(slower))
+
+    def test_the_page_in_docs_is_what_its_results_say(self):
+        if not RESULTS.exists():
+            self.skipTest("nothing was measured yet")
+        page = pathlib.Path(RESULTS.parent.parent / "benchmarks.md").read_text()
+        self.assertEqual(page, report.document(json.loads(RESULTS.read_text())))
+
+
+if __name__ == "__main__":
+    unittest.main()

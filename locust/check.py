@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Runs the load tests as `make load-test` does, but briefly, and shows that they notice a service that does not do as it
+should.
+
+    BIN=… OPEN_LOOP=… locust/check.py
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+# With these there are about 90 purchases, a third of them of scarce products: that a kind of request never comes is no
+# accident.
+VISITORS, SECONDS = 20, 6
+RATE = 200
+os.environ |= {"DURATION": str(SECONDS), "SCARCE_EVERY": "3", "STEP_SECONDS": "1", "MIXES": "shop"}
+for name in ("BASE_BIN", "BASE_URL"):
+    os.environ.pop(name, None)
+
+import charts  # noqa: E402
+import limit  # noqa: E402
+import load  # noqa: E402
+import report  # noqa: E402
+import service as services  # noqa: E402
+import traffic  # noqa: E402
+
+KEYS = {"API_KEY": services.API_KEY, "WEBHOOK_SECRET": services.WEBHOOK_SECRET}
+
+
+def want(what, expected, got):
+    if expected != got:
+        sys.exit(f"check-load FAILED: {what}: expected {expected}, got {got}")
+    print(f"ok      {what}: {got}", flush=True)
+
+
+def requests(prefix):
+    """What Locust counted: the requests of each name, and the failed ones."""
+    *rows, _ = load.rows(pathlib.Path(f"{prefix}_stats.csv"))
+    return {f"{row['Type']} {row['Name']}": (int(row["Request Count"]), int(row["Failure Count"])) for row in rows}
+
+
+def failed(counts):
+    return {name for name, (_, failures) in counts.items() if failures}
+
+
+def goes_well(folder):
+    """One scenario, one rate, and the report of them."""
+    load.REPORTS = folder / "load-test"
+    load.SCENARIOS = {"light": (VISITORS, VISITORS)}
+    load.main("light")
+    counts = requests(load.REPORTS / "light")
+    want("Locust's requests", sorted(traffic.NAMES), sorted(counts))
+    want("those of them that failed", set(), failed(counts))
+
+    # Whether a debug build keeps a rate is not the question.
+    limit.RATE_FIRST = limit.RATE_MAX = RATE
+    limit.P99_MS_MAX = 60_000
+    limit.main()
+    # The pictures of Locust's own report need a Chromium.
+    charts.chromium = lambda: ""
+    report.main()
+    text = (folder / "load-test.md").read_text(encoding="utf-8")
+    total = sum(count for count, _ in counts.values())
+    row = re.search(rf"^\| `load-light` \| {VISITORS} \| {VISITORS} \| (\d+) \|.*\| (\S+) % \|$", text, re.MULTILINE)
+    want("the report's requests and error rate", (str(total), "0.00"), row.groups() if row else None)
+    want("its limit", True, f"**service** keeps {RATE} requests a second, the most that is tried." in text)
+    # Nothing is sold out in the open loop, and its products are made before.
+    steps = limit.step("service", os.environ["BIN"], "shop", RATE)
+    want(
+        "the open loop's requests", set(traffic.NAMES) - {traffic.SOLD_OUT, traffic.NEW_PRODUCT}, set(steps["by_name"])
+    )
+
+
+def goes_wrong(folder):
+    """A wrong key and a wrong secret, which both generators have to notice."""
+    with services.fresh(os.environ["BIN"]) as service:
+        for variable, users, problem, expected in (
+            ("API_KEY", 2, "invalid-api-key", {traffic.NEW_PRODUCT}),
+            ("WEBHOOK_SECRET", VISITORS, "invalid-signature", {traffic.PAYMENT, traffic.ORDER}),
+        ):
+            wrong = KEYS | {variable: "wrong"}
+            status, _ = load.locust(service.base_url, folder / variable, users, users, 2, service, **wrong)
+            want(f"with a wrong {variable}, what fails", expected, failed(requests(folder / variable)))
+            want("Locust's exit status", 1, status)
+            environment = os.environ | wrong | {"BASE_URL": service.base_url}
+            command = [os.environ["OPEN_LOOP"], "--rate", str(RATE), "--seconds", "1"]
+            ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+            want(f"the open loop says {problem}", True, f"/problems/{problem}" in ran.stdout + ran.stderr)
+
+
+def search_finds():
+    """The search for the limit, where it is known; each rate is kept at the second try only."""
+    for known in (130, 2000, 7000, 40_000):
+        tries = []
+
+        def step(contender, binary, mix, rate, known=known, tries=tries):
+            tries.append(rate)
+            return {"rate": rate, "kept": rate <= known and tries.count(rate) == 2}
+
+        limit.step, actual = step, limit.step
+        search = limit.Search("service", "", "shop")
+        while search.advance():
+            pass
+        limit.step = actual
+        want(f"a limit of {known} is found, nearly", True, known / limit.CLOSE <= search.best["rate"] <= known)
+
+
+def main():
+    search_finds()
+    with tempfile.TemporaryDirectory() as folder:
+        goes_well(pathlib.Path(folder))
+        goes_wrong(pathlib.Path(folder))
+
+
+if __name__ == "__main__":
+    main()

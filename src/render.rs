@@ -1,0 +1,54 @@
+//! Render.com, where a service keeps what it writes only on a mounted disk.
+//!
+//! Warns and refuses nothing: what a platform mounts where is its own affair, and a guess must not stop the service.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::config::Settings;
+
+/// Warns where the next deploy would take the database away: on Render, without a disk below it. A free instance cannot
+/// have one. The database's folder must be there already.
+pub fn warn_without_disk(settings: &Settings) {
+    let database = settings.database_url.path();
+    // Where the folder cannot be looked at, the store has more to say about it.
+    if settings.is_on_render() && matches!(is_on_disk(database), Ok(false)) {
+        tracing::warn!(
+            database = %database.display(),
+            "DATABASE_URL is not on a disk, so the next deploy or restart on Render loses every order"
+        );
+    }
+}
+
+/// Whether the file's folder is on another file system than the root and the folder the service was started in, which
+/// Render makes anew each time.
+fn is_on_disk(file: &Path) -> io::Result<bool> {
+    let device = |folder: &Path| fs::metadata(folder).map(|metadata| metadata.dev());
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        Some(_) | None => Path::new("."),
+    };
+    let own = device(folder)?;
+    Ok(own != device(Path::new("/"))? && own != device(Path::new("."))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_another_file_system() {
+        assert!(!is_on_disk(Path::new("orders.db")).unwrap());
+        assert!(!is_on_disk(Path::new("src/orders.db")).unwrap());
+        assert!(!is_on_disk(Path::new("/orders.db")).unwrap());
+        is_on_disk(Path::new("/no/such/folder/orders.db")).unwrap_err();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_mounted_is_a_disk() {
+        assert!(is_on_disk(Path::new("/proc/orders.db")).unwrap());
+    }
+}

@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""Holds render.yaml to Render's Blueprint reference and to what this service needs: BIN=… tests/render/blueprint.py
+
+Knows the fields that a web service on the native Rust runtime with a disk may use, and no others: a field that is not
+here is a slip of the pen until somebody looks it up and adds it. The reference: https://render.com/docs/blueprint-spec,
+/disks, /free, /health-checks and /environment-variables. Asks no network; BIN says which settings there are.
+"""
+
+import os
+import pathlib
+import posixpath
+import re
+import subprocess
+import sys
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+FILE = ROOT / "render.yaml"
+
+# What Render runs the build in, and where a disk cannot be mounted (what lies below these it allows).
+SOURCE = "/opt/render/project/src"
+NO_MOUNT = {"/", "/opt", "/opt/render", "/opt/render/project", SOURCE, "/home", "/home/render", "/etc", "/etc/secrets"}
+
+# Each field: its type, and what its value must be. `bool` is an `int` to Python, not here.
+REQUIRED, OPTIONAL = True, False
+SERVICE = {
+    "type": (REQUIRED, str, {"web"}),
+    "name": (REQUIRED, str, re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")),
+    "runtime": (REQUIRED, str, {"rust"}),
+    "plan": (REQUIRED, str, {"free", "starter", "standard", "pro", "pro plus", "pro max", "pro ultra"}),
+    "region": (REQUIRED, str, {"frankfurt", "ohio", "oregon", "singapore", "virginia"}),
+    "branch": (OPTIONAL, str, re.compile(r"\S+")),
+    "buildCommand": (REQUIRED, str, re.compile(r".+")),
+    "startCommand": (REQUIRED, str, re.compile(r".+")),
+    "autoDeployTrigger": (REQUIRED, str, {"commit", "checksPass", "off"}),
+    "healthCheckPath": (REQUIRED, str, re.compile(r"/\S*")),
+    "maxShutdownDelaySeconds": (REQUIRED, int, range(1, 301)),
+    "numInstances": (OPTIONAL, int, range(1, 101)),
+    "scaling": (OPTIONAL, dict, None),
+    "disk": (OPTIONAL, dict, None),
+    "envVars": (REQUIRED, list, None),
+}
+DISK = {
+    "name": (REQUIRED, str, re.compile(r"\S+")),
+    "mountPath": (REQUIRED, str, re.compile(r"/.*")),
+    "sizeGB": (REQUIRED, int, range(1, 100_000)),
+}
+SCALING = {
+    "minInstances": (REQUIRED, int, range(1, 101)),
+    "maxInstances": (REQUIRED, int, range(1, 101)),
+    "targetCPUPercent": (OPTIONAL, int, range(1, 91)),
+    "targetMemoryPercent": (OPTIONAL, int, range(1, 91)),
+}
+VARIABLE = {
+    "key": (REQUIRED, str, re.compile(r"[A-Z][A-Z0-9_]*")),
+    "value": (OPTIONAL, str, re.compile(r".+")),
+    "generateValue": (OPTIONAL, bool, {True}),
+    "sync": (OPTIONAL, bool, {False}),
+}
+# Fields that somebody may well try, and why not.
+NOT_HERE = {
+    "env": "the old name of runtime",
+    "autoDeploy": "the old name of autoDeployTrigger",
+    "pullRequestPreviewsEnabled": "the old name of previews.generation",
+    "preDeployCommand": "runs where the disk is not; the service migrates its database when it starts",
+    "dockerfilePath": "of the Docker runtime",
+}
+
+# Variables that must be there; a name that sounds like a secret is one.
+NEEDED = ["HOST", "DATABASE_URL", "API_KEYS", "WEBHOOK_SECRET", "TRUSTED_PROXIES"]
+SECRET = re.compile(r"SECRET|KEY|TOKEN|PASSWORD")
+# Documented by Render, to be set by its users.
+OF_RENDER = {"RUSTUP_TOOLCHAIN"}
+# Set by Render itself; a blueprint that sets them tells the service lies about where it is.
+BY_RENDER = re.compile(r"PORT|RENDER|RENDER_\w+|IS_PULL_REQUEST")
+# Between the end of the drain and Render's SIGKILL the database is closed.
+CLOSE_SECONDS = 5
+
+# Every rule by its name; test_blueprint.py has a broken blueprint for each.
+RULES = {
+    "not-yaml", "one-service", "field-unknown", "field-missing", "field-type", "field-value", "free-disk", "no-disk",
+    "disk-instances", "disk-scaling", "mount-path", "variable-source", "variable-twice", "variable-needed",
+    "variable-unknown", "variable-of-render", "variable-refused", "secret-written", "host", "database-disk", "health-path",
+    "build-command", "start-command", "drain", "checks-wait", "toolchain",
+}
+
+
+class Loader(yaml.SafeLoader):
+    """YAML without the trap that the last of two equal keys wins."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if len(keys) != len(set(keys)):
+            raise yaml.constructor.ConstructorError(None, None, "a key is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+class Around:
+    """What a blueprint has to agree with: the binary, the contract, Cargo.toml and rust-toolchain.toml."""
+
+    def __init__(self, binary):
+        settings = subprocess.run([binary, "--help"], env={}, capture_output=True, text=True, check=True, timeout=30).stdout
+        self.binary = binary
+        self.settings = set(re.findall(r"\[env: (\w+)", settings))
+        self.drain_seconds = re.search(r"\[env: DRAIN_SECONDS=\]\s*\[default: (\d+)\]", settings)[1]
+        contract = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+        closed = contract.get("security", [])
+        # What Render can ask: a GET that needs no key.
+        gets = {path: item["get"] for path, item in contract["paths"].items() if "get" in item}
+        self.open_paths = {path for path, operation in gets.items() if not operation.get("security", closed)}
+        cargo = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
+        self.package = re.search(r'^\[package\]\nname = "(.+)"$', cargo, re.MULTILINE)[1]
+        self.rust_version = re.search(r'^rust-version = "(.+)"$', cargo, re.MULTILINE)[1]
+        toolchain = (ROOT / "rust-toolchain.toml").read_text(encoding="utf-8")
+        self.toolchain = re.search(r'^channel = "(.+)"$', toolchain, re.MULTILINE)[1]
+
+    def refuses(self, variables):
+        """What the binary says of these variables; nothing where it takes them."""
+        command = [self.binary, "openapi"]
+        run = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=30, check=False)
+        return "" if run.returncode == 0 else run.stderr.strip()
+
+
+def problems(text, around):
+    """Each problem of a blueprint, as the name of the rule and a sentence."""
+    service, found = read(text)
+    # Rules between fields would only stumble over what is wrong already.
+    return found or [*of_service(service, around), *of_disk(service), *of_variables(service, around)]
+
+
+def read(text):
+    """The service of a blueprint, and what is wrong with its fields, each by itself."""
+    try:
+        document = yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        return None, [("not-yaml", " ".join(str(error).split()))]
+    services = document.get("services") if isinstance(document, dict) else None
+    if not isinstance(services, list) or len(services) != 1 or not isinstance(services[0], dict):
+        return None, [("one-service", "it must have `services`, a list of one service")]
+    found = [("field-unknown", f"{field}: not known at the root") for field in document if field != "services"]
+    service = services[0]
+    found += shape(service, SERVICE, "")
+    for field, fields in {"disk": DISK, "scaling": SCALING}.items():
+        if isinstance(service.get(field), dict):
+            found += shape(service[field], fields, f"{field}.")
+    variables = service.get("envVars") if isinstance(service.get("envVars"), list) else []
+    for place, variable in enumerate(variables):
+        found += shape(variable if isinstance(variable, dict) else {}, VARIABLE, f"envVars[{place}].")
+    return service, found
+
+
+def shape(there, fields, place):
+    """Fields that are unknown or missing, and values that cannot be."""
+    for field in there:
+        if field not in fields:
+            yield "field-unknown", f"{place}{field}: {NOT_HERE.get(field, 'not a field that this project knows')}"
+    for field, (required, kind, allowed) in fields.items():
+        if field not in there:
+            if required:
+                yield "field-missing", f"{place}{field}: is missing"
+            continue
+        value = there[field]
+        if type(value) is not kind:
+            hint = " (YAML takes a plain on, off, yes or no for one; put it in quotes)" if type(value) is bool else ""
+            yield "field-type", f"{place}{field}: must be a {kind.__name__}, not a {type(value).__name__}{hint}"
+        elif isinstance(allowed, re.Pattern):
+            if not allowed.fullmatch(value):
+                yield "field-value", f"{place}{field}: {value!r} does not look like one"
+        elif allowed is not None and value not in allowed:
+            choice = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else f"one of {sorted(allowed)}"
+            yield "field-value", f"{place}{field}: {value!r} must be {choice}"
+
+
+def of_service(service, around):
+    if service["healthCheckPath"] not in around.open_paths:
+        yield "health-path", f"healthCheckPath: {service['healthCheckPath']} is no GET of openapi.yaml that needs no key"
+    build = service["buildCommand"].split()
+    if build[:2] != ["cargo", "build"] or set(build[2:]) != {"--release", "--locked"}:
+        yield "build-command", "buildCommand: must be cargo build with --release and --locked"
+    if service["startCommand"] != f"./target/release/{around.package}":
+        yield "start-command", f"startCommand: must be ./target/release/{around.package}, alone, so that SIGTERM reaches it"
+    if service["autoDeployTrigger"] == "checksPass":
+        yield "checks-wait", "autoDeployTrigger: the check `deployed` waits for the deployment, so neither would ever begin"
+    if around.toolchain != around.rust_version and not around.toolchain.startswith(around.rust_version + "."):
+        yield "toolchain", f"rust-toolchain.toml has {around.toolchain}, Cargo.toml's rust-version is {around.rust_version}"
+
+
+def of_disk(service):
+    disk, plan = service.get("disk"), service["plan"]
+    if disk is None:
+        yield "no-disk", "disk: is missing, so each deploy and each restart would lose the database"
+        return
+    if plan == "free":
+        yield "free-disk", "plan: a free instance cannot have a disk"
+    if service.get("numInstances", 1) > 1:
+        yield "disk-instances", "numInstances: a service with a disk has one instance"
+    if "scaling" in service:
+        yield "disk-scaling", "scaling: a service with a disk has one instance"
+    path = disk["mountPath"]
+    if path != posixpath.normpath(path) or path in NO_MOUNT:
+        yield "mount-path", f"disk.mountPath: Render cannot mount a disk at {path}"
+    elif within(path, SOURCE):
+        yield "mount-path", f"disk.mountPath: {path} would lie over what the build puts into {SOURCE}"
+
+
+def of_variables(service, around):
+    values = {}
+    for variable in service["envVars"]:
+        key = variable["key"]
+        sources = [field for field in VARIABLE if field != "key" and field in variable]
+        if len(sources) != 1:
+            yield "variable-source", f"{key}: must have one of value, generateValue and sync, and has {sources}"
+        if key in values:
+            yield "variable-twice", f"{key}: is there twice"
+        values[key] = variable.get("value")
+        if BY_RENDER.fullmatch(key):
+            yield "variable-of-render", f"{key}: is Render's to set"
+        elif key not in around.settings | OF_RENDER:
+            yield "variable-unknown", f"{key}: no setting of the service (its --help has them all), nor one of Render's"
+        if SECRET.search(key) and variable.get("value") is not None:
+            yield "secret-written", f"{key}: a secret is generated or asked for, never written down"
+    for key in NEEDED:
+        if key not in values:
+            yield "variable-needed", f"{key}: is missing"
+
+    written = {key: value for key, value in values.items() if value is not None}
+    if "HOST" in values and values["HOST"] != "0.0.0.0":
+        yield "host", "HOST: must be 0.0.0.0, or Render's proxy cannot reach the service"
+    if "disk" in service and "DATABASE_URL" in values:
+        url, mount = values["DATABASE_URL"] or "", service["disk"]["mountPath"]
+        path = url.removeprefix("sqlite://")
+        if path == url or path != posixpath.normpath(path) or not within(path, mount):
+            yield "database-disk", f"DATABASE_URL: must be sqlite://{mount}/…, on the disk"
+    if (line := around.refuses(written)):
+        yield "variable-refused", f"the service refuses them: {line}"
+    toolchain = values.get("RUSTUP_TOOLCHAIN", around.toolchain)
+    if toolchain != around.toolchain:
+        yield "toolchain", f"RUSTUP_TOOLCHAIN: would override rust-toolchain.toml's {around.toolchain}"
+    drain = written.get("DRAIN_SECONDS", around.drain_seconds)
+    if drain.isdigit() and int(drain) + CLOSE_SECONDS > service["maxShutdownDelaySeconds"]:
+        yield "drain", f"maxShutdownDelaySeconds: must be {CLOSE_SECONDS} more than DRAIN_SECONDS, which is {drain}"
+
+
+def within(path, folder):
+    return path.startswith(folder.rstrip("/") + "/")
+
+
+def main():
+    around = Around(os.environ.get("BIN") or sys.exit("check-render: BIN must be the path of orders-inventory"))
+    text = FILE.read_text(encoding="utf-8")
+    found = problems(text, around)
+    for rule, sentence in found:
+        print(f"render.yaml: {sentence} [{rule}]", file=sys.stderr)
+    if found:
+        sys.exit(1)
+    print(f"render.yaml: keeps all {len(RULES)} rules")
+
+
+if __name__ == "__main__":
+    main()

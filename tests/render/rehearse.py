@@ -1,0 +1,379 @@
+#!/usr/bin/env python3
+"""Does on this machine what render.yaml has Render do: clone, build, start, check health, stop, start again.
+
+    tests/render/rehearse.py                     the whole of it, from a clean clone of HEAD; minutes, for the release build
+    tests/render/rehearse.py --transcript FILE   the same, and keeps what it printed
+    tests/render/rehearse.py --fast              render.yaml as it lies here, with the binary at $BIN in place of a build
+
+Commands, variables and paths are those of render.yaml; whatever else is in the environment stays outside, but for what
+finds the toolchain. CARGO_TARGET_DIR, where it is set, becomes the clone's target folder, so that a build can be reused.
+Three things stand in for Render's: a free port for 10000, generated values for generateValue's, and a temporary folder
+for the disk: the mount path is replaced in the variables that name it. Ends at the first step that is not as it should be.
+"""
+
+import argparse
+import base64
+import contextlib
+import datetime
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import platform
+import secrets
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import blueprint
+
+ROOT = blueprint.ROOT
+HEALTH_SECONDS_MAX = 5  # Render's limit for one answer
+LIVE_SECONDS_MAX = 60  # Render tries for 15 minutes; a service that needs more than one is not well
+REFUSE_SECONDS_MAX = 10
+BUILD_SECONDS_MAX = 45 * 60
+# What the build needs to find its toolchain and the registry, and what the service may find, too.
+BUILD_VARIABLES = ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_AUTO_INSTALL", "RUSTUP_DIST_SERVER",
+                   "CARGO_NET_OFFLINE", "HTTPS_PROXY", "https_proxy", "SSL_CERT_FILE"]
+# The output of what a rehearsal runs, in one text.
+TOGETHER = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True,
+            "check": False}
+RUN_VARIABLES = ["PATH", "HOME"]
+NOT_ON_DISK = "not on a disk"  # what the service says at start where the next deploy would take its database away
+
+
+class Rehearsal:
+    def __init__(self, service, source, disk, commit):
+        self.service, self.source, self.disk = service, source, disk
+        self.lines, self.process, self.log = [], None, source.parent / "log"
+        self.port = free_port()
+        # 256 random bits in base64, as Render generates them.
+        self.generated = {entry["key"]: base64.b64encode(secrets.token_bytes(32)).decode()
+                          for entry in service["envVars"] if entry.get("generateValue")}
+        mount = service["disk"]["mountPath"]
+        written = {entry["key"]: entry["value"].replace(mount, str(disk))
+                   for entry in service["envVars"] if "value" in entry}
+        host = f"{service['name']}.onrender.com"
+        self.of_render = {
+            "RENDER": "true", "RENDER_SERVICE_TYPE": "web", "RENDER_SERVICE_NAME": service["name"],
+            "RENDER_EXTERNAL_HOSTNAME": host, "RENDER_EXTERNAL_URL": f"https://{host}", "RENDER_GIT_COMMIT": commit,
+            "IS_PULL_REQUEST": "false", "PORT": str(self.port), "ROCKET_PORT": "10000",
+        }
+        self.variables = self.of_render | written | self.generated
+
+    def say(self, line):
+        for value in self.generated.values():
+            line = line.replace(value, "(secret)")
+        places = {self.disk: "<disk>", self.source: "<source>", self.source.parent: "<temporary>", ROOT: "<repository>"}
+        for place, name in places.items():
+            line = line.replace(str(place), name)
+        self.lines.append(line)
+        print(line, flush=True)
+
+    def ok(self, step):
+        self.say(f"ok      {step}")
+
+    def fail(self, step):
+        self.say(f"FAILED  {step}")
+        if self.log.exists():
+            self.say("".join(f"        | {line}\n" for line in self.log.read_text(errors="replace").splitlines()[-20:]))
+        raise SystemExit(1)
+
+    def environment(self, inherited, without=()):
+        kept = {name: os.environ[name] for name in inherited if name in os.environ}
+        return {name: value for name, value in (kept | self.variables).items() if name not in without}
+
+    def command(self, command, seconds, inherited=RUN_VARIABLES):
+        """Runs a command in the source folder, as Render's shell would."""
+        environment = self.environment(inherited)
+        return subprocess.run(["bash", "-c", command], cwd=self.source, env=environment, timeout=seconds, **TOGETHER)
+
+    # Build
+
+    def build(self):
+        command, started = self.service["buildCommand"], time.monotonic()
+        # The settings are there while building, too; the disk is not.
+        built = self.command(command, BUILD_SECONDS_MAX, BUILD_VARIABLES)
+        if built.returncode != 0:
+            self.say(built.stdout[-4000:])
+            self.fail(f"build: {command} ended with status {built.returncode}")
+        if any(self.disk.iterdir()):
+            self.fail("build: it wrote to the disk, which Render does not have then")
+        compiled = built.stdout.count(" Compiling ")
+        toolchain = self.command("cargo --version", 60, BUILD_VARIABLES).stdout.strip()
+        self.ok(f"build: {command}: {compiled} crates in {time.monotonic() - started:.0f} s, by {toolchain}")
+
+    # Start and stop
+
+    def start(self, without=()):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(["bash", "-c", self.service["startCommand"]], cwd=self.source,
+                                            env=self.environment(RUN_VARIABLES, without), stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, start_new_session=True)
+
+    def refuses_without(self, variable):
+        before = self.log.stat().st_size if self.log.exists() else 0
+        self.start(without=[variable])
+        try:
+            status = self.process.wait(REFUSE_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.fail(f"no {variable}: it serves all the same")
+        line = self.log.read_text()[before:].strip()
+        if status == 0 or variable not in line or "\n" in line:
+            self.fail(f"no {variable}: it ended with status {status} and said: {line}")
+        if any(self.disk.iterdir()):
+            self.fail(f"no {variable}: it touched the disk before it refused")
+        self.ok(f"no {variable}: refuses to start, with status {status}: {line}")
+
+    def goes_live(self, step):
+        started = time.monotonic()
+        self.start()
+        path, host = self.service["healthCheckPath"], self.of_render["RENDER_EXTERNAL_HOSTNAME"]
+        while True:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                asked = time.monotonic()
+                status, _ = self.get(path, {"Host": host})
+                if 200 <= status < 400:
+                    break
+            if self.process.poll() is not None:
+                self.fail(f"{step}: it ended with status {self.process.returncode}")
+            if time.monotonic() - started > LIVE_SECONDS_MAX:
+                self.fail(f"{step}: no healthy answer in {LIVE_SECONDS_MAX} s")
+            time.sleep(0.05)
+        answered = time.monotonic()
+        self.ok(f"{step}: {self.service['startCommand']}: GET {path} is {status} after {(answered - started) * 1000:.0f} "
+                f"ms, the answer took {(answered - asked) * 1000:.0f} ms of {HEALTH_SECONDS_MAX} s")
+
+    def stops(self, step):
+        limit, idle = self.service["maxShutdownDelaySeconds"], http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        # Render's proxy keeps connections open that nothing is asked on.
+        idle.request("GET", self.service["healthCheckPath"])
+        idle.getresponse().read()
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(limit)
+        except subprocess.TimeoutExpired:
+            self.fail(f"{step}: it still runs {limit} s after SIGTERM, where Render would kill it")
+        finally:
+            idle.close()
+        if status != 0:
+            self.fail(f"{step}: it ended with status {status} after SIGTERM")
+        seconds = time.monotonic() - started
+        self.ok(f"{step}: status 0, {seconds:.2f} s after SIGTERM, with a connection open; Render waits {limit} s")
+
+    def get(self, path, headers=None, host="127.0.0.1"):
+        connection = http.client.HTTPConnection(host, self.port, timeout=HEALTH_SECONDS_MAX)
+        try:
+            connection.request("GET", path, headers=headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    # What must be true of a running service
+
+    def is_reached_from_outside(self):
+        # Everything below 127/8 is this machine to Linux, but a socket bound to 127.0.0.1 has only that one address.
+        if sys.platform != "linux":
+            return
+        try:
+            self.get(self.service["healthCheckPath"], host="127.0.0.2")
+        except OSError as error:
+            self.fail(f"it listens on 127.0.0.1 only, where Render's proxy is not: {error}")
+        self.ok("it answers on another address than 127.0.0.1, too")
+
+    def smoke(self):
+        """A day of the shop; gives back the order that it leaves."""
+        environment = {name: os.environ[name] for name in RUN_VARIABLES if name in os.environ} | {
+            "BASE_URL": f"http://127.0.0.1:{self.port}", "API_KEY": self.generated["API_KEYS"],
+            "WEBHOOK_SECRET": self.generated["WEBHOOK_SECRET"]}
+        client = [sys.executable, self.source / "tests" / "smoke.py"]
+        ran = subprocess.run(client, env=environment, timeout=120, **TOGETHER)
+        steps = [line for line in ran.stdout.splitlines() if line.startswith("ok ")]
+        if ran.returncode != 0 or not steps:
+            self.say(ran.stdout)
+            self.fail(f"smoke: ended with status {ran.returncode}")
+        order = json.loads(ran.stdout[ran.stdout.index("{\n"):])
+        self.ok(f"smoke: tests/smoke.py passes {len(steps)} steps and leaves order {order['id']}, {order['status']}")
+        return order
+
+    def has_order(self, step, order):
+        path = f"/orders/{order['id']}"
+        status, _ = self.get(path)
+        if status != 401:
+            self.fail(f"{step}: GET {path} without a key is {status}, not 401")
+        status, body = self.get(path, {"X-API-Key": self.generated["API_KEYS"]})
+        if status != 200 or json.loads(body) != order:
+            self.fail(f"{step}: GET {path} is {status}: {body}; it was {order}")
+        self.ok(f"{step}: GET {path} is the same {order['status']} order as before; without a key it is 401")
+
+    def has_backup_and_audit(self):
+        """What docs/deploy-render.md has the owner do in Render's shell, beside the running service; returns the copy."""
+        binary, copy = self.service["startCommand"], self.disk / "backup.db"
+        for command in [f"{binary} audit", f"{binary} backup {shlex.quote(str(copy))}",
+                        f"DATABASE_URL=sqlite://{shlex.quote(str(copy))} {binary} audit"]:
+            ran = self.command(command, 60)
+            if ran.returncode != 0:
+                self.fail(f"shell: {command} ended with status {ran.returncode}: {ran.stdout}")
+            said = ran.stdout.strip().splitlines()
+            self.ok(f"shell: {command}: {said[0] if len(said) == 1 else f'{len(said)} lines, the last: {said[-1]}'}")
+        return copy
+
+    def restores(self, copy, order):
+        """The same document's way back: a deploy that opens the copy."""
+        database, self.variables["DATABASE_URL"] = self.variables["DATABASE_URL"], f"sqlite://{copy}"
+        self.goes_live("restore")
+        self.has_order("restore", order)
+        self.stops("restore")
+        self.variables["DATABASE_URL"] = database
+
+    def left_nothing_beside_the_disk(self, before):
+        new = sorted(files(self.source) - before)
+        if new:
+            self.fail(f"it wrote beside the disk, where the next deploy would lose it: {', '.join(map(str, new))}")
+        on_disk = sorted(file.name for file in self.disk.iterdir())
+        self.ok(f"nothing was written beside the disk; on it: {', '.join(on_disk)}")
+
+    def logs_well(self):
+        text = self.log.read_text()
+        if any(value in text for value in self.generated.values()):
+            self.fail("log: a generated secret is in it")
+        entries = [line for line in text.splitlines() if line.startswith("{")]
+        if not entries or not all("level" in json.loads(line) for line in entries):
+            self.fail("log: not one JSON object a line")
+        self.ok(f"log: {len(entries)} lines are JSON; no secret is in it")
+
+    def warns_without_a_disk(self):
+        """What a free instance would be: the same without the disk; and that the warning keeps away from a mounted one."""
+        del self.variables["DATABASE_URL"]
+        warning = self.says_at_start("no disk")
+        if warning is None:
+            self.fail("no disk: it does not say that the next deploy takes the database away")
+        self.ok(f"no disk: it says: {warning}")
+        mounted = pathlib.Path("/dev/shm")
+        if mounted.is_dir() and mounted.stat().st_dev not in {pathlib.Path("/").stat().st_dev, self.source.stat().st_dev}:
+            with tempfile.TemporaryDirectory(dir=mounted) as folder:
+                self.variables["DATABASE_URL"] = f"sqlite://{folder}/orders-inventory.db"
+                if (warning := self.says_at_start("mounted")) is not None:
+                    self.fail(f"mounted: it says all the same: {warning}")
+            self.ok("mounted: on a file system of its own it says nothing of it")
+
+    def says_at_start(self, step):
+        """The warning about the disk that one start logs, if it does."""
+        before = self.log.stat().st_size
+        self.goes_live(step)
+        self.stops(step)
+        entries = [json.loads(line) for line in self.log.read_text()[before:].splitlines() if line.startswith("{")]
+        warnings = [entry["message"] for entry in entries if entry["level"] == "WARN"]
+        return next((warning for warning in warnings if NOT_ON_DISK in warning), None)
+
+    def kill(self):
+        """Ends what is still there of the last start, with everything that it started."""
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def files(folder):
+    """Every file below a folder but for what the build makes and Python keeps."""
+    return {file.relative_to(folder) for top in folder.iterdir() if top.name not in {"target", ".git"}
+            for file in ([top] if top.is_file() else top.rglob("*")) if "__pycache__" not in file.parts}
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def git(*arguments):
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def lay_out(folder, binary):
+    """The source folder as Render has it before the build: a clone of HEAD; with a binary, only what a rehearsal needs."""
+    source = folder / "src"
+    if binary:
+        (source / "tests").mkdir(parents=True)
+        (source / "target" / "release").mkdir(parents=True)
+        (source / "target" / "release" / "orders-inventory").symlink_to(binary.resolve())
+        shutil.copy(ROOT / "tests" / "smoke.py", source / "tests")
+        shutil.copy(blueprint.FILE, source)
+        return source
+    subprocess.run(["git", "clone", "--quiet", "--no-local", str(ROOT), str(source)], check=True)
+    subprocess.run(["git", "checkout", "--quiet", "--detach", git("rev-parse", "HEAD")], cwd=source, check=True)
+    if os.environ.get("CARGO_TARGET_DIR"):
+        (source / "target").symlink_to(pathlib.Path(os.environ["CARGO_TARGET_DIR"]).resolve())
+    return source
+
+
+def head(rehearsal, fast, commit):
+    machine = f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()} {platform.release()}"
+    kind = "the fast kind: this folder, a binary that was there, no build" if fast else "a clean clone"
+    now = datetime.datetime.now(datetime.timezone.utc)
+    rehearsal.say("A rehearsal of the deployment on a local machine, by make render-rehearsal. Nothing here is from Render.")
+    rehearsal.say(f"{now:%Y-%m-%d %H:%M} UTC; commit {commit[:12]}; {kind}; {machine}")
+    digest = hashlib.sha256((rehearsal.source / "render.yaml").read_bytes()).hexdigest()
+    rehearsal.say(f"render.yaml has SHA-256 {digest[:16]}…; port {rehearsal.port} stands in for 10000,"
+                  f" <disk>, a temporary folder, for {rehearsal.service['disk']['mountPath']}")
+    if not fast and os.environ.get("CARGO_TARGET_DIR"):
+        rehearsal.say("CARGO_TARGET_DIR is the target folder: what was built before is not built again")
+
+
+def rehearse(rehearsal, fast):
+    if not fast:
+        rehearsal.build()
+    before = files(rehearsal.source)
+    for variable in sorted(rehearsal.generated):
+        rehearsal.refuses_without(variable)
+    rehearsal.goes_live("first deploy")
+    rehearsal.is_reached_from_outside()
+    order = rehearsal.smoke()
+    copy = rehearsal.has_backup_and_audit()
+    rehearsal.stops("next deploy")
+    rehearsal.goes_live("next deploy")
+    rehearsal.has_order("next deploy", order)
+    rehearsal.stops("end")
+    rehearsal.restores(copy, order)
+    rehearsal.left_nothing_beside_the_disk(before)
+    rehearsal.logs_well()
+    rehearsal.warns_without_a_disk()
+    rehearsal.say("passed")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fast", action="store_true", help="the binary at $BIN in place of a clone and a build")
+    parser.add_argument("--transcript", type=pathlib.Path, help="keeps what was printed, also of a rehearsal that failed")
+    options = parser.parse_args()
+    if options.fast and not os.environ.get("BIN"):
+        parser.error("--fast needs BIN, the path of orders-inventory")
+    binary = pathlib.Path(os.environ["BIN"]) if options.fast else None
+    # Whoever ends the rehearsal ends the service, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, commit = pathlib.Path(temporary).resolve(), git("rev-parse", "HEAD")
+        source, disk = lay_out(folder, binary), folder / "disk"
+        disk.mkdir()
+        service, wrong = blueprint.read((source / "render.yaml").read_text(encoding="utf-8"))
+        if wrong:
+            sys.exit(f"render.yaml: {wrong[0][1]}")
+        rehearsal = Rehearsal(service, source, disk, commit)
+        try:
+            head(rehearsal, options.fast, commit)
+            rehearse(rehearsal, options.fast)
+        finally:
+            rehearsal.kill()
+            if options.transcript:
+                options.transcript.write_text("\n".join(rehearsal.lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
