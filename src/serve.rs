@@ -103,7 +103,8 @@ pub(crate) async fn serve(
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(bounds.drain, drained).await.is_err() {
         tracing::warn!(connections = connections.len(), "cut off what did not end in time");
-        connections.shutdown().await;
+        // One that waits for the disk itself cannot be ended, only left behind.
+        let _ = tokio::time::timeout(END_WAIT, connections.shutdown()).await;
     }
     Ok(())
 }

@@ -15,13 +15,17 @@ pub type Failure = Box<dyn std::error::Error>;
 pub mod order {
     /// Takes the stock: `?1` product, `?2` quantity, `?3` now.
     pub const TAKE_STOCK: &str = "UPDATE products SET stock = stock - ?2, updated_at_ms = ?3, version = version + 1 \
-                                  WHERE id = ?1 AND stock >= ?2 RETURNING stock, price_cents";
+                                  WHERE id = ?1 AND stock >= ?2";
+    /// What is left and what it costs: `?1` product.
+    pub const LEFT: &str = "SELECT stock, price_cents FROM products WHERE id = ?1";
     /// Adds the order: `?1` product, `?2` quantity, `?3` price, `?4` when it expires, `?5` now.
     pub const INSERT: &str = "INSERT INTO orders \
                               (product_id, quantity, unit_price_cents, status, expires_at_ms, created_at_ms, updated_at_ms) \
                               VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, ?5)";
     /// Gives the next movement its id.
-    pub const NEXT_MOVEMENT: &str = "UPDATE movement_ids SET last = last + 1 RETURNING last";
+    pub const NEXT_MOVEMENT: &str = "UPDATE movement_ids SET last = last + 1";
+    /// That id.
+    pub const MOVEMENT: &str = "SELECT last FROM movement_ids";
     /// Adds the movement.
     pub const INSERT_MOVEMENT: &str = "INSERT INTO stock_movements \
                                        (product_id, id, delta, stock_after, reason, order_id, note, created_at_ms) \
@@ -86,8 +90,10 @@ mod tests {
         let source = service_source();
         for statement in [
             order::TAKE_STOCK,
+            order::LEFT,
             order::INSERT,
             order::NEXT_MOVEMENT,
+            order::MOVEMENT,
             order::INSERT_MOVEMENT,
         ] {
             assert!(source.contains(statement), "the service has no longer: {statement}");

@@ -1,6 +1,7 @@
 //! What callers may ask for, through the router: how often, how much at once, how much room for bodies.
 
 use std::num::NonZeroU32;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -8,6 +9,7 @@ use axum::http::Method;
 use futures_util::{StreamExt, future, stream};
 use orders_inventory::error::Error;
 use orders_inventory::http::{ApiKeys, Options};
+use orders_inventory::store::{Store, Tx};
 use serde_json::json;
 
 use crate::support::app::SECRET;
@@ -127,23 +129,22 @@ async fn more_at_once_than_the_service_takes_on_is_refused_at_once_and_health_is
     let app = TestApp::with(|options| options.limits.requests_max = 1);
     let product = app.product(1_000).await;
     // The writer is held up, and with it the one request that may be worked on.
-    let (let_go, held) = std::sync::mpsc::channel::<()>();
-    let held = std::sync::Mutex::new(held);
+    let (let_go, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let (has_begun, begun) = mpsc::channel();
     let store = app.store.clone();
-    let (has_begun, begun) = tokio::sync::oneshot::channel();
-    let has_begun = std::sync::Mutex::new(Some(has_begun));
     let holding = tokio::spawn(async move {
-        use orders_inventory::store::Store;
-        let work = move |_: &mut dyn orders_inventory::store::Tx| {
-            if let Some(has_begun) = has_begun.lock().unwrap().take() {
-                has_begun.send(()).unwrap();
-            }
+        let work = move |_: &mut dyn Tx| {
+            has_begun.send(()).unwrap();
+            // Whoever should let it go may have failed.
             let _ = held.lock().unwrap().recv_timeout(Duration::from_secs(60));
             Ok(())
         };
         store.write(work).await
     });
-    begun.await.unwrap();
+    tokio::task::spawn_blocking(move || begun.recv().unwrap())
+        .await
+        .unwrap();
     let mut placing = app.place(product, 1).into_future();
     assert!(
         future::poll_immediate(&mut placing).await.is_none(),

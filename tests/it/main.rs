@@ -20,6 +20,7 @@ mod errors;
 mod expiry;
 mod forgery;
 mod garbage;
+mod http2;
 mod limits;
 mod lists;
 mod money;

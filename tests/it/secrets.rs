@@ -201,6 +201,23 @@ fn a_secret_that_is_no_text_is_refused_without_showing_it() {
 }
 
 #[test]
+fn a_key_that_no_header_can_bring_is_refused_without_showing_it() {
+    let folder = TempDir::new().unwrap();
+    for keys in [
+        format!("good,{FOREIGN} x"),
+        format!("{FOREIGN}\u{e4}"),
+        format!("{FOREIGN}\n{FOREIGN}"),
+    ] {
+        let output = run(planted(&folder).env("API_KEYS", &keys), AT_ONCE);
+        let line = printed(&output);
+        assert!(!output.status.success(), "{keys:?}: {line}");
+        assert_silent(&line, &all_secrets(), "API_KEYS");
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(line.starts_with("orders-inventory: API_KEYS: key "), "{line}");
+    }
+}
+
+#[test]
 fn nothing_that_holds_a_secret_prints_it() {
     let arguments = [
         "orders-inventory",

@@ -77,6 +77,30 @@ fn a_setting_that_makes_no_sense_is_named() {
 }
 
 #[test]
+fn on_render_nothing_is_served_without_keys_and_a_secret() {
+    let folder = TempDir::new().unwrap();
+    let on_render = || {
+        let mut command = command(&folder.path().join("test.db"));
+        command.env("RENDER", "true");
+        command
+    };
+    let cases: [(&[_], _); 4] = [
+        (&[], "API_KEYS"),
+        (&[("WEBHOOK_SECRET", "s")], "API_KEYS"),
+        (&[("API_KEYS", "k")], "WEBHOOK_SECRET"),
+        (&[("API_KEYS", "k"), ("WEBHOOK_SECRET", " ")], "WEBHOOK_SECRET"),
+    ];
+    for (set, variable) in cases {
+        let line = refused(on_render().envs(set.iter().copied()));
+        assert!(line.starts_with(&format!("orders-inventory: {variable}: ")), "{line}");
+    }
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "no file was made");
+    let server = Server::start(on_render().env("API_KEYS", "k").env("WEBHOOK_SECRET", "s"));
+    let (_, answer) = server.ask_with("GET", "/healthz", &[], "");
+    assert!(answer.contains("strict-transport-security: max-age="), "{answer}");
+}
+
+#[test]
 fn a_port_that_is_taken_is_named() {
     let folder = TempDir::new().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

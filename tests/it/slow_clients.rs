@@ -1,6 +1,7 @@
 //! Clients that keep the service waiting: by the hundred, in every way there is, while others are served.
 
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -40,10 +41,13 @@ enum Slow {
     Idle,
     /// Asks for much and takes nothing.
     NeverReads,
+    /// The same by HTTP/2, where the window that it gives is the one that never opens.
+    NeverReadsHttp2,
 }
 
 use Slow::{
     DrippingBody, DrippingBodyOfGet, DrippingHead, DrippingSecondHead, Empty, EmptyHttp2, HalfHead, Idle, NeverReads,
+    NeverReadsHttp2,
 };
 
 impl Slow {
@@ -62,13 +66,20 @@ impl Slow {
             // The preface, and settings that set nothing.
             EmptyHttp2 => b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(),
             NeverReads => b"GET /openapi.json HTTP/1.1\r\nHost: test\r\n\r\n".repeat(ANSWERS),
+            // The preface, an initial window of 0, and GET /openapi.json in the words of HPACK's static table.
+            NeverReadsHttp2 => [
+                &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+                b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0",
+                b"\0\0\x17\x01\x05\0\0\0\x01\x82\x86\x44\x0d/openapi.json\x41\x04test",
+            ]
+            .concat(),
         }
     }
 
     fn drips(self) -> bool {
         match self {
             DrippingHead | DrippingBody | DrippingSecondHead | DrippingBodyOfGet => true,
-            Empty | HalfHead | EmptyHttp2 | Idle | NeverReads => false,
+            Empty | HalfHead | EmptyHttp2 | Idle | NeverReads | NeverReadsHttp2 => false,
         }
     }
 
@@ -76,7 +87,7 @@ impl Slow {
     fn count(self) -> usize {
         match self {
             Empty | HalfHead | DrippingHead | DrippingBody => 500,
-            DrippingSecondHead | DrippingBodyOfGet | EmptyHttp2 | Idle => 50,
+            DrippingSecondHead | DrippingBodyOfGet | EmptyHttp2 | Idle | NeverReadsHttp2 => 50,
             NeverReads => 10,
         }
     }
@@ -91,6 +102,8 @@ impl Slow {
             }
             // Settings and a farewell, in frames.
             EmptyHttp2 => got.len() < 200,
+            // The head of the answer, and nothing of its body.
+            NeverReadsHttp2 => (200..2_000).contains(&got.len()),
             NeverReads => (1..ANSWERS).contains(&got.matches("HTTP/1.1 200 ").count()),
         }
     }
@@ -193,7 +206,7 @@ async fn whoever_takes_long_for_a_request_loses_the_connection_and_others_are_se
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_nothing_more_or_takes_no_answer_loses_the_connection_and_others_are_served() {
-    keep_waiting(&[Idle, NeverReads], NEVER, TIMEOUT).await;
+    keep_waiting(&[Idle, NeverReads, NeverReadsHttp2], NEVER, TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -257,6 +270,46 @@ async fn one_connection_too_many_is_refused_and_takes_no_other_ones_place() {
             Ok(_) | Err(_) => assert!(begun.elapsed() < LIMIT, "a place that was left is taken again"),
         }
         sleep(Duration::from_millis(20)).await;
+    }
+    assert!(server.stop(Signal::TERM).success());
+}
+
+#[tokio::test]
+async fn where_the_system_allows_few_files_there_are_fewer_connections() {
+    const FILES: usize = 100;
+    let folder = TempDir::new().unwrap();
+    let plain = command(&folder.path().join("test.db"));
+    let mut limited = Command::new("/bin/sh");
+    limited.args(["-c", &format!("ulimit -n {FILES} && exec \"$0\"")]);
+    limited.arg(plain.get_program()).env_clear();
+    limited.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let server = Server::start(&mut limited);
+    server.log_line("CONNECTIONS_MAX is more than");
+    let (mut held, mut refused) = (Vec::new(), 0);
+    for _ in 0..FILES {
+        let mut wire = Wire::open(server.address).await.unwrap();
+        // Refused at once, not left waiting for a file that nobody closes.
+        match wire.ask("GET", "/readyz", "").await {
+            Ok(got) if got.status == 200 => held.push(wire),
+            Ok(got) => {
+                assert_eq!(got.status, 503, "{got:?}");
+                refused += 1;
+            }
+            // The refusal may be lost where the request comes too late.
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(
+        held.len() >= 20 && refused >= 20,
+        "{} held, {refused} refused",
+        held.len()
+    );
+    for wire in &mut held {
+        assert_eq!(wire.ask("GET", "/readyz", "").await.unwrap().status, 200);
     }
     assert!(server.stop(Signal::TERM).success());
 }

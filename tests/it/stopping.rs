@@ -106,3 +106,38 @@ async fn a_stop_under_load_answers_what_it_accepted_and_keeps_what_it_acknowledg
     let audit = run(command(&database).arg("audit"), Duration::from_secs(60));
     assert!(audit.status.success(), "{audit:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_outlives_the_drain_is_done_whole_or_not_at_all() {
+    let folder = TempDir::new().unwrap();
+    let database = folder.path().join("test.db");
+    let server = Server::start(command(&database).env("DRAIN_SECONDS", "1"));
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    // Somebody else holds the file, so the order is begun and goes no further.
+    let holding = rusqlite::Connection::open(&database).unwrap();
+    holding.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut wire = Wire::open(server.address).await.unwrap();
+    wire.request("POST", "/orders", ORDER).await.unwrap();
+    sleep(Duration::from_millis(300)).await;
+    server.signal(Signal::TERM);
+    let cut_off = tokio::task::block_in_place(|| server.log_line("cut off what did not end in time"));
+    assert!(cut_off.contains("connections=1"), "{cut_off}");
+    let mut got = Vec::new();
+    assert!(wire.take(&mut got, Duration::from_secs(20)).await);
+    assert!(got.is_empty(), "what nobody knows is not told: {got:?}");
+    holding.execute_batch("ROLLBACK").unwrap();
+    holding.close().unwrap();
+    let status = tokio::task::spawn_blocking(|| server.ended()).await.unwrap();
+    assert!(status.success(), "{status}");
+
+    let server = Server::start(&mut command(&database));
+    let count = orders(server.address).await.len();
+    let stock = server.ask("GET", "/products/1", "").1["stock"].as_u64().unwrap();
+    assert!(
+        count <= 1 && stock + count as u64 == 1_000_000_000,
+        "{count} orders, {stock} left"
+    );
+    assert!(server.stop(Signal::TERM).success());
+    let audit = run(command(&database).arg("audit"), Duration::from_secs(60));
+    assert!(audit.status.success(), "{audit:?}");
+}

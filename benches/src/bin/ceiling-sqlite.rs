@@ -30,8 +30,10 @@ struct Options {
 struct Statements<'c> {
     connection: &'c Connection,
     take_stock: Statement<'c>,
+    left: Statement<'c>,
     insert: Statement<'c>,
     next_movement: Statement<'c>,
+    movement: Statement<'c>,
     insert_movement: Statement<'c>,
 }
 
@@ -40,21 +42,25 @@ impl<'c> Statements<'c> {
         Ok(Self {
             connection,
             take_stock: connection.prepare(order::TAKE_STOCK)?,
+            left: connection.prepare(order::LEFT)?,
             insert: connection.prepare(order::INSERT)?,
             next_movement: connection.prepare(order::NEXT_MOVEMENT)?,
+            movement: connection.prepare(order::MOVEMENT)?,
             insert_movement: connection.prepare(order::INSERT_MOVEMENT)?,
         })
     }
 
     fn place(&mut self, product_id: i64, quantity: i64) -> rusqlite::Result<()> {
         let now = now_ms();
+        self.take_stock.execute(params![product_id, quantity, now])?;
         let (stock, price): (i64, i64) = self
-            .take_stock
-            .query_row(params![product_id, quantity, now], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .left
+            .query_row(params![product_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
         self.insert
             .execute(params![product_id, quantity, price, now + ORDER_TTL_MS, now])?;
         let order_id = self.connection.last_insert_rowid();
-        let movement: i64 = self.next_movement.query_row([], |row| row.get(0))?;
+        self.next_movement.execute([])?;
+        let movement: i64 = self.movement.query_row([], |row| row.get(0))?;
         self.insert_movement.execute(params![
             product_id,
             movement,

@@ -123,3 +123,81 @@ impl ManageConnection for Manager {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::store::{Store as _, Tx};
+    use crate::testing::{NOW, new_product, options, store};
+
+    /// A reader beside the store, and the number of the state that it may know.
+    fn reader() -> (crate::store::SqliteStore, Readers, tempfile::TempDir) {
+        let (store, folder) = store();
+        let readers = Readers::open(&options(&folder).path, 1).unwrap();
+        (store, readers, folder)
+    }
+
+    fn count(readers: &Readers) -> usize {
+        readers.read(|view| view.products(None, 100)).unwrap().len()
+    }
+
+    async fn add(store: &impl crate::store::Store, sku: &'static str) {
+        let add = move |tx: &mut dyn Tx| tx.insert_product(&new_product(sku, 1), NOW);
+        store.write(add).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_is_kept_until_it_is_told_that_there_is_a_newer_state() {
+        let (store, readers, _folder) = reader();
+        assert_eq!(count(&readers), 0);
+        add(&store, "A").await;
+        // Nobody told these readers, who are none of the store's.
+        assert_eq!(count(&readers), 0);
+        readers.renew();
+        assert_eq!(count(&readers), 1);
+        add(&store, "B").await;
+        readers.release_idle();
+        assert_eq!(count(&readers), 2);
+    }
+
+    #[tokio::test]
+    async fn after_a_failure_or_a_panic_the_reader_goes_on() {
+        let (store, readers, _folder) = reader();
+        let refused = readers.read(|_| Err::<(), _>(Error::Overloaded));
+        assert!(matches!(refused, Err(Error::Overloaded)));
+        let panicked = readers.read(|_| -> Result<(), Error> { panic!("on purpose") });
+        assert!(matches!(panicked, Err(Error::Internal(_))));
+        add(&store, "A").await;
+        readers.renew();
+        assert_eq!(count(&readers), 1);
+    }
+
+    #[tokio::test]
+    async fn every_read_after_a_write_sees_it() {
+        let (store, _folder) = store();
+        for number in 1..200 {
+            let sku: &'static str = Box::leak(format!("SKU-{number}").into_boxed_str());
+            add(&store, sku).await;
+            let seen = store.read(|view| view.products(None, 500)).await.unwrap();
+            assert_eq!(seen.len(), number);
+        }
+    }
+
+    #[test]
+    fn a_statement_is_prepared_once_whatever_is_bound_to_it() {
+        use rusqlite::StatementStatus;
+
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = options(&folder).path;
+        open::prepare(&path).unwrap();
+        for connection in [open::reader(&path).unwrap(), open::writer(&path).unwrap()] {
+            let sql = "SELECT id FROM products WHERE id > ?1 ORDER BY id LIMIT ?2";
+            for limit in 1..5 {
+                let mut statement = connection.prepare_cached(sql).unwrap();
+                assert_eq!(statement.query_map([0, limit], |_| Ok(())).unwrap().count(), 0);
+                assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+            }
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Batches whose jobs fail, panic, or meet a failing disk.
 
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rusqlite::params;
 use tempfile::TempDir;
@@ -76,6 +78,58 @@ async fn a_refused_or_panicking_job_is_undone_alone() {
     assert!(matches!(answers[1], Err(Error::OrderNotFound { .. })));
     assert!(matches!(answers[3], Err(Error::Internal(_))));
     assert_eq!(committed(&writer), ["A", "C", "E"]);
+}
+
+#[tokio::test]
+async fn jobs_run_again_only_where_one_wrote_and_then_failed() {
+    let (mut writer, _folder) = writer();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = |sku: &'static str| {
+        let runs = Arc::clone(&runs);
+        let add = move |tx: &mut dyn Tx| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            tx.insert_product(&new_product(sku, 1), NOW)
+        };
+        job(add, WAIT)
+    };
+    let refuse = || Err(Error::OrderNotFound { id: order_id(7) });
+    let refused = job(move |_| refuse(), WAIT);
+    let answers = run(&mut writer, [counted("A"), refused, counted("B")]).await;
+    assert!(answers[0].is_ok() && answers[1].is_err() && answers[2].is_ok());
+    assert_eq!(runs.swap(0, Ordering::SeqCst), 2);
+    let answers = run(&mut writer, [counted("C"), add_then("D", refuse), counted("E")]).await;
+    assert!(answers[0].is_ok() && answers[1].is_err() && answers[2].is_ok());
+    // The last was not reached the first time.
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+    assert_eq!(committed(&writer), ["A", "B", "C", "E"]);
+}
+
+#[tokio::test]
+async fn a_log_that_was_moved_starts_anew_although_readers_keep_snapshots() {
+    let (mut writer, folder) = writer();
+    let wal_pages = |writer: &mut Writer| {
+        let connection = writer.connection().unwrap();
+        Wal::after(connection, "PRAGMA wal_checkpoint(NOOP)").unwrap().pages
+    };
+    let readers = writer.readers.clone();
+    let mut most = 0;
+    for round in 0..60 {
+        let large = NewProduct {
+            name: name(&"x".repeat(1_000_000)),
+            ..new_product(&format!("SKU-{round}"), 1)
+        };
+        let added = job(move |tx| tx.insert_product(&large, NOW), WAIT);
+        run(&mut writer, [added]).await[0].as_ref().unwrap();
+        // As a request that comes now, whose snapshot is kept.
+        let seen = readers.read(|view| view.products(None, 100)).unwrap();
+        assert_eq!(seen.len(), round + 1);
+        writer.tend_wal();
+        most = most.max(wal_pages(&mut writer));
+    }
+    // 60 times 245 pages came.
+    assert!((WAL_PAGES..WAL_PAGES + 1_000).contains(&most), "{most}");
+    let file = std::fs::metadata(options(&folder).path.with_extension("db-wal")).unwrap();
+    assert!(file.len() < 24 << 20, "{}", file.len());
 }
 
 #[tokio::test]

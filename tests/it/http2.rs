@@ -1,0 +1,96 @@
+//! HTTP/2, as clients speak it that know beforehand that the service does (and proxies that are told so).
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{Method, Request};
+use futures_util::{StreamExt, future, stream};
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use crate::support::process::{PATIENCE, Server, command};
+
+const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":100}"#;
+const ORDER: &str = r#"{"product_id":1,"quantity":1}"#;
+
+/// A connection; clones make their requests on the same one.
+async fn connect(server: &Server) -> SendRequest<Body> {
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (client, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Asks; status and body.
+async fn ask(mut client: SendRequest<Body>, method: Method, path: &str, body: impl Into<Body>) -> (u16, Value) {
+    let request = Request::builder().method(method).uri(format!("http://test{path}"));
+    let request = request.header("content-type", "application/json").body(body.into());
+    let answering = tokio::time::timeout(PATIENCE, client.send_request(request.unwrap()));
+    let response = answering.await.expect("an answer in time").unwrap();
+    let status = response.status().as_u16();
+    let body = to_bytes(Body::new(response.into_body()), usize::MAX).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+/// A body in two halves, the second once it is told; never where the one who tells is gone.
+fn halves(told: oneshot::Receiver<()>) -> Body {
+    let (first, second) = ORDER.split_at(ORDER.len() / 2);
+    let rest = stream::once(async move {
+        if told.await.is_err() {
+            future::pending::<()>().await;
+        }
+        Ok(Bytes::from(second))
+    });
+    let first = stream::once(future::ready(Ok::<_, std::io::Error>(Bytes::from(first))));
+    Body::from_stream(first.chain(rest))
+}
+
+#[tokio::test]
+async fn one_connection_carries_many_requests_at_once() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(&mut command(&folder.path().join("test.db")));
+    let client = connect(&server).await;
+    assert_eq!(ask(client.clone(), Method::POST, "/products", PRODUCT).await.0, 201);
+    let orders = (0..50).map(|_| ask(client.clone(), Method::POST, "/orders", ORDER));
+    for (status, order) in future::join_all(orders).await {
+        assert_eq!((status, &order["status"]), (201, &json!("PENDING")));
+    }
+    assert_eq!(ask(client.clone(), Method::GET, "/products/1", "").await.1["stock"], 50);
+    assert_eq!(ask(client, Method::GET, "/nope", "").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_refused_and_the_connection_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(command(&folder.path().join("test.db")).env("REQUEST_TIMEOUT_SECONDS", "1"));
+    let client = connect(&server).await;
+    let (never, told) = oneshot::channel();
+    drop(never);
+    let (status, problem) = ask(client.clone(), Method::POST, "/orders", halves(told)).await;
+    assert_eq!((status, &problem["type"]), (408, &json!("/problems/request-timeout")));
+    assert_eq!(ask(client, Method::GET, "/healthz", "").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_is_under_way_at_the_end_is_answered() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(&mut command(&folder.path().join("test.db")));
+    let client = connect(&server).await;
+    assert_eq!(ask(client.clone(), Method::POST, "/products", PRODUCT).await.0, 201);
+    let (tell, told) = oneshot::channel();
+    let order = tokio::spawn(ask(client.clone(), Method::POST, "/orders", halves(told)));
+    // Another answer on the same connection says that the request before it has come.
+    assert_eq!(ask(client, Method::GET, "/healthz", "").await.0, 200);
+    server.signal(Signal::TERM);
+    server.log_line("stopping");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    tell.send(()).unwrap();
+    let (status, order) = order.await.unwrap();
+    assert_eq!((status, &order["status"]), (201, &json!("PENDING")));
+    assert!(server.ended().success());
+}
