@@ -18,8 +18,8 @@ RELEASE := $(abspath $(TARGET_DIR))/release
 LOAD := BIN=$(RELEASE)/orders-inventory OPEN_LOOP=$(RELEASE)/open-loop $(LOCUST_PYTHON)
 
 # In this order, the cheap ones first; `make test` stops at the first that fails.
-TEST_STEPS := check-fmt lint-contract check-generated check-postman check-bench test-codegen clippy unit \
-	check-render smoke smoke-py check-curl check-ops check-load newman browser crash-test check-conformance
+TEST_STEPS := check-fmt check-links lint-contract check-generated check-postman check-bench test-codegen clippy check-doc \
+	unit check-render smoke smoke-py check-curl check-ops check-load newman browser crash-test check-conformance
 
 # What `make run` and docs/curl.md sign payment webhooks with.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -52,6 +52,10 @@ test: ## Run every check and test, the cheap ones first
 check-fmt: ## Fail where Rust code is not formatted
 	cargo fmt --all --check
 
+check-links: tests/links/node_modules/.stamp ## Fail where a link in a Markdown file leads nowhere, and show that this can fail
+	tests/links/node_modules/.bin/remark --rc-path tests/links/remark.mjs --ignore-path .gitignore --frail --quiet --no-stdout .
+	npm --prefix tests/links test --silent
+
 lint-contract: $(VENV) codegen/lint/node_modules/.stamp ## Lint openapi.yaml, and show that each rule can fail
 	npm --prefix codegen/lint run --silent lint -- ../../openapi.yaml
 	.venv/bin/python codegen/lint/validate.py openapi.yaml
@@ -68,6 +72,10 @@ test-codegen: $(VENV) ## Test the code generation on a contract of its own
 
 clippy: ## Lint the Rust code
 	cargo clippy --workspace --all-targets --test crash --locked -- -D warnings
+
+# For those who read the code: every link in a comment leads somewhere, private items included.
+check-doc: ## Fail where the code's documentation has warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet --locked
 
 unit: ## Run the Rust tests
 	unset BASE_URL; if cargo nextest --version >/dev/null 2>&1; \
@@ -93,14 +101,17 @@ smoke-py: $(VENV) ## The same in Python
 		env -u API_KEYS -u API_KEY tests/with-server.sh .venv/bin/python tests/smoke.py && \
 		API_KEYS=another,smoke API_KEY=smoke tests/with-server.sh .venv/bin/python tests/smoke.py
 
-check-curl: ## Fail where curl lines in docs or README get other answers than they show
-	cargo build --quiet --locked
-	$(CURL_SERVER) tests/curl/replay.py check docs/curl.md
-	$(CURL_SERVER) tests/curl/replay.py codes README.md
+# Each page against a server of its own; Python in them finds what tests/requirements.txt names.
+CURL_PAGES := docs/curl.md docs/REFLECTION.md README.md
+REPLAY := PATH="$(CURDIR)/.venv/bin:$$PATH" $(CURL_SERVER) tests/curl/replay.py
 
-docs-curl: ## Put the answers of now into docs/curl.md
+check-curl: $(VENV) ## Fail where the lines in README and docs get other answers than they show
 	cargo build --quiet --locked
-	$(CURL_SERVER) tests/curl/replay.py write docs/curl.md
+	set -e; for page in $(CURL_PAGES); do $(REPLAY) check $$page; done
+
+docs-curl: $(VENV) ## Put the answers of now into README and docs
+	cargo build --quiet --locked
+	set -e; for page in $(CURL_PAGES); do $(REPLAY) write $$page; done
 
 check-ops: $(VENV) ## Hold ops/ to a running service, with a real Prometheus
 	cargo build --quiet --locked
@@ -191,7 +202,8 @@ postman: postman/node_modules/.stamp ## Make the Postman collection from openapi
 
 clean: ## Remove what was built and installed, not the data
 	cargo clean
-	rm -rf .venv .venv-bench .venv-locust codegen/lint/node_modules postman/node_modules tests/browser/node_modules
+	rm -rf .venv .venv-bench .venv-locust codegen/lint/node_modules postman/node_modules tests/browser/node_modules \
+		tests/links/node_modules
 
 # Made anew when the pins change: what is no longer asked for must not linger.
 $(VENV): $(REQUIREMENTS)

@@ -12,6 +12,10 @@
 //! - [`log`]: what is said about all of it.
 //! - [`telemetry`]: what is counted meanwhile, and where it is shown.
 //!
+//! Three places to begin: [`app::orders::place`] is all that placing an order means; [`store::Store`] is what a backend
+//! promises; [`http::router`] is what stands around every operation. `docs/ARCHITECTURE.md` follows one order from the
+//! socket to the disk and back, and says who may import whom.
+//!
 //! What a request and an answer look like is not here: that is `openapi.yaml`, and the crate `orders-inventory-api` made
 //! from it.
 
@@ -27,3 +31,8 @@ pub mod telemetry;
 
 #[cfg(test)]
 mod testing;
+
+/// The Rust in README is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -55,6 +55,8 @@ PICTURES = {
     "flow-pocket": "From a product to a paid order, 390 pixels wide",
 }
 PICTURES_A_ROW = 6
+# And the page as a whole: as the browser's test calls it, and as it is kept.
+PAGE, PAGE_KEPT = "desk-list.png", "docs.png"
 
 # What is for the service under test alone: a developer's own settings must not reach the servers that the targets start.
 SETTINGS = ["BASE_URL", "API_KEY", "API_KEYS", "WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "DATABASE_URL"]
@@ -146,6 +148,9 @@ def keep_pictures(taken, kept):
     for name in PICTURES:
         if (taken / name).is_dir():
             shutil.copytree(taken / name, kept / name)
+    if (taken / PAGE).is_file():
+        kept.mkdir(exist_ok=True)
+        shutil.copy(taken / PAGE, kept / PAGE_KEPT)
 
 
 def contract_at(base_url):
@@ -182,6 +187,8 @@ def index(base_url, serves, began, outcomes, folder):
             "    make evidence BASE_URL=https://<service>.onrender.com",
             "",
         ]
+    if (folder / "screenshots" / PAGE_KEPT).is_file():
+        lines += [f"The page at `/docs`, as it opens: [{PAGE_KEPT}](screenshots/{PAGE_KEPT})", ""]
     for name, caption in PICTURES.items():
         lines += [f"## {caption}", ""]
         pictures = sorted((folder / "screenshots" / name).glob("*.png"))

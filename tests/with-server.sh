@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs a command against a fresh server: BIN=path/to/orders-inventory tests/with-server.sh COMMAND [ARGUMENT…]
-# The server listens on a free port and has a new, empty database; the command finds it at $BASE_URL. Fails where the
-# command fails, and where the server does not start in 30 seconds or does not end with status 0 in 30 after SIGTERM.
+# The server listens on a free port and has a new, empty database; the command finds them at $BASE_URL and
+# $DATABASE_URL. Fails where the command fails, and where the server does not start in 30 seconds or does not end with
+# status 0 in 30 after SIGTERM.
 set -eu
 : "${BIN:?must be the path of orders-inventory}"
 
@@ -23,7 +24,8 @@ fail() {
     exit "${2:-1}"
 }
 
-HOST=127.0.0.1 PORT=0 DATABASE_URL="sqlite://$folder/test.db" "$BIN" </dev/null >"$folder/log" 2>&1 &
+export DATABASE_URL="sqlite://$folder/test.db"
+HOST=127.0.0.1 PORT=0 "$BIN" </dev/null >"$folder/log" 2>&1 &
 pid=$!
 
 # The server says where it is in its first line, which ends in the address of its docs.

@@ -44,8 +44,9 @@ impl Readers {
     ///
     /// Waits for a connection where all are in use.
     pub(super) fn read<T>(&self, work: impl FnOnce(&dyn View) -> Result<T, Error>) -> Result<T, Error> {
-        // One that broke is replaced while others wait, so this can fail.
-        let mut reader = self.measures.read_turn(|| self.pool.get()).map_err(Error::storage)?;
+        // One is there nearly always. One that broke is replaced while others wait, so waiting can fail.
+        let turn = || self.pool.try_get().map_or_else(|| self.pool.get(), Ok);
+        let mut reader = self.measures.read_turn(turn).map_err(Error::storage)?;
         let _running = self.measures.read_runs();
         // Before the snapshot is opened: it may then be newer than this number says, and never older.
         reader.read(self.state.load(Ordering::Acquire), work)

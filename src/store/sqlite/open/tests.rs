@@ -1,4 +1,4 @@
-//! Files that are new, ours, somebody else's, or damaged; and whether each query finds its index.
+//! Files that are new, ours, of an older version, somebody else's, or damaged.
 
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
