@@ -4,7 +4,7 @@
 //! now and then, or by not taking its answer. No request that is being worked on is ever cut, but at the end of the
 //! drain.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::TcpListener;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -86,7 +86,8 @@ pub(crate) async fn serve(
                 is_full = true;
                 measures.refused();
                 // Nobody waits for this client: what the system does not take at once is lost, and so is the connection.
-                let _ = stream.try_write(&refusal);
+                // Not by way of the runtime, which does not know yet that a new connection can be written to.
+                let _ = stream.into_std().and_then(|mut stream| stream.write_all(&refusal));
             }
             Ok((stream, address)) => {
                 is_full = false;

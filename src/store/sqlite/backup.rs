@@ -75,10 +75,6 @@ pub fn backup(from: &Path, to: &Path) -> Result<Backup, BackupError> {
         Whose::Ours => {}
         Whose::Nobodys | Whose::Others => return Err(BackupError::Foreign { path: from.to_owned() }),
     }
-    let folder = match to.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        Some(_) | None => Path::new("."),
-    };
     let copy = Unfinished::begin(to).map_err(|reason| unwritable(to, reason))?;
     copy_database(from, to, &copy.0)?;
     let bytes = make_durable(&copy.0).map_err(|reason| unwritable(to, reason))?;
@@ -93,9 +89,7 @@ pub fn backup(from: &Path, to: &Path) -> Result<Backup, BackupError> {
     })?;
     drop(copy);
     // Names are the folder's to remember.
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|reason| unwritable(to, reason))?;
+    open::sync_folder_of(to).map_err(|reason| unwritable(to, reason))?;
     Ok(Backup {
         path: to.to_owned(),
         bytes,

@@ -98,7 +98,7 @@ pub enum OpenError {
 /// Makes, checks and migrates the file, and returns the connection that writes to it.
 pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|reason| OpenError::Folder {
+        make_folder(folder).map_err(|reason| OpenError::Folder {
             path: path.to_owned(),
             reason,
         })?;
@@ -125,6 +125,24 @@ pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
             reason,
         }),
     }
+}
+
+/// Makes a folder and those that it lies in, where they are missing. A new name is on the disk once the folder that it
+/// stands in is synced.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let is_missing = |folder: &&Path| *folder != Path::new("") && !folder.exists();
+    let missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(folder)?;
+    for made in missing {
+        sync_folder_of(made)?;
+    }
+    Ok(())
+}
+
+/// Has the names in the folder of this path written to the disk.
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn inaccessible(path: &Path, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OpenError {
@@ -199,8 +217,7 @@ fn make_and_name(unfinished: &Path, path: &Path) -> Result<(), Box<dyn std::erro
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
         Ok(()) | Err(_) => {}
     }
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    sync_folder_of(path)?;
     Ok(())
 }
 

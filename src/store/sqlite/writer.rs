@@ -2,8 +2,9 @@
 //!
 //! It takes what waits, runs all of it in one transaction, commits once (one sync of the disk for many writes), and
 //! only then answers. A write that fails or panics is undone alone: where it had changed something by then, which takes
-//! a fault, the transaction starts over with savepoints around every write; else nothing has to be undone. A failure of the storage undoes the whole batch,
-//! for nobody can tell what of it survived, and costs the connection: the next batch gets a new one.
+//! a fault, the transaction starts over with savepoints around every write; else nothing has to be undone. A failure of
+//! the storage undoes the whole batch, for nobody can tell what of it survived, and costs the connection: the next batch
+//! gets a new one.
 
 use std::error::Error as _;
 use std::io;

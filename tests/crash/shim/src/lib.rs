@@ -1,9 +1,9 @@
 //! Preloaded into the service (`LD_PRELOAD`, Linux with glibc), it stands in for the C library's functions that change
 //! files, and watches the database of `DISK_DATABASE`: the file, its `-wal`, `-shm` and `-journal`, and their folder.
 //!
-//! - [`journal`]: what was written, synced and sent to clients, in order, into the file `DISK_JOURNAL`
-//! - [`faults`]: errors on demand, as the file `DISK_CONTROL` has them at that moment
-//! - [`files`]: which descriptors are watched
+//! - `journal`: what was written, synced and sent to clients, in order, into the file `DISK_JOURNAL`
+//! - `faults`: errors on demand, as the file `DISK_CONTROL` has them at that moment
+//! - `files`: which descriptors are watched
 //!
 //! Every call ends in the system call itself. What goes past the C library is not seen: writes to mapped memory (which
 //! the service does to `-shm` alone, and that need not survive) and system calls made directly.
