@@ -5,7 +5,7 @@
 use std::fmt::Display;
 
 use axum::body::{self, Bytes};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use crate::read::Rejection;
@@ -17,6 +17,8 @@ fn unwritable(error: impl Into<axum::BoxError>) -> Rejection {
 
 fn response(status: u16, body: impl Into<body::Body>) -> Result<Response, Rejection> {
     let mut response = Response::new(body.into());
+    // Room for our headers and those that a server adds, at once.
+    *response.headers_mut() = HeaderMap::with_capacity(12);
     *response.status_mut() = StatusCode::from_u16(status).map_err(unwritable)?;
     Ok(response)
 }

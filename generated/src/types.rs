@@ -293,25 +293,36 @@ impl Timestamp {
         let (year, month, day) = date(self.unix_ms.div_euclid(DAY_MS));
         let of_day = self.unix_ms.rem_euclid(DAY_MS);
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        put(&mut text, 0, 4, year);
-        put(&mut text, 5, 2, month);
-        put(&mut text, 8, 2, day);
-        put(&mut text, 11, 2, of_day / HOUR_MS);
-        put(&mut text, 14, 2, of_day % HOUR_MS / MINUTE_MS);
-        put(&mut text, 17, 2, of_day % MINUTE_MS / SECOND_MS);
-        put(&mut text, 20, 3, of_day % SECOND_MS);
+        put(&mut text, 0, year / 100);
+        put(&mut text, 2, year % 100);
+        put(&mut text, 5, month);
+        put(&mut text, 8, day);
+        put(&mut text, 11, of_day / HOUR_MS);
+        put(&mut text, 14, of_day % HOUR_MS / MINUTE_MS);
+        put(&mut text, 17, of_day % MINUTE_MS / SECOND_MS);
+        put(&mut text, 20, of_day % SECOND_MS / 10);
+        text[22] = b'0' + (of_day % 10) as u8;
         text
     }
 }
 
-/// Writes a number with so many digits at this place.
-const fn put(text: &mut [u8; 24], at: usize, digits: usize, mut number: i64) {
-    let mut place = at + digits;
-    while place > at {
-        place -= 1;
-        text[place] = b'0' + (number % 10) as u8;
-        number /= 10;
+/// Every number of two digits, one after the other.
+const PAIRS: [u8; 200] = {
+    let mut pairs = [0; 200];
+    let mut number = 0;
+    while number < 100 {
+        pairs[2 * number] = b'0' + (number / 10) as u8;
+        pairs[2 * number + 1] = b'0' + (number % 10) as u8;
+        number += 1;
     }
+    pairs
+};
+
+/// Writes a number of two digits at this place.
+const fn put(text: &mut [u8; 24], at: usize, number: i64) {
+    let pair = 2 * number as usize;
+    text[at] = PAIRS[pair];
+    text[at + 1] = PAIRS[pair + 1];
 }
 
 /// Year, month and day so many days after 1970-01-01, in the proleptic Gregorian calendar.

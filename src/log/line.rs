@@ -43,10 +43,12 @@ impl Shape {
             Self::Text { is_colored } => {
                 // Memory takes everything.
                 let _ = write!(line, "{} ", now());
-                let _ = match is_colored {
-                    true => write!(line, "\x1b[{}m{level:>5}\x1b[0m", color(*level)),
-                    false => write!(line, "{level:>5}"),
-                };
+                if is_colored {
+                    let _ = write!(line, "\x1b[{}m{level:>5}\x1b[0m", color(*level));
+                } else {
+                    line.extend_from_slice(if level.as_str().len() < 5 { b" " } else { b"" });
+                    line.extend_from_slice(level.as_str().as_bytes());
+                }
                 event.record(&mut TextFields(line));
                 request::with_current(|id| {
                     let _ = write!(line, " request_id={id}");
@@ -78,6 +80,7 @@ fn is_of_the_bridge(field: &Field) -> bool {
     field.name().starts_with("log.")
 }
 
+/// The fields of an event as members of an object.
 struct JsonFields<'a>(&'a mut Vec<u8>);
 
 impl JsonFields<'_> {
@@ -117,11 +120,11 @@ impl Visit for JsonFields<'_> {
     }
 }
 
+/// The message, and the other fields as `name=value`.
 struct TextFields<'a>(&'a mut Vec<u8>);
 
 impl TextFields<'_> {
-    /// Text keeps to its line: control characters are spelled out.
-    fn text(&mut self, field: &Field, text: &str) {
+    fn value(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>)) {
         if is_of_the_bridge(field) {
             return;
         }
@@ -130,21 +133,41 @@ impl TextFields<'_> {
             self.0.extend_from_slice(field.name().as_bytes());
             self.0.push(b'=');
         }
-        if text.chars().any(char::is_control) {
-            let _ = write!(self.0, "{}", text.escape_debug());
-        } else {
-            self.0.extend_from_slice(text.as_bytes());
-        }
+        let from = self.0.len();
+        write(self.0);
+        spell_out_controls(self.0, from);
+    }
+}
+
+/// Text keeps to its line: where control characters stand in what was written from here on, it is spelled out.
+fn spell_out_controls(line: &mut Vec<u8>, from: usize) {
+    let written = str::from_utf8(line.get(from..).unwrap_or_default()).unwrap_or_default();
+    if written.chars().any(char::is_control) {
+        let spelled = written.escape_debug().to_string();
+        line.truncate(from);
+        line.extend_from_slice(spelled.as_bytes());
     }
 }
 
 impl Visit for TextFields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field, value);
+        self.value(field, |line| line.extend_from_slice(value.as_bytes()));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.value(field, |line| value.write(line));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match i64::try_from(value) {
+            Ok(value) => self.record_i64(field, value),
+            Err(_) => self.record_debug(field, &value),
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.text(field, &format!("{value:?}"));
+        // Memory takes everything.
+        self.value(field, |line| _ = write!(line, "{value:?}"));
     }
 }
 
