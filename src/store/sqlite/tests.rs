@@ -8,9 +8,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::{OrderId, ProductId};
+use crate::domain::{NewProduct, OrderId, ProductId};
 use crate::store::contract::store_contract;
-use crate::testing::{LATER, NOW, new_order, new_product, options, quantity, stock, store};
+use crate::testing::{LATER, NOW, name, new_order, new_product, options, quantity, stock, store};
 
 mod contract {
     super::store_contract!(crate::testing::store);
@@ -183,6 +183,37 @@ async fn many_writes_at_once_are_all_answered() {
     assert_eq!(placed.len(), 900);
     let left = store.read(move |view| view.product(product)).await.unwrap();
     assert_eq!(left.map(|product| product.stock), Some(stock(0)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_stays_short_while_many_write_and_read() {
+    let (store, folder) = store();
+    let clients: Vec<_> = (0..4)
+        .map(|client| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for number in 0..60 {
+                    let large = NewProduct {
+                        name: name(&"x".repeat(1_000_000)),
+                        ..new_product(&format!("SKU-{client}-{number}"), 1)
+                    };
+                    let added = store.write(move |tx| tx.insert_product(&large, NOW)).await;
+                    let seen = store.read(move |view| view.products(None, 1)).await;
+                    assert!(added.is_ok() && seen.is_ok_and(|seen| seen.len() == 1));
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    // 240 MB came; what is moved at once and what may come meanwhile is far less.
+    let wal = std::fs::metadata(folder.path().join("test.db-wal")).unwrap();
+    assert!(wal.len() < 140 << 20, "{}", wal.len());
+    store.close().await;
+    let again = SqliteStore::open(options(&folder)).unwrap();
+    let kept = again.read(|view| view.products(None, 1_000)).await.unwrap();
+    assert_eq!(kept.len(), 240);
 }
 
 #[tokio::test]
