@@ -9,7 +9,7 @@
 //! - `session`, `rows`: the verbs in SQL, and rows as values
 //! - `readers`: the connections that read
 //! - `queue`, `writer`: a write on its way, and the thread at its end
-//! - `checkpointer`: the thread that keeps the write-ahead log short
+//! - `wal`: the write-ahead log's way into the file
 //! - `measure`: what is counted
 //! - `audit`, `backup`: the operator's commands, on a file that may be in use
 
@@ -28,13 +28,13 @@ use crate::error::Error;
 
 mod audit;
 mod backup;
-mod checkpointer;
 mod measure;
 mod open;
 mod queue;
 mod readers;
 mod rows;
 mod session;
+mod wal;
 mod writer;
 
 #[cfg(test)]

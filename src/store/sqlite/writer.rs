@@ -17,17 +17,16 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::checkpointer::{Checkpointer, Wal, checkpoint};
 use super::measure::Measures;
 use super::open;
 use super::queue::{Job, message};
 use super::readers::Readers;
 use super::session::{Session, failure};
+use super::wal;
 use crate::error::Error;
 
-/// How often a write-ahead log that outgrew its limit is tried to be cut, and how long a try may wait for readers.
+/// How often a write-ahead log that outgrew its limit is tried to be cut.
 const WAL_CUT_EVERY: Duration = Duration::from_secs(1);
-const WAL_CUT_WAIT: Duration = Duration::from_millis(50);
 
 /// Who writes, and with what.
 pub(super) struct Writer {
@@ -35,8 +34,6 @@ pub(super) struct Writer {
     /// `None` from a failure of the storage until the next batch.
     connection: Option<Connection>,
     readers: Readers,
-    /// `None` where the writer is alone, without its thread.
-    checkpointer: Option<Checkpointer>,
     batch_max: usize,
     wal_cut_at: Instant,
     measures: Measures,
@@ -46,7 +43,6 @@ pub(super) struct Writer {
 /// here sees its sender gone.
 pub(super) fn spawn(mut writer: Writer, jobs: Receiver<Box<dyn Job>>) -> io::Result<watch::Receiver<()>> {
     let (running, ended) = watch::channel(());
-    writer.checkpointer = Some(Checkpointer::start(writer.path.clone(), writer.readers.clone())?);
     thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
         writer.serve(&jobs);
         writer.close();
@@ -68,7 +64,6 @@ impl Writer {
             path,
             connection: Some(connection),
             readers,
-            checkpointer: None,
             batch_max,
             wal_cut_at: Instant::now(),
             measures,
@@ -170,11 +165,11 @@ impl Writer {
         }
     }
 
-    /// Sees to it that the write-ahead log is moved into the database file once that is worth it, and starts anew with
-    /// the next write.
+    /// Moves the write-ahead log into the database file once that is worth it. Nobody waits for the writes before, but
+    /// those that come next wait for this.
     fn tend_wal(&mut self) {
         let Some(connection) = &self.connection else { return };
-        if let Err(error) = checkpoint_where_due(connection, &self.readers, self.checkpointer.as_ref()) {
+        if let Err(error) = wal::move_where_due(connection, &self.readers) {
             // Everything is still in the log, and the next batch tries again.
             tracing::warn!(%error, "the write-ahead log could not be moved into the database file");
         }
@@ -193,47 +188,12 @@ impl Writer {
 
     /// Leaves everything in the database file itself.
     fn close(self) {
-        // The others first: the last connection to close tidies up, and only this one can.
-        if let Some(checkpointer) = self.checkpointer {
-            checkpointer.end();
-        }
+        // Readers first: the last connection to close tidies up, and only this one can.
         drop(self.readers);
         if let Some(connection) = self.connection {
             cut_wal(&connection);
         }
     }
-}
-
-/// A log is moved once it has this many pages,
-const WAL_PAGES: i64 = 8_192;
-/// by the checkpointer, but for the last ones, which the writer moves in a moment,
-const WAL_PAGES_LAST: i64 = 1_024;
-/// and by the writer altogether where the checkpointer does not keep up.
-const WAL_PAGES_MAX: i64 = 4 * WAL_PAGES;
-
-fn checkpoint_where_due(
-    connection: &Connection,
-    readers: &Readers,
-    checkpointer: Option<&Checkpointer>,
-) -> rusqlite::Result<()> {
-    let wal = Wal::now(connection)?;
-    // Nothing is gained by moving a few more each time while a reader keeps the log from starting anew.
-    if wal.pages < WAL_PAGES || wal.waiting() == 0 {
-        return Ok(());
-    }
-    match checkpointer {
-        Some(checkpointer) if wal.pages < WAL_PAGES_MAX => {
-            if checkpointer.is_at_work() {
-                return Ok(());
-            }
-            if wal.waiting() > WAL_PAGES_LAST {
-                checkpointer.begin();
-                return Ok(());
-            }
-        }
-        Some(_) | None => {}
-    }
-    checkpoint(connection, readers)
 }
 
 /// What stops a whole batch is a failure of the storage, by whatever name: a commit can fail of a constraint, too.
@@ -245,19 +205,12 @@ fn of_the_storage(error: Error) -> Error {
     }
 }
 
-/// Moves the write-ahead log into the database file and cuts it to nothing, if readers let it. If not, all of it is
-/// still there, and the next checkpoint or the next start goes on with it.
+/// Cuts the write-ahead log, as far as readers let it.
 fn cut_wal(connection: &Connection) {
-    let cut = connection
-        .busy_timeout(WAL_CUT_WAIT)
-        .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)));
-    match cut {
-        Ok(false) => {}
-        Ok(true) => tracing::debug!("readers kept the write-ahead log from being cut"),
+    match wal::cut(connection) {
+        Ok(true) => {}
+        Ok(false) => tracing::debug!("readers kept the write-ahead log from being cut"),
         Err(error) => tracing::warn!(%error, "the write-ahead log could not be cut"),
-    }
-    if let Err(error) = connection.busy_timeout(open::BUSY_TIMEOUT) {
-        tracing::warn!(%error, "the busy timeout could not be set back");
     }
 }
 
