@@ -45,7 +45,8 @@ def finish(axes, title, labels):
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace(",", " "))
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False)
+        # Above the bars, where none is behind it.
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
 
 
 def throughput(found, path):
