@@ -36,7 +36,7 @@ help: ## Show this list
 
 run: export WEBHOOK_SECRET ?= $(DEV_WEBHOOK_SECRET)
 run: ## Start the service on http://127.0.0.1:8080, its docs at /docs
-	cargo run --release --locked
+	@cargo run --release --locked
 
 build: ## Build the service as it is deployed
 	cargo build --release --locked
