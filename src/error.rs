@@ -4,6 +4,7 @@
 //! What lies behind a failure of the storage or of the service itself is its [`source`](std::error::Error::source),
 //! for the log only. No HTTP here: which status an error becomes is decided where answers are made.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::sync::Arc;
 
@@ -154,6 +155,15 @@ const fn instead_of_deletion(status: Status) -> &'static str {
         Status::Paid => "; to take it back, cancel it",
         Status::Shipped => "; it is final and stays on record",
         Status::Canceled => ", for a payment of it came; it is canceled already and stays on record",
+    }
+}
+
+/// What a panic said, for the cause of an [`Error::Internal`].
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (None, Some(text)) => text,
+        (None, None) => "no message",
     }
 }
 

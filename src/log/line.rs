@@ -220,18 +220,14 @@ mod tests {
 
     #[test]
     fn people_get_one_line_each() {
-        let lines = lines(Shape::Text { is_colored: false }, say);
-        let rest: Vec<&str> = lines.iter().map(|line| &line[25..]).collect();
+        let plain = lines(Shape::Text { is_colored: false }, say);
+        let rest: Vec<&str> = plain.iter().map(|line| &line[25..]).collect();
         let first = format!(
             " WARN done 5 name=a \\\"b\\\"\\nc count=7 most={} is_it=true what=Some(1)",
             u64::MAX
         );
         assert_eq!(rest, [first.as_str(), " INFO answered below=-3 request_id=r-1"]);
-        let colored = lines_colored();
+        let colored = lines(Shape::Text { is_colored: true }, say);
         assert!(colored[0].contains("\x1b[33m WARN\x1b[0m done 5"), "{colored:?}");
-    }
-
-    fn lines_colored() -> Vec<String> {
-        lines(Shape::Text { is_colored: true }, say)
     }
 }

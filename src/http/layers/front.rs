@@ -16,7 +16,7 @@ use tower::{Layer, Service};
 use tracing::info;
 use uuid::Uuid;
 
-use crate::error::Error;
+use crate::error::{Error, panic_message};
 use crate::http::measure::Begun;
 use crate::http::security::SecurityHeaders;
 use crate::http::{Measures, Problem};
@@ -162,9 +162,5 @@ fn request_id(request: &Request) -> HeaderValue {
 
 /// The answer where a handler panicked: an internal error like any other.
 fn answer_panic(panic: &(dyn Any + Send)) -> Response {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    Problem::from(Error::internal(format!("panic: {text}"))).into_response()
+    Problem::from(Error::internal(format!("panic: {}", panic_message(panic)))).into_response()
 }

@@ -3,7 +3,6 @@
 //! A job is begun or called off, never both: whoever claims it first, the writer to run it or the caller whose
 //! patience ended, decides. So a caller who is told that nothing was done can rely on it.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::error::Error;
+use crate::error::{Error, panic_message};
 use crate::store::Tx;
 
 /// A write that waits for the writer.
@@ -95,7 +94,7 @@ where
     fn run(&mut self, tx: &mut dyn Tx) -> bool {
         // Nothing of a closure that panicked is seen again: its result is replaced and its writes are rolled back.
         let result = catch_unwind(AssertUnwindSafe(|| (self.work)(tx)))
-            .unwrap_or_else(|panic| Err(Error::internal(format!("a write panicked: {}", message(&*panic)))));
+            .unwrap_or_else(|panic| Err(Error::internal(format!("a write panicked: {}", panic_message(&*panic)))));
         self.result.insert(result).is_ok()
     }
 
@@ -108,14 +107,5 @@ where
         };
         // A caller who has gone away wants no answer.
         let _ = self.reply.send(result);
-    }
-}
-
-/// What a panic said.
-pub(super) fn message(panic: &(dyn Any + Send)) -> &str {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => text,
-        (None, Some(text)) => text,
-        (None, None) => "no message",
     }
 }

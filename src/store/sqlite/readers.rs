@@ -16,9 +16,8 @@ use rusqlite::Connection;
 
 use super::measure::Measures;
 use super::open::{self, OpenError};
-use super::queue;
 use super::session::Session;
-use crate::error::Error;
+use crate::error::{Error, panic_message};
 use crate::store::View;
 
 /// The connections that read. Clones share them.
@@ -84,7 +83,7 @@ impl Reader {
         }
         let session = Session::new(&self.connection);
         let result = catch_unwind(AssertUnwindSafe(|| work(&session)))
-            .unwrap_or_else(|panic| Err(Error::internal(format!("a read panicked: {}", queue::message(&*panic)))));
+            .unwrap_or_else(|panic| Err(Error::internal(format!("a read panicked: {}", panic_message(&*panic)))));
         let failure = session.failure().cloned();
         if let Some(Error::StorageUnavailable(cause)) = &failure {
             tracing::error!(%cause, "the storage failed to answer a read");

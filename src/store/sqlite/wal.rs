@@ -5,6 +5,7 @@
 //! drops what it could not write, readers would find old pages in the file and no way back to those in the log. What is
 //! moved whole counts as moved only after the sync.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -18,6 +19,13 @@ const PAGES_MORE: i64 = 512;
 
 /// How long a move may wait for reads under way.
 const READERS_WAIT: Duration = Duration::from_millis(50);
+
+/// The log of this database, in a file beside it.
+pub(super) fn file_of(database: &Path) -> PathBuf {
+    let mut file = database.as_os_str().to_owned();
+    file.push("-wal");
+    file.into()
+}
 
 /// How far a log is, in pages.
 #[derive(Clone, Copy, Debug)]

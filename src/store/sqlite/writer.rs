@@ -19,11 +19,11 @@ use tokio::sync::watch;
 
 use super::measure::Measures;
 use super::open;
-use super::queue::{Job, message};
+use super::queue::Job;
 use super::readers::Readers;
 use super::session::{Session, failure};
 use super::wal;
-use crate::error::Error;
+use crate::error::{Error, panic_message};
 
 /// How often a write-ahead log that outgrew its limit is tried to be cut.
 const WAL_CUT_EVERY: Duration = Duration::from_secs(1);
@@ -79,7 +79,7 @@ impl Writer {
             let ran = catch_unwind(AssertUnwindSafe(|| self.run_batch(batch)));
             if let Err(panic) = ran {
                 tracing::error!(
-                    panic = message(&*panic),
+                    panic = panic_message(&*panic),
                     "the writer panicked and goes on with a new connection"
                 );
                 self.connection = None;
@@ -177,9 +177,7 @@ impl Writer {
             return;
         }
         self.wal_cut_at = Instant::now();
-        let mut wal = self.path.clone().into_os_string();
-        wal.push("-wal");
-        if std::fs::metadata(wal).is_ok_and(|wal| wal.len() > open::WAL_BYTES_MAX) {
+        if std::fs::metadata(wal::file_of(&self.path)).is_ok_and(|wal| wal.len() > open::WAL_BYTES_MAX) {
             // Where readers do not leave in time, the next try may find them gone.
             self.readers.release_idle();
             cut_wal(connection);
