@@ -41,6 +41,11 @@ impl Disk {
     /// Lets nobody write here, root neither.
     fn make_read_only(&self) {
         mount_remount(self.folder.path(), MountFlags::RDONLY, "").unwrap();
+        fs::write(self.ballast(), "").expect_err("this system does not make disks read-only");
+    }
+
+    fn make_writable(&self) {
+        mount_remount(self.folder.path(), MountFlags::empty(), "").unwrap();
     }
 
     /// Leaves no byte free.
@@ -160,6 +165,25 @@ fn a_folder_that_cannot_be_written_is_named_and_left_as_it_is() {
     refused(&disk.folder.path().join("another.db"));
     refused(&disk.folder.path().join("new/folder/test.db"));
     assert_eq!(content(disk.folder.path()), before);
+}
+
+/// With the log there, SQLite itself would open the file, to read only.
+#[test]
+fn a_folder_that_became_read_only_when_the_service_was_killed_is_refused_too() {
+    let Some(disk) = Disk::new() else { return };
+    let database = disk.database();
+    let server = Server::start(&mut command(&database));
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    server.stop(Signal::KILL);
+    let before = content(disk.folder.path());
+    assert_eq!(before.len(), 3, "the file, its log and the log's index");
+    disk.make_read_only();
+    let line = refused(&database);
+    assert!(line.contains("it cannot be written"), "{line}");
+    assert_eq!(content(disk.folder.path()), before);
+    disk.make_writable();
+    let server = Server::start(&mut command(&database));
+    assert_eq!(server.ask("GET", "/products/1", "").0, 200);
 }
 
 #[test]

@@ -91,8 +91,9 @@ pub struct SqliteStore {
 }
 
 struct Shared {
-    /// `None` once the store is closed.
-    ends: RwLock<Option<Ends>>,
+    readers: Readers,
+    /// Where writes go; `None` once the store is closed.
+    writes: RwLock<Option<SyncSender<Box<dyn Job>>>>,
     /// One permit for each scan, so that it waits without a thread.
     scans: Arc<Semaphore>,
     scan_wait: Duration,
@@ -100,14 +101,6 @@ struct Shared {
     measures: Measures,
     /// Its sender is gone when the writer has ended.
     writer_ended: watch::Receiver<()>,
-}
-
-/// The near ends of the ways to the file. Readers are dropped first: the last connection to close tidies up, and only
-/// the writer's can.
-#[derive(Clone)]
-struct Ends {
-    readers: Readers,
-    writes: SyncSender<Box<dyn Job>>,
 }
 
 impl SqliteStore {
@@ -141,7 +134,8 @@ impl SqliteStore {
         let writer = Writer::new(path.clone(), connection, readers.clone(), batch_max, measures.clone());
         let writer_ended = writer::spawn(writer, jobs).map_err(|reason| OpenError::Writer { path, reason })?;
         let shared = Shared {
-            ends: RwLock::new(Some(Ends { readers, writes })),
+            readers,
+            writes: RwLock::new(Some(writes)),
             scans: Arc::new(Semaphore::new(scans as usize)),
             scan_wait,
             queue_wait,
@@ -156,21 +150,22 @@ impl SqliteStore {
     /// Accepts no more work, and returns when all accepted writes are done and answered and everything is in the
     /// database file. From then on every read and write is [`Error::StorageUnavailable`], on all clones.
     pub async fn close(&self) {
-        drop(self.shared.ends.write().unwrap_or_else(PoisonError::into_inner).take());
+        drop(
+            self.shared
+                .writes
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
         // Nothing is ever sent: this waits for the writer's end of the channel to go.
         while self.shared.writer_ended.clone().changed().await.is_ok() {}
     }
 
-    fn readers(&self) -> Result<Readers, Error> {
-        let ends = self.shared.ends.read().unwrap_or_else(PoisonError::into_inner);
-        ends.as_ref().map(|ends| ends.readers.clone()).ok_or_else(closed)
-    }
-
     /// Puts a job into the queue, or refuses it at once.
     fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {
-        let ends = self.shared.ends.read().unwrap_or_else(PoisonError::into_inner);
-        let ends = ends.as_ref().ok_or_else(closed)?;
-        ends.writes.try_send(job).map_err(|refused| match refused {
+        let writes = self.shared.writes.read().unwrap_or_else(PoisonError::into_inner);
+        let writes = writes.as_ref().ok_or_else(closed)?;
+        writes.try_send(job).map_err(|refused| match refused {
             TrySendError::Full(_) => Error::Overloaded,
             TrySendError::Disconnected(_) => closed(),
         })
@@ -187,7 +182,7 @@ impl Store for SqliteStore {
         T: Send + 'static,
         F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
     {
-        self.readers()?.read(work)
+        self.shared.readers.read(work)
     }
 
     async fn scan<T, F>(&self, work: F) -> Result<T, Error>
@@ -198,7 +193,7 @@ impl Store for SqliteStore {
         let turn = tokio::time::timeout(self.shared.scan_wait, Arc::clone(&self.shared.scans).acquire_owned());
         let turn = self.shared.measures.scan_turn(turn).await;
         let permit = turn.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?;
-        let readers = self.readers()?;
+        let readers = self.shared.readers.clone();
         let scan = tokio::task::spawn_blocking(move || {
             let result = readers.read(work);
             drop(permit);

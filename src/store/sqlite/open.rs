@@ -7,10 +7,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use r2d2::{ManageConnection, Pool};
-use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
 
 /// Marks a file as ours, in the header of its first page (`ORIN` in ASCII). Never changes.
@@ -18,9 +16,6 @@ const APPLICATION_ID: i32 = 0x4F52_494E;
 
 /// How long a connection waits for another process that holds the file, a backup say.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long the pool waits for a reading connection; with the file at hand that takes a millisecond.
-const CONNECT_WAIT: Duration = Duration::from_secs(2);
 
 /// The size to which the write-ahead log shrinks whenever it starts anew.
 pub(super) const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -145,7 +140,7 @@ pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn inaccessible(path: &Path, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OpenError {
+pub(super) fn inaccessible(path: &Path, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OpenError {
     OpenError::Inaccessible {
         path: path.to_owned(),
         reason: reason.into(),
@@ -274,13 +269,14 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Where it may not write, SQLite opens a file to read, and would even serve it if a log lies beside it.
+    if connection.is_readonly(MAIN_DB)? {
+        return Err(refusal(ffi::SQLITE_READONLY, "it cannot be written"));
+    }
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
         let why = format!("write-ahead logging is not possible here, only {mode}");
-        return Err(rusqlite::Error::SqliteFailure(
-            ffi::Error::new(ffi::SQLITE_CANTOPEN),
-            Some(why),
-        ));
+        return Err(refusal(ffi::SQLITE_CANTOPEN, &why));
     }
     // An acknowledged write survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -293,19 +289,18 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// A connection that can only read.
-pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, READER_FLAGS)?;
-    set_up_reader(&connection)?;
-    Ok(connection)
+/// Our own refusal of a connection, as SQLite would have said it.
+fn refusal(code: std::ffi::c_int, why: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(why.to_owned()))
 }
 
-/// How a reading connection is opened.
-const READER_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
-
-fn set_up_reader(connection: &Connection) -> rusqlite::Result<()> {
+/// A connection that can only read.
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    keep_statements(connection)
+    keep_statements(&connection)?;
+    Ok(connection)
 }
 
 /// Statements are prepared once. By itself SQLite prepares some anew whenever a bound value changed, the limit of a page
@@ -314,25 +309,6 @@ fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
-}
-
-/// A pool of so many connections that can only read, all open from the start and kept, as `manage` wraps them.
-pub(super) fn pool<M>(path: &Path, count: u32, manage: fn(SqliteConnectionManager) -> M) -> Result<Pool<M>, OpenError>
-where
-    M: ManageConnection<Error = rusqlite::Error>,
-{
-    let manager = SqliteConnectionManager::file(path)
-        .with_flags(READER_FLAGS)
-        .with_init(|connection| set_up_reader(connection));
-    Pool::builder()
-        .max_size(count)
-        // A file does not hang up, so connections neither age nor are asked whether they are still there.
-        .max_lifetime(None)
-        .idle_timeout(None)
-        .test_on_check_out(false)
-        .connection_timeout(CONNECT_WAIT)
-        .build(manage(manager))
-        .map_err(|reason| inaccessible(path, reason))
 }
 
 #[cfg(test)]

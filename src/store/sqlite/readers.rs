@@ -5,37 +5,67 @@
 //! committed since. A reader that nobody asks would hold on to an old one and keep the log from starting anew, so the
 //! writer has the idle ones let go.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use r2d2::{ManageConnection, Pool};
-use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
+use super::closed;
 use super::measure::Measures;
 use super::open::{self, OpenError};
 use super::session::Session;
 use crate::error::{Error, panic_message};
 use crate::store::View;
 
+/// How long a read waits for a connection where all are in use.
+const TURN_WAIT: Duration = Duration::from_secs(2);
+
 /// The connections that read. Clones share them.
 #[derive(Clone)]
 pub(super) struct Readers {
-    pool: Pool<Manager>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    room: Mutex<Room>,
+    /// Told when a connection is idle again, if anybody waits for one.
+    came_back: Condvar,
     /// Counts the states of the data: it grows once a transaction has ended and before anybody is told of it.
-    state: Arc<AtomicU64>,
+    state: AtomicU64,
     measures: Measures,
+}
+
+/// Where the connections are.
+#[derive(Default)]
+struct Room {
+    /// The last one back is the next to go: it remembers most.
+    idle: Vec<Reader>,
+    lent: usize,
+    waiting: usize,
+    is_closed: bool,
 }
 
 impl Readers {
     /// So many connections to the file, all open from the start and kept.
     pub(super) fn open(path: &Path, count: u32, measures: Measures) -> Result<Self, OpenError> {
-        Ok(Self {
-            pool: open::pool(path, count, Manager)?,
-            state: Arc::default(),
+        let open = |_| open::reader(path).map(Reader::new);
+        let idle: rusqlite::Result<_> = (0..count).map(open).collect();
+        let room = Room {
+            idle: idle.map_err(|reason| open::inaccessible(path, reason))?,
+            ..Room::default()
+        };
+        let shared = Shared {
+            room: Mutex::new(room),
+            came_back: Condvar::new(),
+            state: AtomicU64::default(),
             measures,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
         })
     }
 
@@ -43,26 +73,92 @@ impl Readers {
     ///
     /// Waits for a connection where all are in use.
     pub(super) fn read<T>(&self, work: impl FnOnce(&dyn View) -> Result<T, Error>) -> Result<T, Error> {
-        // One is there nearly always. One that broke is replaced while others wait, so waiting can fail.
-        let turn = || self.pool.try_get().map_or_else(|| self.pool.get(), Ok);
-        let mut reader = self.measures.read_turn(turn).map_err(Error::storage)?;
-        let _running = self.measures.read_runs();
+        let measures = &self.shared.measures;
+        let mut reader = measures.read_turn(|| self.shared.lend())?;
+        let running = measures.read_runs();
         // Before the snapshot is opened: it may then be newer than this number says, and never older.
-        reader.read(self.state.load(Ordering::Acquire), work)
+        let result = reader.read(self.shared.state.load(Ordering::Acquire), work);
+        drop(running);
+        self.shared.take_back(reader);
+        result
     }
 
     /// From here on no read is answered from a snapshot that was opened before.
     pub(super) fn renew(&self) {
-        self.state.fetch_add(1, Ordering::Release);
+        self.shared.state.fetch_add(1, Ordering::Release);
     }
 
     /// Lets go of the snapshots that no read is using.
     pub(super) fn release_idle(&self) {
-        // Held until the end, or the same one would come again.
-        let mut idle = Vec::new();
-        while let Some(mut reader) = self.pool.try_get() {
+        let mut room = self.shared.room();
+        let idle = mem::take(&mut room.idle);
+        room.lent += idle.len();
+        // Reads that come now take the first that is back.
+        drop(room);
+        for mut reader in idle {
             reader.release();
-            idle.push(reader);
+            self.shared.take_back(reader);
+        }
+    }
+
+    /// Lends no more connections and closes all: those in use once they are back, for which it waits so long at the most.
+    pub(super) fn close(&self, wait: Duration) {
+        let mut room = self.shared.room();
+        room.is_closed = true;
+        room.idle.clear();
+        self.shared.came_back.notify_all();
+        drop(self.shared.wait_while(room, wait, |room| room.lent > 0));
+    }
+}
+
+impl Shared {
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_while<'a>(
+        &'a self,
+        mut room: MutexGuard<'a, Room>,
+        wait: Duration,
+        condition: impl Fn(&Room) -> bool,
+    ) -> MutexGuard<'a, Room> {
+        room.waiting += 1;
+        let waited = self.came_back.wait_timeout_while(room, wait, |room| condition(room));
+        let mut room = waited.unwrap_or_else(PoisonError::into_inner).0;
+        room.waiting -= 1;
+        room
+    }
+
+    fn lend(&self) -> Result<Reader, Error> {
+        let mut room = self.room();
+        if room.idle.is_empty() && !room.is_closed {
+            room = self.wait_while(room, TURN_WAIT, |room| room.idle.is_empty() && !room.is_closed);
+        }
+        if room.is_closed {
+            return Err(closed());
+        }
+        let reader = room
+            .idle
+            .pop()
+            .ok_or_else(|| Error::storage("all connections are in use"))?;
+        room.lent += 1;
+        Ok(reader)
+    }
+
+    fn take_back(&self, reader: Reader) {
+        let mut room = self.room();
+        if room.is_closed {
+            drop(room);
+            // Closed before it counts as back, for somebody may wait to be the last one in the file.
+            drop(reader);
+            room = self.room();
+        } else {
+            room.idle.push(reader);
+        }
+        room.lent -= 1;
+        // To tell nobody would still be a call of the system.
+        if room.waiting > 0 {
+            self.came_back.notify_all();
         }
     }
 }
@@ -75,6 +171,13 @@ struct Reader {
 }
 
 impl Reader {
+    const fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            snapshot: None,
+        }
+    }
+
     fn read<T>(&mut self, state: u64, work: impl FnOnce(&dyn View) -> Result<T, Error>) -> Result<T, Error> {
         if self.snapshot != Some(state) {
             self.release();
@@ -101,30 +204,6 @@ impl Reader {
             // It only read, so there is nothing to lose; a transaction that is still open fails the next `BEGIN`.
             let _ = Session::new(&self.connection).run("ROLLBACK");
         }
-    }
-}
-
-/// Makes readers.
-struct Manager(SqliteConnectionManager);
-
-impl ManageConnection for Manager {
-    type Connection = Reader;
-    type Error = rusqlite::Error;
-
-    fn connect(&self) -> Result<Reader, rusqlite::Error> {
-        let connection = self.0.connect()?;
-        Ok(Reader {
-            connection,
-            snapshot: None,
-        })
-    }
-
-    fn is_valid(&self, _: &mut Reader) -> Result<(), rusqlite::Error> {
-        Ok(())
-    }
-
-    fn has_broken(&self, _: &mut Reader) -> bool {
-        false
     }
 }
 

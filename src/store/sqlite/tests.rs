@@ -216,6 +216,40 @@ async fn the_log_stays_short_while_many_write_and_read() {
     assert_eq!(kept.len(), 240);
 }
 
+fn files(folder: &TempDir) -> Vec<std::ffi::OsString> {
+    let files = std::fs::read_dir(folder).unwrap();
+    files.map(|file| file.unwrap().file_name()).collect()
+}
+
+/// Whoever closes the file last tidies up, and readers cannot.
+#[tokio::test]
+async fn closing_waits_for_a_read_that_is_under_way() {
+    let (store, folder) = store();
+    let (let_go, signal) = mpsc::channel::<()>();
+    let (begun, has_begun) = mpsc::channel::<()>();
+    let reading = store.clone();
+    let read = tokio::spawn(async move {
+        let hold = move |_: &dyn View| {
+            begun.send(()).unwrap();
+            signal.recv().map_err(Error::internal)
+        };
+        reading.scan(hold).await
+    });
+    tokio::task::spawn_blocking(move || has_begun.recv().unwrap())
+        .await
+        .unwrap();
+    let mut closing = tokio::spawn({
+        let store = store.clone();
+        async move { store.close().await }
+    });
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut closing).await;
+    assert!(early.is_err(), "it did not wait");
+    let_go.send(()).unwrap();
+    read.await.unwrap().unwrap();
+    closing.await.unwrap();
+    assert_eq!(files(&folder), ["test.db"]);
+}
+
 #[tokio::test]
 async fn closing_finishes_what_was_accepted_and_leaves_one_file() {
     let (store, folder) = store();
@@ -240,11 +274,7 @@ async fn closing_finishes_what_was_accepted_and_leaves_one_file() {
     ));
     assert!(matches!(store.ready().await, Err(Error::StorageUnavailable(_))));
     store.close().await;
-    let files: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|file| file.unwrap().file_name())
-        .collect();
-    assert_eq!(files, ["test.db"]);
+    assert_eq!(files(&folder), ["test.db"]);
     let again = SqliteStore::open(options(&folder)).unwrap();
     assert_eq!(again.read(|view| view.products(None, 9)).await.unwrap().len(), 1);
 }

@@ -28,6 +28,10 @@ use crate::error::{Error, panic_message};
 /// How often a write-ahead log that outgrew its limit is tried to be cut.
 const WAL_CUT_EVERY: Duration = Duration::from_secs(1);
 
+/// How long reads that are under way may keep the writer from tidying up when it ends. What is left then, the next start
+/// finds.
+const READS_WAIT: Duration = Duration::from_secs(2);
+
 /// Who writes, and with what.
 pub(super) struct Writer {
     path: PathBuf,
@@ -187,7 +191,7 @@ impl Writer {
     /// Leaves everything in the database file itself.
     fn close(self) {
         // Readers first: the last connection to close tidies up, and only this one can.
-        drop(self.readers);
+        self.readers.close(READS_WAIT);
         if let Some(connection) = self.connection {
             cut_wal(&connection);
         }

@@ -34,13 +34,13 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Output {
     let pid = Pid::from_child(&child);
     let (sender, ended) = channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
-    ended.recv_timeout(limit).map_or_else(
-        |_| {
+    match ended.recv_timeout(limit) {
+        Ok(output) => output.unwrap(),
+        Err(_) => {
             kill_process(pid, Signal::KILL).unwrap();
-            panic!("still running after {limit:?}: {command:?}")
-        },
-        |output| output.unwrap(),
-    )
+            panic!("still running after {limit:?}: {command:?}: {:?}", ended.recv())
+        }
+    }
 }
 
 /// The running service. It does not outlive its test.
