@@ -266,8 +266,9 @@ pub(super) fn schema_version() -> i64 {
 
 /// A connection that writes. The file must be there: one that went missing is not made anew behind everybody's back.
 pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
+    orders_inventory_vfs::register()?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = Connection::open_with_flags_and_vfs(path, flags, orders_inventory_vfs::NAME)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Where it may not write, SQLite opens a file to read, and would even serve it if a log lies beside it.
     if connection.is_readonly(MAIN_DB)? {
@@ -278,7 +279,7 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
         let why = format!("write-ahead logging is not possible here, only {mode}");
         return Err(refusal(ffi::SQLITE_CANTOPEN, &why));
     }
-    // An acknowledged write survives a power cut.
+    // An acknowledged write survives a power cut. The way that this connection takes to its files relies on it, too.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
