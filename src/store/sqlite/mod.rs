@@ -8,7 +8,7 @@
 //! - `open`: the file, its checks, its schema, the settings of connections
 //! - `session`, `rows`: the verbs in SQL, and rows as values
 //! - `readers`: the connections that read
-//! - `queue`, `writer`: a write on its way, and the thread at its end
+//! - `queue`, `writer`, `desk`: a write on its way, the thread at its end, and where its connection lies meanwhile
 //! - `wal`: the write-ahead log's way into the file
 //! - `measure`: what is counted
 //! - `audit`, `backup`: the operator's commands, on a file that may be in use
@@ -28,6 +28,7 @@ use crate::error::Error;
 
 mod audit;
 mod backup;
+mod desk;
 mod measure;
 mod open;
 mod queue;

@@ -90,7 +90,7 @@ pub enum OpenError {
     },
 }
 
-/// Makes, checks and migrates the file, and returns the connection that writes to it.
+/// Makes, checks and migrates the file, and returns the connection that writes to it, as [`writer_beside`] gives them.
 pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
     if let Some(folder) = path.parent() {
         make_folder(folder).map_err(|reason| OpenError::Folder {
@@ -111,7 +111,10 @@ pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
     let mut connection = writer(path).map_err(|reason| inaccessible(path, reason))?;
     let migrated = Migrations::from_slice(MIGRATIONS).to_latest(&mut connection);
     match migrated {
-        Ok(()) => Ok(connection),
+        Ok(()) => match keep_log(&connection, true) {
+            Ok(()) => Ok(connection),
+            Err(reason) => Err(inaccessible(path, reason)),
+        },
         Err(MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead)) => {
             Err(OpenError::Newer { path: path.to_owned() })
         }
@@ -288,6 +291,21 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     keep_statements(&connection)?;
     Ok(connection)
+}
+
+/// The same, for a store that has others open already.
+pub(super) fn writer_beside(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = writer(path)?;
+    keep_log(&connection, true)?;
+    Ok(connection)
+}
+
+/// Whether the log stays as it is when this connection closes as the last one. Else it is moved into the database file and
+/// removed, which is not for one whose index may say more than is true.
+pub(super) fn keep_log(connection: &Connection, is_kept: bool) -> rusqlite::Result<()> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_kept)
+        .map(|_| ())
 }
 
 /// Our own refusal of a connection, as SQLite would have said it.

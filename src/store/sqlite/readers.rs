@@ -31,6 +31,7 @@ pub(super) struct Readers {
 }
 
 struct Shared {
+    count: u32,
     room: Mutex<Room>,
     /// Told when a connection is idle again, if anybody waits for one.
     came_back: Condvar,
@@ -46,19 +47,21 @@ struct Room {
     idle: Vec<Reader>,
     lent: usize,
     waiting: usize,
+    /// Those that come back are closed.
+    is_closing: bool,
+    /// Nobody gets one any more.
     is_closed: bool,
 }
 
 impl Readers {
     /// So many connections to the file, all open from the start and kept.
     pub(super) fn open(path: &Path, count: u32, measures: Measures) -> Result<Self, OpenError> {
-        let open = |_| open::reader(path).map(Reader::new);
-        let idle: rusqlite::Result<_> = (0..count).map(open).collect();
         let room = Room {
-            idle: idle.map_err(|reason| open::inaccessible(path, reason))?,
+            idle: connect(path, count).map_err(|reason| open::inaccessible(path, reason))?,
             ..Room::default()
         };
         let shared = Shared {
+            count,
             room: Mutex::new(room),
             came_back: Condvar::new(),
             state: AtomicU64::default(),
@@ -101,14 +104,30 @@ impl Readers {
         }
     }
 
+    /// Closes all connections, waiting for those in use. Who wants to read waits for [`Readers::resume`].
+    pub(super) fn suspend(&self) {
+        drop(self.shared.close_all(None));
+    }
+
+    /// Lends connections again: new ones to the same file.
+    pub(super) fn resume(&self, path: &Path) -> rusqlite::Result<()> {
+        let idle = connect(path, self.shared.count)?;
+        let mut room = self.shared.room();
+        room.is_closing = false;
+        room.idle = idle;
+        self.shared.came_back.notify_all();
+        Ok(())
+    }
+
     /// Lends no more connections and closes all: those in use once they are back, for which it waits so long at the most.
     pub(super) fn close(&self, wait: Duration) {
-        let mut room = self.shared.room();
-        room.is_closed = true;
-        room.idle.clear();
-        self.shared.came_back.notify_all();
-        drop(self.shared.wait_while(room, wait, |room| room.lent > 0));
+        self.shared.room().is_closed = true;
+        drop(self.shared.close_all(Some(wait)));
     }
+}
+
+fn connect(path: &Path, count: u32) -> rusqlite::Result<Vec<Reader>> {
+    (0..count).map(|_| open::reader(path).map(Reader::new)).collect()
 }
 
 impl Shared {
@@ -116,23 +135,41 @@ impl Shared {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits while this holds, or no longer than this.
     fn wait_while<'a>(
         &'a self,
         mut room: MutexGuard<'a, Room>,
-        wait: Duration,
+        wait: Option<Duration>,
         condition: impl Fn(&Room) -> bool,
     ) -> MutexGuard<'a, Room> {
         room.waiting += 1;
-        let waited = self.came_back.wait_timeout_while(room, wait, |room| condition(room));
-        let mut room = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let condition = |room: &mut Room| condition(room);
+        let mut room = match wait {
+            Some(wait) => {
+                let waited = self.came_back.wait_timeout_while(room, wait, condition);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => {
+                let waited = self.came_back.wait_while(room, condition);
+                waited.unwrap_or_else(PoisonError::into_inner)
+            }
+        };
         room.waiting -= 1;
         room
+    }
+
+    fn close_all(&self, wait: Option<Duration>) -> MutexGuard<'_, Room> {
+        let mut room = self.room();
+        room.is_closing = true;
+        room.idle.clear();
+        self.came_back.notify_all();
+        self.wait_while(room, wait, |room| room.lent > 0)
     }
 
     fn lend(&self) -> Result<Reader, Error> {
         let mut room = self.room();
         if room.idle.is_empty() && !room.is_closed {
-            room = self.wait_while(room, TURN_WAIT, |room| room.idle.is_empty() && !room.is_closed);
+            room = self.wait_while(room, Some(TURN_WAIT), |room| room.idle.is_empty() && !room.is_closed);
         }
         if room.is_closed {
             return Err(closed());
@@ -147,7 +184,7 @@ impl Shared {
 
     fn take_back(&self, reader: Reader) {
         let mut room = self.room();
-        if room.is_closed {
+        if room.is_closing {
             drop(room);
             // Closed before it counts as back, for somebody may wait to be the last one in the file.
             drop(reader);

@@ -1,24 +1,47 @@
 //! The write-ahead log's way into the database file.
 //!
-//! The writer moves it, between two of its transactions. A thread beside it could do so while writes go on, but then the
-//! log is moved in parts that count as moved before the database file was synced; where that sync fails, and the system
-//! drops what it could not write, readers would find old pages in the file and no way back to those in the log. What is
-//! moved whole counts as moved only after the sync.
+//! One thread moves it while the writer goes on, part after part; only the last short one it does in a pause of the
+//! writer, for a log starts anew when all of it was moved. A part counts as moved once the database file was synced: the
+//! store's own way to its files sees to that (`orders_inventory_vfs`). Where that sync fails, the system may drop what it
+//! could not write, and readers would find old pages in the file. Then every connection is closed, and new ones find a log
+//! of which nothing was moved.
 
+use std::cell::Cell;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::open::BUSY_TIMEOUT;
+use super::desk::Desk;
+use super::open::{self, BUSY_TIMEOUT, WAL_BYTES_MAX};
 use super::readers::Readers;
+use crate::error::panic_message;
 
 /// A log is moved once it has this many pages, and again whenever this many more came before it could start anew.
 pub(super) const PAGES: i64 = 4_096;
 const PAGES_MORE: i64 = 512;
 
-/// How long a move may wait for reads under way.
+/// What the writer may be paused for: a part as long as its next few batches.
+const PAGES_LAST: i64 = 384;
+
+/// After so many parts the writer is paused for whatever is left, lest it outrun this for ever.
+const PARTS_MAX: usize = 6;
+
+/// How long the last part may wait for reads under way, while the writer waits for it.
 const READERS_WAIT: Duration = Duration::from_millis(50);
+
+/// How long a read takes that is not a long one.
+const READ: Duration = Duration::from_millis(1);
+
+/// How soon new connections are tried again where there can be none.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// The log of this database, in a file beside it.
 pub(super) fn file_of(database: &Path) -> PathBuf {
@@ -42,6 +65,15 @@ impl Wal {
         Self::after(connection, "PRAGMA wal_checkpoint(NOOP)")
     }
 
+    /// Whether it is worth to be moved.
+    pub(super) const fn is_due(self) -> bool {
+        self.pages >= PAGES && self.left() >= PAGES_MORE
+    }
+
+    const fn left(self) -> i64 {
+        self.pages - self.moved
+    }
+
     fn after(connection: &Connection, checkpoint: &str) -> rusqlite::Result<Self> {
         connection.prepare_cached(checkpoint)?.query_row([], |row| {
             Ok(Self {
@@ -52,22 +84,193 @@ impl Wal {
     }
 }
 
-/// Moves a log that has grown, where readers let it.
-///
-/// It starts anew with the first write that finds all of it moved and no reader in it. So readers are told to look again:
-/// before, lest an old snapshot stops the move half-way, and after, for only then they can do without the log.
-pub(super) fn move_where_due(connection: &Connection, readers: &Readers) -> rusqlite::Result<()> {
-    let wal = Wal::now(connection)?;
-    if wal.pages < PAGES || wal.pages - wal.moved < PAGES_MORE {
-        return Ok(());
+/// The thread that moves the log.
+pub(super) struct Mover {
+    due: SyncSender<()>,
+    is_ending: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Mover {
+    pub(super) fn start(log: Log) -> io::Result<Self> {
+        let (due, is_due) = sync_channel(1);
+        let is_ending = Arc::clone(&log.is_ending);
+        let thread = thread::Builder::new()
+            .name("store-log".to_owned())
+            .spawn(move || log.serve(&is_due))?;
+        Ok(Self { due, is_ending, thread })
     }
-    readers.release_idle();
-    within(connection, READERS_WAIT, |connection| {
-        Wal::after(connection, "PRAGMA wal_checkpoint(FULL)")
-    })?;
-    readers.renew();
-    readers.release_idle();
-    Ok(())
+
+    /// Has the log moved. Who asks while that is under way asks once for all.
+    pub(super) fn wake(&self) {
+        let _ = self.due.try_send(());
+    }
+
+    /// Waits until nothing moves any more.
+    pub(super) fn end(self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+        drop(self.due);
+        // It catches its own panics.
+        let _ = self.thread.join();
+    }
+}
+
+/// A log that is moved beside a writer.
+pub(super) struct Log {
+    path: PathBuf,
+    desk: Arc<Desk>,
+    readers: Readers,
+    connection: Option<Connection>,
+    /// How long the log was when somebody's snapshot kept it from being moved; that is tried less often.
+    held_at: Option<i64>,
+    is_ending: Arc<AtomicBool>,
+}
+
+/// What came of moving a part.
+enum Moved {
+    /// The log is so far now.
+    To(Wal),
+    /// Nothing, or not all, is certain to be in the file. All connections were closed and are new.
+    Renewed,
+}
+
+impl Log {
+    pub(super) fn new(path: PathBuf, desk: Arc<Desk>, readers: Readers) -> Self {
+        Self {
+            path,
+            desk,
+            readers,
+            connection: None,
+            held_at: None,
+            is_ending: Arc::default(),
+        }
+    }
+
+    fn serve(mut self, is_due: &Receiver<()>) {
+        while is_due.recv().is_ok() {
+            // A panic would be our mistake, and must not leave the writer in its pause.
+            let tended = catch_unwind(AssertUnwindSafe(|| self.tend()));
+            self.desk.go_on();
+            if let Err(panic) = tended {
+                tracing::error!(panic = panic_message(&*panic), "the write-ahead log was not moved");
+                self.connection = None;
+            }
+        }
+    }
+
+    /// Moves what is in the log, as far as snapshots let it.
+    pub(super) fn tend(&mut self) {
+        if let Err(error) = self.move_parts() {
+            // Everything is still in the log, and the next that is due tries again.
+            tracing::warn!(%error, "the write-ahead log could not be moved into the database file");
+            self.connection = None;
+        }
+    }
+
+    fn move_parts(&mut self) -> rusqlite::Result<()> {
+        let mut wal = Wal::now(self.connection()?)?;
+        if self
+            .held_at
+            .is_some_and(|held_at| (held_at..held_at + PAGES).contains(&wal.pages))
+        {
+            return Ok(());
+        }
+        self.held_at = None;
+        let mut is_held = false;
+        for _ in 0..PARTS_MAX {
+            let before = wal;
+            let Moved::To(now) = self.move_part("PRAGMA wal_checkpoint(PASSIVE)")? else {
+                return Ok(());
+            };
+            wal = now;
+            is_held = wal.moved < before.pages;
+            if is_held {
+                thread::sleep(READ);
+            } else if wal.left() <= PAGES_LAST || wal.left() >= before.left() {
+                break;
+            }
+        }
+        if is_held {
+            self.held_at = Some(wal.pages);
+            return Ok(());
+        }
+        self.move_last()
+    }
+
+    /// Moves what is left, in a pause of the writer.
+    fn move_last(&mut self) -> rusqlite::Result<()> {
+        self.desk.pause();
+        let Moved::To(wal) = self.move_part("PRAGMA wal_checkpoint(FULL)")? else {
+            return Ok(());
+        };
+        if wal.left() > 0 {
+            self.held_at = Some(wal.pages);
+            return Ok(());
+        }
+        let is_large = std::fs::metadata(file_of(&self.path)).is_ok_and(|file| file.len() > WAL_BYTES_MAX);
+        if is_large && !cut(self.connection()?)? {
+            tracing::debug!("readers kept the write-ahead log from being cut");
+        }
+        Ok(())
+    }
+
+    /// It starts anew with the first write that finds all of it moved and no reader in it. So readers are told to look
+    /// again: before, lest an old snapshot stops this half-way, and after, for only then they can do without the log.
+    fn move_part(&mut self, checkpoint: &str) -> rusqlite::Result<Moved> {
+        self.readers.release_idle();
+        let is_lost = Rc::new(Cell::new(false));
+        let close_all = {
+            let (is_lost, desk, readers) = (Rc::clone(&is_lost), Arc::clone(&self.desk), self.readers.clone());
+            move || {
+                is_lost.set(true);
+                desk.pause();
+                desk.close();
+                readers.suspend();
+            }
+        };
+        let connection = self.connection()?;
+        let wal = orders_inventory_vfs::checkpointing(close_all, || {
+            within(connection, READERS_WAIT, |connection| {
+                Wal::after(connection, checkpoint)
+            })
+        });
+        if is_lost.get() {
+            tracing::error!("the database file could not be synced, so all connections to it are made anew");
+            self.renew();
+            return Ok(Moved::Renewed);
+        }
+        self.readers.renew();
+        self.readers.release_idle();
+        wal.map(Moved::To)
+    }
+
+    /// Makes all connections anew, on a log of which nothing was moved.
+    fn renew(&mut self) {
+        self.connection = None;
+        while !self.is_ending.load(Ordering::Relaxed) {
+            match self.try_renew() {
+                Ok(true) => return,
+                Ok(false) => tracing::debug!("another process keeps the index of the write-ahead log"),
+                Err(error) => tracing::warn!(%error, "there can be no new connections to the database"),
+            }
+            self.connection = None;
+            thread::sleep(RETRY);
+        }
+    }
+
+    /// Whether there are new connections: not while another process has the file open, for then SQLite keeps the index.
+    fn try_renew(&mut self) -> rusqlite::Result<bool> {
+        let wal = Wal::now(self.connection()?)?;
+        Ok(wal.moved == 0 && self.readers.resume(&self.path).map(|()| true)?)
+    }
+
+    fn connection(&mut self) -> rusqlite::Result<&Connection> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => open::writer_beside(&self.path)?,
+        };
+        Ok(self.connection.insert(connection))
+    }
 }
 
 /// Moves all of the log and cuts it to nothing, if readers let it; whether they did. If not, all of it is still there, and
@@ -90,3 +293,6 @@ fn within<T>(
     connection.busy_timeout(BUSY_TIMEOUT)?;
     worked
 }
+
+#[cfg(test)]
+mod tests;

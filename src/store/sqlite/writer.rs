@@ -10,6 +10,7 @@ use std::error::Error as _;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,16 +18,14 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+use super::desk::Desk;
 use super::measure::Measures;
 use super::open;
 use super::queue::Job;
 use super::readers::Readers;
 use super::session::{Session, failure};
-use super::wal;
+use super::wal::{self, Log, Mover, Wal};
 use crate::error::{Error, panic_message};
-
-/// How often a write-ahead log that outgrew its limit is tried to be cut.
-const WAL_CUT_EVERY: Duration = Duration::from_secs(1);
 
 /// How long reads that are under way may keep the writer from tidying up when it ends. What is left then, the next start
 /// finds.
@@ -35,11 +34,12 @@ const READS_WAIT: Duration = Duration::from_secs(2);
 /// Who writes, and with what.
 pub(super) struct Writer {
     path: PathBuf,
-    /// `None` from a failure of the storage until the next batch.
+    /// Where the connection lies between two batches.
+    desk: Arc<Desk>,
+    /// It during a batch; `None` from a failure of the storage until it is needed again.
     connection: Option<Connection>,
     readers: Readers,
     batch_max: usize,
-    wal_cut_at: Instant,
     measures: Measures,
 }
 
@@ -47,8 +47,10 @@ pub(super) struct Writer {
 /// here sees its sender gone.
 pub(super) fn spawn(mut writer: Writer, jobs: Receiver<Box<dyn Job>>) -> io::Result<watch::Receiver<()>> {
     let (running, ended) = watch::channel(());
+    let mover = Mover::start(writer.log())?;
     thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
-        writer.serve(&jobs);
+        writer.serve(&jobs, &mover);
+        mover.end();
         writer.close();
         drop(running);
     })?;
@@ -66,34 +68,55 @@ impl Writer {
     ) -> Self {
         Self {
             path,
-            connection: Some(connection),
+            desk: Arc::new(Desk::new(connection)),
+            connection: None,
             readers,
             batch_max,
-            wal_cut_at: Instant::now(),
             measures,
         }
     }
 
-    fn serve(&mut self, jobs: &Receiver<Box<dyn Job>>) {
+    /// The log of the same database, for whoever moves it.
+    fn log(&self) -> Log {
+        Log::new(self.path.clone(), Arc::clone(&self.desk), self.readers.clone())
+    }
+
+    fn serve(&mut self, jobs: &Receiver<Box<dyn Job>>, mover: &Mover) {
         while let Ok(first) = jobs.recv() {
             let mut batch = vec![first];
             batch.extend(jobs.try_iter().take(self.batch_max.saturating_sub(1)));
             self.measures.taken(batch.len());
             // Jobs catch their own panics. One from elsewhere is our mistake, and must not end all writing.
-            let ran = catch_unwind(AssertUnwindSafe(|| self.run_batch(batch)));
-            if let Err(panic) = ran {
-                tracing::error!(
-                    panic = panic_message(&*panic),
-                    "the writer panicked and goes on with a new connection"
-                );
-                self.connection = None;
+            let ran = catch_unwind(AssertUnwindSafe(|| self.serve_batch(batch)));
+            match ran {
+                Ok(wal) if wal.is_some_and(Wal::is_due) => mover.wake(),
+                Ok(_) => {}
+                Err(panic) => {
+                    tracing::error!(
+                        panic = panic_message(&*panic),
+                        "the writer panicked and goes on with a new connection"
+                    );
+                    self.connection = None;
+                    self.desk.lay_back(None);
+                }
             }
-            self.tend_wal();
         }
     }
 
+    /// Runs these jobs on the connection from the desk, and says how far the log is then.
+    fn serve_batch(&mut self, batch: Vec<Box<dyn Job>>) -> Option<Wal> {
+        self.connection = self.desk.take();
+        self.run_batch(batch);
+        let wal = self
+            .connection
+            .as_ref()
+            .and_then(|connection| Wal::now(connection).ok());
+        self.desk.lay_back(self.connection.take());
+        wal
+    }
+
     /// Runs these jobs in one transaction and answers them all. Those whose callers wait no longer are not run.
-    pub(super) fn run_batch(&mut self, batch: Vec<Box<dyn Job>>) {
+    fn run_batch(&mut self, batch: Vec<Box<dyn Job>>) {
         let now = Instant::now();
         let (mut jobs, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(|job| job.claim(now));
         self.measures.batch(late.len(), jobs.len());
@@ -144,7 +167,7 @@ impl Writer {
     fn connection(&mut self) -> Result<&Connection, Error> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => open::writer(&self.path).map_err(failure)?,
+            None => open::writer_beside(&self.path).map_err(failure)?,
         };
         Ok(self.connection.insert(connection))
     }
@@ -169,31 +192,18 @@ impl Writer {
         }
     }
 
-    /// Moves the write-ahead log into the database file once that is worth it. Nobody waits for the writes before, but
-    /// those that come next wait for this.
-    fn tend_wal(&mut self) {
-        let Some(connection) = &self.connection else { return };
-        if let Err(error) = wal::move_where_due(connection, &self.readers) {
-            // Everything is still in the log, and the next batch tries again.
-            tracing::warn!(%error, "the write-ahead log could not be moved into the database file");
-        }
-        if self.wal_cut_at.elapsed() < WAL_CUT_EVERY {
-            return;
-        }
-        self.wal_cut_at = Instant::now();
-        if std::fs::metadata(wal::file_of(&self.path)).is_ok_and(|wal| wal.len() > open::WAL_BYTES_MAX) {
-            // Where readers do not leave in time, the next try may find them gone.
-            self.readers.release_idle();
-            cut_wal(connection);
-        }
-    }
-
     /// Leaves everything in the database file itself.
     fn close(self) {
         // Readers first: the last connection to close tidies up, and only this one can.
         self.readers.close(READS_WAIT);
-        if let Some(connection) = self.connection {
-            cut_wal(&connection);
+        let Some(connection) = self.desk.take() else { return };
+        match wal::cut(&connection) {
+            Ok(true) => {
+                // Nothing is left in it that could be lost, so it may go.
+                let _ = open::keep_log(&connection, false);
+            }
+            Ok(false) => tracing::debug!("somebody kept the write-ahead log from being cut"),
+            Err(error) => tracing::warn!(%error, "the write-ahead log could not be cut"),
         }
     }
 }
@@ -204,15 +214,6 @@ fn of_the_storage(error: Error) -> Error {
         Error::StorageUnavailable(cause)
     } else {
         error
-    }
-}
-
-/// Cuts the write-ahead log, as far as readers let it.
-fn cut_wal(connection: &Connection) {
-    match wal::cut(connection) {
-        Ok(true) => {}
-        Ok(false) => tracing::debug!("readers kept the write-ahead log from being cut"),
-        Err(error) => tracing::warn!(%error, "the write-ahead log could not be cut"),
     }
 }
 

@@ -23,6 +23,14 @@ fn writer() -> (Writer, TempDir) {
     (Writer::new(path, connection, readers, 100, Measures::default()), folder)
 }
 
+/// Does something with the writing connection.
+fn on_connection<T>(writer: &Writer, work: impl FnOnce(&Connection) -> T) -> T {
+    let connection = writer.desk.take().unwrap();
+    let done = work(&connection);
+    writer.desk.lay_back(Some(connection));
+    done
+}
+
 /// A job that adds a product.
 fn add(sku: &'static str) -> (Box<dyn Job>, Ticket<ProductId>) {
     job(move |tx| tx.insert_product(&new_product(sku, 1), NOW), WAIT)
@@ -43,7 +51,7 @@ async fn run<const N: usize>(
     jobs: [(Box<dyn Job>, Ticket<ProductId>); N],
 ) -> Vec<Result<ProductId, Error>> {
     let (jobs, tickets): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
-    writer.run_batch(jobs);
+    writer.serve_batch(jobs);
     let mut answers = Vec::new();
     for ticket in tickets {
         answers.push(ticket.wait().await);
@@ -105,34 +113,6 @@ async fn jobs_run_again_only_where_one_wrote_and_then_failed() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_moved_starts_anew_although_readers_keep_snapshots() {
-    let (mut writer, folder) = writer();
-    let wal_pages = |writer: &mut Writer| {
-        let connection = writer.connection().unwrap();
-        wal::Wal::now(connection).unwrap().pages
-    };
-    let readers = writer.readers.clone();
-    let mut most = 0;
-    for round in 0..60 {
-        let large = NewProduct {
-            name: name(&"x".repeat(1_000_000)),
-            ..new_product(&format!("SKU-{round}"), 1)
-        };
-        let added = job(move |tx| tx.insert_product(&large, NOW), WAIT);
-        run(&mut writer, [added]).await[0].as_ref().unwrap();
-        // As a request that comes now, whose snapshot is kept.
-        let seen = readers.read(|view| view.products(None, 1)).unwrap();
-        assert_eq!(seen.len(), 1);
-        writer.tend_wal();
-        most = most.max(wal_pages(&mut writer));
-    }
-    // 60 times 245 pages came.
-    assert!((wal::PAGES..wal::PAGES + 1_000).contains(&most), "{most}");
-    let file = std::fs::metadata(options(&folder).path.with_extension("db-wal")).unwrap();
-    assert!(file.len() < 24 << 20, "{}", file.len());
-}
-
-#[tokio::test]
 async fn a_broken_constraint_is_undone_alone() {
     let (mut writer, _folder) = writer();
     let answers = run(&mut writer, [add("A"), add("A"), add("B")]).await;
@@ -159,13 +139,14 @@ fn large() -> NewProduct {
 
 /// Lets the database grow no further on this connection, as a full disk would.
 fn fill_disk(writer: &Writer) {
-    let connection = writer.connection.as_ref().unwrap();
-    let pages: i64 = connection
-        .pragma_query_value(None, "page_count", |row| row.get(0))
-        .unwrap();
-    connection
-        .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
-        .unwrap();
+    on_connection(writer, |connection| {
+        let pages: i64 = connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap();
+        connection
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .unwrap();
+    });
 }
 
 #[tokio::test]
@@ -185,11 +166,12 @@ async fn a_full_disk_fails_the_whole_batch_and_heals() {
 #[tokio::test]
 async fn no_job_can_hide_a_failure_of_the_storage() {
     let (mut writer, _folder) = writer();
-    let connection = writer.connection.take().unwrap();
+    let connection = writer.desk.take().unwrap();
     let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'stock_movements'";
     let page: u32 = connection.query_row(root, [], |row| row.get(0)).unwrap();
-    cut_wal(&connection);
+    assert!(wal::cut(&connection).unwrap());
     drop(connection);
+    writer.desk.lay_back(None);
     let file = std::fs::OpenOptions::new().write(true).open(&writer.path).unwrap();
     file.write_all_at(&[0xff; 16], u64::from(page - 1) * 4_096).unwrap();
     // Unlike a full disk, a damaged page does not make SQLite undo the transaction by itself.
@@ -205,37 +187,12 @@ async fn no_job_can_hide_a_failure_of_the_storage() {
 }
 
 #[tokio::test]
-async fn the_log_is_cut_when_readers_let_it() {
-    let (mut writer, folder) = writer();
-    run(&mut writer, [add("A")]).await[0].as_ref().unwrap();
-    let wal_bytes = || {
-        std::fs::metadata(options(&folder).path.with_extension("db-wal"))
-            .unwrap()
-            .len()
-    };
-    let reader = Connection::open(&writer.path).unwrap();
-    reader.execute_batch("BEGIN; SELECT * FROM products").unwrap();
-    run(&mut writer, [add("B")]).await[0].as_ref().unwrap();
-    let connection = writer.connection().unwrap();
-    cut_wal(connection);
-    assert!(wal_bytes() > 0);
-    reader.execute_batch("COMMIT").unwrap();
-    cut_wal(connection);
-    assert_eq!(wal_bytes(), 0);
-    let timeout: u32 = connection
-        .pragma_query_value(None, "busy_timeout", |row| row.get(0))
-        .unwrap();
-    assert_eq!(Duration::from_millis(timeout.into()), open::BUSY_TIMEOUT);
-    assert_eq!(committed(&writer), ["A", "B"]);
-}
-
-#[tokio::test]
 async fn a_failed_commit_fails_everybody() {
     let (mut writer, _folder) = writer();
     // A reference that is checked at the commit and cannot be met then.
     let sabotage = "CREATE TABLE broken (id INTEGER REFERENCES products (id) DEFERRABLE INITIALLY DEFERRED);
                     CREATE TRIGGER break AFTER INSERT ON products BEGIN INSERT INTO broken VALUES (-1); END;";
-    writer.connection.as_ref().unwrap().execute_batch(sabotage).unwrap();
+    on_connection(&writer, |connection| connection.execute_batch(sabotage)).unwrap();
     let answers = run(&mut writer, [add("A"), add("B")]).await;
     assert!(answers.iter().all(is_unavailable), "{answers:?}");
     assert_eq!(committed(&writer), [""; 0]);
@@ -244,13 +201,14 @@ async fn a_failed_commit_fails_everybody() {
         .unwrap()
         .execute_batch("DROP TRIGGER break")
         .unwrap();
+    writer.connection = None;
     assert!(run(&mut writer, [add("A")]).await[0].is_ok());
 }
 
 #[tokio::test]
 async fn a_missing_file_is_not_made_anew() {
     let (mut writer, folder) = writer();
-    writer.connection = None;
+    writer.desk.close();
     let (path, aside) = (writer.path.clone(), folder.path().join("aside.db"));
     std::fs::rename(&path, &aside).unwrap();
     assert!(is_unavailable(&run(&mut writer, [add("A")]).await[0]));
@@ -262,12 +220,7 @@ async fn a_missing_file_is_not_made_anew() {
 #[tokio::test]
 async fn a_database_that_others_hold_is_overloaded() {
     let (mut writer, _folder) = writer();
-    writer
-        .connection
-        .as_ref()
-        .unwrap()
-        .busy_timeout(Duration::from_millis(10))
-        .unwrap();
+    on_connection(&writer, |connection| connection.busy_timeout(Duration::from_millis(10))).unwrap();
     let other = Connection::open(&writer.path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert!(matches!(run(&mut writer, [add("A")]).await[0], Err(Error::Overloaded)));
