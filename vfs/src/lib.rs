@@ -1,8 +1,10 @@
-//! A way for SQLite to its files (a VFS, sqlite.org/vfs.html) that is the system's own but for two things:
+//! A way for SQLite to its files (a VFS, sqlite.org/vfs.html) that is the system's own but for three things:
 //!
 //! - **What goes to a write-ahead log is written at once.** SQLite writes a log in two small pieces a page, each by a call
 //!   of the system. Here they are gathered until the log is synced, which at `synchronous = FULL` is before anybody is
 //!   told of them. So this is for connections that write with FULL, and for no others.
+//! - **What of a log could not be written or synced is cut off again.** SQLite tells the caller that the transaction failed
+//!   and leaves its bytes where they are, so that whoever reads the log anew, after a crash, finds it complete.
 //! - **What a checkpoint moves is synced before it counts as moved.** SQLite itself syncs the database file only after a
 //!   checkpoint that moved the whole log; after one of a part, which is what a checkpoint beside a writer is, readers take
 //!   that part from the file at once. Where a later sync fails and the system drops what it could not write, they would
@@ -99,6 +101,8 @@ struct Tail {
     /// The system's.
     system: *const ffi::sqlite3_io_methods,
     gathered: Gathered,
+    /// Where what was not synced begins, in a log.
+    unsynced: Option<i64>,
     /// What the sync before the end of a checkpoint came to. A file is asked again after that, when the system may have
     /// forgotten that it failed.
     checkpoint_sync: c_int,
@@ -150,11 +154,8 @@ macro_rules! system {
     }};
 }
 
-/// Writes what was gathered. What cannot be written is gone: the transaction that it is of hears of it.
+/// Writes what was gathered, or cuts it off.
 fn flush(tail: &mut Tail, file: *mut ffi::sqlite3_file) -> c_int {
-    if tail.gathered.bytes.is_empty() {
-        return ffi::SQLITE_OK;
-    }
     let mut offset = tail.gathered.offset;
     let mut written = ffi::SQLITE_OK;
     for piece in tail.gathered.bytes.chunks(WRITTEN_MAX) {
@@ -171,7 +172,20 @@ fn flush(tail: &mut Tail, file: *mut ffi::sqlite3_file) -> c_int {
         offset += i64::from(length);
     }
     tail.gathered.bytes.clear();
+    if written != ffi::SQLITE_OK {
+        cut_off(tail, file);
+    }
     written
+}
+
+/// Takes back what was not synced. Whoever wrote it hears that it failed, and nobody else knows of it: readers go no further
+/// than the last commit that ended well.
+fn cut_off(tail: &mut Tail, file: *mut ffi::sqlite3_file) {
+    tail.gathered.bytes.clear();
+    if let Some(offset) = tail.unsynced.take() {
+        // Where this fails, too, it is as it would be without.
+        let _ = system!(tail, xTruncate(file, offset));
+    }
 }
 
 /// Opens a file as the system does. Of logs and databases, some functions become ours.
@@ -211,6 +225,7 @@ unsafe extern "C" fn open(
         methods,
         system,
         gathered: Gathered::default(),
+        unsynced: None,
         checkpoint_sync: ffi::SQLITE_OK,
     };
     // SAFETY: SQLite allocated as much as `register_now` asked for, aligned for any of its own structures: behind the
@@ -250,6 +265,7 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, bytes: *const c_void, l
     };
     // SAFETY: SQLite gives so many bytes, which stay as they are until this returns.
     let piece = unsafe { slice::from_raw_parts(bytes.cast::<u8>(), size) };
+    tail.unsynced = Some(tail.unsynced.map_or(offset, |unsynced| unsynced.min(offset)));
     if tail.gathered.takes(piece, offset) {
         return ffi::SQLITE_OK;
     }
@@ -282,9 +298,16 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
     // SAFETY: as in `read`.
     let tail = unsafe { tail(file) };
     match (flush(tail, file), tail.checkpoint_sync) {
-        (ffi::SQLITE_OK, ffi::SQLITE_OK) => system!(tail, xSync(file, flags)),
-        (ffi::SQLITE_OK, failed) | (failed, _) => failed,
+        (ffi::SQLITE_OK, ffi::SQLITE_OK) => {}
+        (ffi::SQLITE_OK, failed) | (failed, _) => return failed,
     }
+    let synced = system!(tail, xSync(file, flags));
+    if synced == ffi::SQLITE_OK {
+        tail.unsynced = None;
+    } else {
+        cut_off(tail, file);
+    }
+    synced
 }
 
 /// SQLite tells a database file when a checkpoint begins and ends to write to it, and does not ask how that went.

@@ -125,6 +125,7 @@ fn a_log_that_nobody_closed_is_found_by_the_next() {
 thread_local! {
     /// What the system below answers, and what it was asked.
     static ANSWER: Cell<c_int> = const { Cell::new(ffi::SQLITE_OK) };
+    static CUT_TO: Cell<Option<i64>> = const { Cell::new(None) };
     static ASKED: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -141,6 +142,11 @@ unsafe extern "C" fn system_write(_: *mut ffi::sqlite3_file, _: *const c_void, _
     answer("write")
 }
 
+unsafe extern "C" fn system_truncate(_: *mut ffi::sqlite3_file, size: i64) -> c_int {
+    CUT_TO.set(Some(size));
+    ffi::SQLITE_OK
+}
+
 unsafe extern "C" fn system_sync(_: *mut ffi::sqlite3_file, _: c_int) -> c_int {
     answer("sync")
 }
@@ -155,6 +161,7 @@ fn with_file(work: impl FnOnce(*mut ffi::sqlite3_file)) {
     let none = unsafe { std::mem::zeroed::<ffi::sqlite3_io_methods>() };
     let system = ffi::sqlite3_io_methods {
         xWrite: Some(system_write),
+        xTruncate: Some(system_truncate),
         xSync: Some(system_sync),
         xFileControl: Some(system_control),
         ..none
@@ -163,6 +170,7 @@ fn with_file(work: impl FnOnce(*mut ffi::sqlite3_file)) {
         methods: none,
         system: &raw const system,
         gathered: Gathered::default(),
+        unsynced: None,
         checkpoint_sync: ffi::SQLITE_OK,
     };
     let mut file = ffi::sqlite3_file {
@@ -172,24 +180,44 @@ fn with_file(work: impl FnOnce(*mut ffi::sqlite3_file)) {
 }
 
 #[test]
-fn what_cannot_be_written_fails_the_sync_and_is_forgotten() {
+fn what_cannot_be_written_or_synced_is_cut_off() {
     with_file(|file| {
         let piece = [7_u8; 24];
         // SAFETY: the file is as one that was opened.
         let write = |offset| unsafe { write(file, piece.as_ptr().cast(), 24, offset) };
         // SAFETY: the same.
         let sync = || unsafe { sync(file, ffi::SQLITE_SYNC_NORMAL) };
-        assert_eq!((write(0), write(24)), (ffi::SQLITE_OK, ffi::SQLITE_OK));
+        assert_eq!((write(100), write(124)), (ffi::SQLITE_OK, ffi::SQLITE_OK));
         assert_eq!(asked(), [""; 0]);
         ANSWER.set(ffi::SQLITE_FULL);
         assert_eq!(sync(), ffi::SQLITE_FULL);
-        assert_eq!(asked(), ["write"], "nothing is synced");
+        assert_eq!(
+            (asked(), CUT_TO.take()),
+            (vec!["write"], Some(100)),
+            "nothing is synced"
+        );
         ANSWER.set(ffi::SQLITE_OK);
-        assert_eq!(sync(), ffi::SQLITE_OK);
-        assert_eq!(asked(), ["sync"]);
-        // Elsewhere: what is there goes first.
-        assert_eq!((write(0), write(4_096)), (ffi::SQLITE_OK, ffi::SQLITE_OK));
+        assert_eq!((sync(), asked(), CUT_TO.take()), (ffi::SQLITE_OK, vec!["sync"], None));
+        // Elsewhere: what is there goes first, and both are of one transaction.
+        assert_eq!((write(100), write(4_096)), (ffi::SQLITE_OK, ffi::SQLITE_OK));
         assert_eq!(asked(), ["write"]);
+        assert_eq!((sync(), asked()), (ffi::SQLITE_OK, vec!["write", "sync"]));
+        assert_eq!((write(200), write(124)), (ffi::SQLITE_OK, ffi::SQLITE_OK));
+        // SAFETY: the file is as one that was opened, and SQLite asks for nothing in these arguments here.
+        let read = unsafe { read(file, ptr::null_mut(), 0, 0) };
+        assert_eq!(
+            (read, asked()),
+            (ffi::SQLITE_MISUSE, vec!["write", "write"]),
+            "this system cannot read"
+        );
+        ANSWER.set(ffi::SQLITE_IOERR_FSYNC);
+        assert_eq!((sync(), asked()), (ffi::SQLITE_IOERR_FSYNC, vec!["sync"]));
+        assert_eq!(CUT_TO.take(), Some(124), "all of it was written, and none of it synced");
+        assert_eq!(
+            (sync(), CUT_TO.take()),
+            (ffi::SQLITE_IOERR_FSYNC, None),
+            "that was cut off already"
+        );
     });
 }
 
