@@ -1,10 +1,32 @@
 //! The backup: a consistent copy of a database that may be in use, which appears under its name only when it is whole.
+//!
+//! It takes its time, for a service may be at work on the same disk and cores. While it copies, the service's write-ahead
+//! log cannot start anew, so that is done page by page, in rather few pauses; the check of the copy holds up nobody, and
+//! rests most of the time.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{self, Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::backup::{Backup as Copying, StepResult};
+use rusqlite::{Connection, OpenFlags};
 
 use super::open::{self, Whose};
+
+/// How many pages are copied and synced at a time: 4 MiB.
+const PAGES_A_STEP: i32 = 1_024;
+
+/// How long it rests after each, as a multiple of what that took.
+const COPY_RESTS: u32 = 1;
+
+/// How many steps of the check come between two looks at the clock.
+const CHECK_STEPS: i32 = 200;
+
+/// For how long the check works, and how long it then rests, as a multiple of that.
+const CHECK_WORKS: Duration = Duration::from_millis(2);
+const CHECK_RESTS: u32 = 9;
 
 /// A copy that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,21 +153,48 @@ impl Drop for Unfinished {
     }
 }
 
-/// Copies one state of the database, without its free pages, into a file that must be empty.
+/// Copies one state of the database into a file that must be empty.
 fn copy_database(from: &Path, to: &Path, copy: &Path) -> Result<(), BackupError> {
-    let Some(name) = copy.to_str() else {
-        let reason = io::Error::new(io::ErrorKind::InvalidInput, "its name is not UTF-8");
-        return Err(unwritable(to, reason));
+    let of_the_source = |reason: rusqlite::Error| match open::is_damage(&reason) {
+        true => damaged(from, reason.to_string()),
+        false => unreadable(from, reason),
     };
-    let connection = open::reader(from).map_err(|reason| unreadable(from, reason))?;
-    match connection.execute("VACUUM INTO ?1", [name]) {
-        Ok(_) => Ok(()),
-        Err(reason) if open::is_damage(&reason) => Err(BackupError::Damaged {
-            path: from.to_owned(),
-            finding: reason.to_string(),
-        }),
-        Err(reason) => Err(unwritable(to, reason)),
+    let of_the_copy = |reason: rusqlite::Error| match open::is_damage(&reason) {
+        true => damaged(from, reason.to_string()),
+        false => unwritable(to, reason),
+    };
+    let source = open::reader(from).map_err(of_the_source)?;
+    // One state for all steps. What is committed between them stays in the log until this ends.
+    source
+        .execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema")
+        .map_err(of_the_source)?;
+    let file = File::open(copy).map_err(|reason| unwritable(to, reason))?;
+    let mut target = target(copy).map_err(of_the_copy)?;
+    let copying = Copying::new(&source, &mut target).map_err(of_the_copy)?;
+    loop {
+        let began = Instant::now();
+        let step = copying.step(PAGES_A_STEP).map_err(of_the_copy)?;
+        // Piece by piece: the whole at once would be a long wait for everybody who syncs to this disk.
+        file.sync_data().map_err(|reason| unwritable(to, reason))?;
+        match step {
+            StepResult::Done => break,
+            StepResult::More => thread::sleep(began.elapsed() * COPY_RESTS),
+            StepResult::Busy | StepResult::Locked | _ => return Err(unwritable(to, "somebody else uses it")),
+        }
     }
+    drop(copying);
+    // It came with the mark of a database that has a write-ahead log. A backup is one file.
+    let unmark = target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
+    unmark.map_err(of_the_copy)
+}
+
+/// A connection to the copy that is being made. Should that fail, all of it goes.
+fn target(copy: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let target = Connection::open_with_flags(copy, flags)?;
+    target.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
+    target.pragma_update(None, "synchronous", "OFF")?;
+    Ok(target)
 }
 
 /// Waits until the file is on the disk, and says how large it is.
@@ -157,17 +206,32 @@ fn make_durable(copy: &Path) -> io::Result<u64> {
 
 /// Reads the whole copy back: what cannot be restored is no backup.
 fn check(from: &Path, to: &Path, copy: &Path) -> Result<(), BackupError> {
-    let damaged = |finding| BackupError::Damaged {
-        path: from.to_owned(),
-        finding,
-    };
     match open::whose(copy).map_err(|reason| unwritable(to, reason))? {
         Whose::Ours => {}
-        Whose::Nobodys | Whose::Others => return Err(damaged("its mark is missing".to_owned())),
+        Whose::Nobodys | Whose::Others => return Err(damaged(from, "its mark is missing".to_owned())),
     }
-    match open::find_damage(copy).map_err(|reason| unwritable(to, reason))? {
+    let connection = open::reader(copy).and_then(|connection| {
+        let mut began = Instant::now();
+        let rest = move || {
+            if began.elapsed() > CHECK_WORKS {
+                thread::sleep(began.elapsed() * CHECK_RESTS);
+                began = Instant::now();
+            }
+            false
+        };
+        connection.progress_handler(CHECK_STEPS, Some(rest))?;
+        Ok(connection)
+    });
+    match open::find_damage_with(connection).map_err(|reason| unwritable(to, reason))? {
         None => Ok(()),
-        Some(finding) => Err(damaged(finding)),
+        Some(finding) => Err(damaged(from, finding)),
+    }
+}
+
+fn damaged(path: &Path, finding: String) -> BackupError {
+    BackupError::Damaged {
+        path: path.to_owned(),
+        finding,
     }
 }
 

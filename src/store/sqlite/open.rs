@@ -242,9 +242,14 @@ fn check(path: &Path) -> Result<(), OpenError> {
 
 /// Looks for damage, read-only, and says in one line what it finds first: opening and reading the schema alone would
 /// not see a damaged page.
-pub(super) fn find_damage(path: &Path) -> rusqlite::Result<Option<String>> {
-    let finding = reader(path)
-        .and_then(|connection| connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)));
+fn find_damage(path: &Path) -> rusqlite::Result<Option<String>> {
+    find_damage_with(reader(path))
+}
+
+/// The same, with a connection, or with what was found when it was opened.
+pub(super) fn find_damage_with(opened: rusqlite::Result<Connection>) -> rusqlite::Result<Option<String>> {
+    let finding =
+        opened.and_then(|connection| connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)));
     match finding {
         Ok(finding) if finding == "ok" => Ok(None),
         // SQLite may answer in several lines; ours is one.
