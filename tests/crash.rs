@@ -96,14 +96,13 @@ fn run() -> Result<(), String> {
                 let tally = faults::run(if kills > KILLS { 1 } else { 20 }, seed)?;
                 format!(
                     "{} cases with {} failed calls: {} acknowledged writes are there, {} refused ones (in {} cases) are \
-                     not while the service runs ({} were after a SIGKILL in the middle); the first write after the end \
-                     of a fault took {:?} at the most",
+                     not, also after a SIGKILL in the middle; the first write after the end of a fault took {:?} at the \
+                     most",
                     tally.cases,
                     tally.failed_calls,
                     tally.acknowledged,
                     tally.refused,
                     tally.refusing,
-                    tally.carried,
                     tally.slowest_well
                 )
             }

@@ -147,8 +147,8 @@ pub const fn entry(kind: ProblemType) -> Entry {
             StatusCode::SERVICE_UNAVAILABLE,
             "Storage unavailable",
             "The storage takes no writes, for example because its disk is full. Nothing was changed; try again after \
-             Retry-After seconds. Only where the disk failed in the middle of it and the service is killed before it can \
-             write again may such a write be there after the restart: with an Idempotency-Key, or for an event, trying \
+             Retry-After seconds. Only where the disk failed in the middle of it and the machine loses its power before the \
+             next write may such a write be there after the restart: with an Idempotency-Key, or for an event, trying \
              again does it once all the same.",
         ),
         ProblemType::WebhookNotConfigured => row(
