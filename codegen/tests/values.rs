@@ -237,6 +237,15 @@ fn strings_are_written_as_serde_json_writes_them() {
     for text in every.map(|char| format!("{char}a{char}{char}")).chain([String::new()]) {
         assert_eq!(write::json(&text), serde_json::to_vec(&text).unwrap(), "{text:?}");
     }
+    // Wherever in a text a character stands, and however long that is.
+    for char in (0..=0xff).filter_map(char::from_u32) {
+        for (before, after) in (0..19).flat_map(|length| (0..length).map(move |at| (at, length - at))) {
+            let text = format!("{}{char}{}", "ü".repeat(before), "~".repeat(after));
+            assert_eq!(write::json(&text), serde_json::to_vec(&text).unwrap(), "{text:?}");
+            let text = format!("{}{char}{}", "a".repeat(before), "!".repeat(after));
+            assert_eq!(write::json(&text), serde_json::to_vec(&text).unwrap(), "{text:?}");
+        }
+    }
 }
 
 #[test]

@@ -106,9 +106,9 @@ pub struct Failure {
 impl Write for Failure {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.optional("\"pointer\":", self.pointer.as_ref());
-        object.optional("\"parameter\":", self.parameter.as_ref());
-        object.member("\"detail\":", &self.detail);
+        object.optional(",\"pointer\":", self.pointer.as_ref());
+        object.optional(",\"parameter\":", self.parameter.as_ref());
+        object.member(",\"detail\":", &self.detail);
         object.close();
     }
 }
@@ -124,7 +124,7 @@ pub struct Health {
 impl Write for Health {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"status\":", &self.status);
+        object.member(",\"status\":", &self.status);
         object.close();
     }
 }
@@ -252,8 +252,8 @@ pub struct NewOrder {
 impl Write for NewOrder {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"product_id\":", &self.product_id);
-        object.member("\"quantity\":", &self.quantity);
+        object.member(",\"product_id\":", &self.product_id);
+        object.member(",\"quantity\":", &self.quantity);
         object.close();
     }
 }
@@ -304,10 +304,10 @@ pub struct NewProduct {
 impl Write for NewProduct {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"sku\":", &self.sku);
-        object.member("\"name\":", &self.name);
-        object.member("\"price\":", &self.price);
-        object.member("\"stock\":", &self.stock);
+        object.member(",\"sku\":", &self.sku);
+        object.member(",\"name\":", &self.name);
+        object.member(",\"price\":", &self.price);
+        object.member(",\"stock\":", &self.stock);
         object.close();
     }
 }
@@ -387,8 +387,8 @@ pub struct NewStockMovement {
 impl Write for NewStockMovement {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"delta\":", &self.delta);
-        object.optional("\"note\":", self.note.as_ref());
+        object.member(",\"delta\":", &self.delta);
+        object.optional(",\"note\":", self.note.as_ref());
         object.close();
     }
 }
@@ -472,19 +472,19 @@ pub struct Order {
 impl Write for Order {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"id\":", &self.id);
-        object.member("\"product_id\":", &self.product_id);
-        object.member("\"quantity\":", &self.quantity);
-        object.member("\"unit_price\":", &self.unit_price);
-        object.member("\"total\":", &self.total);
-        object.member("\"status\":", &self.status);
-        object.member("\"refund_due\":", &self.refund_due);
-        object.member("\"created_at\":", &self.created_at);
-        object.member("\"updated_at\":", &self.updated_at);
-        object.member("\"expires_at\":", &self.expires_at);
-        object.member("\"paid_at\":", &self.paid_at);
-        object.member("\"shipped_at\":", &self.shipped_at);
-        object.member("\"canceled_at\":", &self.canceled_at);
+        object.member(",\"id\":", &self.id);
+        object.member(",\"product_id\":", &self.product_id);
+        object.member(",\"quantity\":", &self.quantity);
+        object.member(",\"unit_price\":", &self.unit_price);
+        object.member(",\"total\":", &self.total);
+        object.member(",\"status\":", &self.status);
+        object.member(",\"refund_due\":", &self.refund_due);
+        object.member(",\"created_at\":", &self.created_at);
+        object.member(",\"updated_at\":", &self.updated_at);
+        object.member(",\"expires_at\":", &self.expires_at);
+        object.member(",\"paid_at\":", &self.paid_at);
+        object.member(",\"shipped_at\":", &self.shipped_at);
+        object.member(",\"canceled_at\":", &self.canceled_at);
         object.close();
     }
 }
@@ -503,8 +503,8 @@ pub struct OrderPage {
 impl Write for OrderPage {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"items\":", &self.items);
-        object.member("\"next_cursor\":", &self.next_cursor);
+        object.member(",\"items\":", &self.items);
+        object.member(",\"next_cursor\":", &self.next_cursor);
         object.close();
     }
 }
@@ -574,8 +574,8 @@ pub struct OrderUpdate {
 impl Write for OrderUpdate {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.optional("\"status\":", self.status.as_ref());
-        object.optional("\"quantity\":", self.quantity.as_ref());
+        object.optional(",\"status\":", self.status.as_ref());
+        object.optional(",\"quantity\":", self.quantity.as_ref());
         object.close();
     }
 }
@@ -622,9 +622,9 @@ pub struct PaymentData {
 impl Write for PaymentData {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.optional("\"order_id\":", self.order_id.as_ref());
-        object.optional("\"payment_id\":", self.payment_id.as_ref());
-        object.optional("\"amount\":", self.amount.as_ref());
+        object.optional(",\"order_id\":", self.order_id.as_ref());
+        object.optional(",\"payment_id\":", self.payment_id.as_ref());
+        object.optional(",\"amount\":", self.amount.as_ref());
         object.close();
     }
 }
@@ -684,10 +684,10 @@ pub struct PaymentEvent {
 impl Write for PaymentEvent {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"id\":", &self.id);
-        object.member("\"type\":", &self.r_type);
-        object.optional("\"created\":", self.created.as_ref());
-        object.optional("\"data\":", self.data.as_ref());
+        object.member(",\"id\":", &self.id);
+        object.member(",\"type\":", &self.r_type);
+        object.optional(",\"created\":", self.created.as_ref());
+        object.optional(",\"data\":", self.data.as_ref());
         object.close();
     }
 }
@@ -737,8 +737,8 @@ pub struct PaymentEventPage {
 impl Write for PaymentEventPage {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"items\":", &self.items);
-        object.member("\"next_cursor\":", &self.next_cursor);
+        object.member(",\"items\":", &self.items);
+        object.member(",\"next_cursor\":", &self.next_cursor);
         object.close();
     }
 }
@@ -763,10 +763,10 @@ pub struct PaymentEventReceipt {
 impl Write for PaymentEventReceipt {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"event_id\":", &self.event_id);
-        object.member("\"result\":", &self.result);
-        object.member("\"order_id\":", &self.order_id);
-        object.member("\"order_status\":", &self.order_status);
+        object.member(",\"event_id\":", &self.event_id);
+        object.member(",\"result\":", &self.result);
+        object.member(",\"order_id\":", &self.order_id);
+        object.member(",\"order_status\":", &self.order_status);
         object.close();
     }
 }
@@ -880,15 +880,15 @@ pub struct Problem {
 impl Write for Problem {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"type\":", &self.r_type);
-        object.member("\"title\":", &self.title);
-        object.member("\"status\":", &self.status);
-        object.member("\"detail\":", &self.detail);
-        object.optional("\"errors\":", self.errors.as_ref());
-        object.optional("\"sku\":", self.sku.as_ref());
-        object.optional("\"requested\":", self.requested.as_ref());
-        object.optional("\"available\":", self.available.as_ref());
-        object.optional("\"allowed\":", self.allowed.as_ref());
+        object.member(",\"type\":", &self.r_type);
+        object.member(",\"title\":", &self.title);
+        object.member(",\"status\":", &self.status);
+        object.member(",\"detail\":", &self.detail);
+        object.optional(",\"errors\":", self.errors.as_ref());
+        object.optional(",\"sku\":", self.sku.as_ref());
+        object.optional(",\"requested\":", self.requested.as_ref());
+        object.optional(",\"available\":", self.available.as_ref());
+        object.optional(",\"allowed\":", self.allowed.as_ref());
         object.close();
     }
 }
@@ -1087,13 +1087,13 @@ pub struct Product {
 impl Write for Product {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"id\":", &self.id);
-        object.member("\"sku\":", &self.sku);
-        object.member("\"name\":", &self.name);
-        object.member("\"price\":", &self.price);
-        object.member("\"stock\":", &self.stock);
-        object.member("\"created_at\":", &self.created_at);
-        object.member("\"updated_at\":", &self.updated_at);
+        object.member(",\"id\":", &self.id);
+        object.member(",\"sku\":", &self.sku);
+        object.member(",\"name\":", &self.name);
+        object.member(",\"price\":", &self.price);
+        object.member(",\"stock\":", &self.stock);
+        object.member(",\"created_at\":", &self.created_at);
+        object.member(",\"updated_at\":", &self.updated_at);
         object.close();
     }
 }
@@ -1112,8 +1112,8 @@ pub struct ProductPage {
 impl Write for ProductPage {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"items\":", &self.items);
-        object.member("\"next_cursor\":", &self.next_cursor);
+        object.member(",\"items\":", &self.items);
+        object.member(",\"next_cursor\":", &self.next_cursor);
         object.close();
     }
 }
@@ -1139,10 +1139,10 @@ pub struct ProductUpdate {
 impl Write for ProductUpdate {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.optional("\"sku\":", self.sku.as_ref());
-        object.optional("\"name\":", self.name.as_ref());
-        object.optional("\"price\":", self.price.as_ref());
-        object.optional("\"stock\":", self.stock.as_ref());
+        object.optional(",\"sku\":", self.sku.as_ref());
+        object.optional(",\"name\":", self.name.as_ref());
+        object.optional(",\"price\":", self.price.as_ref());
+        object.optional(",\"stock\":", self.stock.as_ref());
         object.close();
     }
 }
@@ -1240,13 +1240,13 @@ pub struct RecordedPaymentEvent {
 impl Write for RecordedPaymentEvent {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"event_id\":", &self.event_id);
-        object.member("\"type\":", &self.r_type);
-        object.member("\"order_id\":", &self.order_id);
-        object.member("\"payment_id\":", &self.payment_id);
-        object.member("\"amount\":", &self.amount);
-        object.member("\"result\":", &self.result);
-        object.member("\"received_at\":", &self.received_at);
+        object.member(",\"event_id\":", &self.event_id);
+        object.member(",\"type\":", &self.r_type);
+        object.member(",\"order_id\":", &self.order_id);
+        object.member(",\"payment_id\":", &self.payment_id);
+        object.member(",\"amount\":", &self.amount);
+        object.member(",\"result\":", &self.result);
+        object.member(",\"received_at\":", &self.received_at);
         object.close();
     }
 }
@@ -1283,14 +1283,14 @@ pub struct StockMovement {
 impl Write for StockMovement {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"id\":", &self.id);
-        object.member("\"product_id\":", &self.product_id);
-        object.member("\"delta\":", &self.delta);
-        object.member("\"stock_after\":", &self.stock_after);
-        object.member("\"reason\":", &self.reason);
-        object.member("\"order_id\":", &self.order_id);
-        object.member("\"note\":", &self.note);
-        object.member("\"created_at\":", &self.created_at);
+        object.member(",\"id\":", &self.id);
+        object.member(",\"product_id\":", &self.product_id);
+        object.member(",\"delta\":", &self.delta);
+        object.member(",\"stock_after\":", &self.stock_after);
+        object.member(",\"reason\":", &self.reason);
+        object.member(",\"order_id\":", &self.order_id);
+        object.member(",\"note\":", &self.note);
+        object.member(",\"created_at\":", &self.created_at);
         object.close();
     }
 }
@@ -1309,8 +1309,8 @@ pub struct StockMovementPage {
 impl Write for StockMovementPage {
     fn write(&self, json: &mut Vec<u8>) {
         let mut object = write::Object::open(json);
-        object.member("\"items\":", &self.items);
-        object.member("\"next_cursor\":", &self.next_cursor);
+        object.member(",\"items\":", &self.items);
+        object.member(",\"next_cursor\":", &self.next_cursor);
         object.close();
     }
 }

@@ -263,21 +263,18 @@ pub struct Timestamp {
     unix_ms: i64,
 }
 
-const SECOND_MS: i64 = 1_000;
-const MINUTE_MS: i64 = 60 * SECOND_MS;
-const HOUR_MS: i64 = 60 * MINUTE_MS;
-const DAY_MS: i64 = 24 * HOUR_MS;
+/// 0000-01-01T00:00:00Z.
+const FIRST_MS: i64 = -62_167_219_200_000;
 
 impl Timestamp {
     /// The instant `milliseconds` after 1970-01-01T00:00:00Z; one beyond the years 0 to 9999, which are all that
     /// RFC 3339 can write, becomes the last instant inside them.
     pub const fn from_unix_ms(milliseconds: i64) -> Self {
-        const FIRST: i64 = -62_167_219_200_000;
         // 9999-12-30T22:00:00Z: the parser ends there, so that every instant can be read in every time zone.
         const LAST: i64 = 253_402_207_200_000;
         let unix_ms = match milliseconds {
-            ..FIRST => FIRST,
-            FIRST..=LAST => milliseconds,
+            ..FIRST_MS => FIRST_MS,
+            FIRST_MS..=LAST => milliseconds,
             _ => LAST,
         };
         Self { unix_ms }
@@ -290,18 +287,22 @@ impl Timestamp {
 
     /// The instant as text; a page of answers is full of them, so this takes no detour.
     pub(crate) const fn to_ascii(self) -> [u8; 24] {
-        let (year, month, day) = date(self.unix_ms.div_euclid(DAY_MS));
-        let of_day = self.unix_ms.rem_euclid(DAY_MS);
+        const DAY_MS: u64 = 86_400_000;
+        // Counted from where nothing is negative, for what has no sign divides quicker.
+        let ms = (self.unix_ms - FIRST_MS) as u64;
+        let (year, month, day) = date((ms / DAY_MS) as u32);
+        let ms_of_day = (ms % DAY_MS) as u32;
+        let (second, ms) = (ms_of_day / 1_000, ms_of_day % 1_000);
         let mut text = *b"0000-00-00T00:00:00.000Z";
         put(&mut text, 0, year / 100);
         put(&mut text, 2, year % 100);
         put(&mut text, 5, month);
         put(&mut text, 8, day);
-        put(&mut text, 11, of_day / HOUR_MS);
-        put(&mut text, 14, of_day % HOUR_MS / MINUTE_MS);
-        put(&mut text, 17, of_day % MINUTE_MS / SECOND_MS);
-        put(&mut text, 20, of_day % SECOND_MS / 10);
-        text[22] = b'0' + (of_day % 10) as u8;
+        put(&mut text, 11, second / 3_600);
+        put(&mut text, 14, second % 3_600 / 60);
+        put(&mut text, 17, second % 60);
+        put(&mut text, 20, ms / 10);
+        text[22] = b'0' + (ms % 10) as u8;
         text
     }
 }
@@ -319,20 +320,20 @@ const PAIRS: [u8; 200] = {
 };
 
 /// Writes a number of two digits at this place.
-const fn put(text: &mut [u8; 24], at: usize, number: i64) {
+const fn put(text: &mut [u8; 24], at: usize, number: u32) {
     let pair = 2 * number as usize;
     text[at] = PAIRS[pair];
     text[at + 1] = PAIRS[pair + 1];
 }
 
-/// Year, month and day so many days after 1970-01-01, in the proleptic Gregorian calendar.
+/// Year, month and day so many days after 0000-01-01, in the proleptic Gregorian calendar.
 ///
 /// Counted in years that begin in March: a leap day is then the last of its year, and the months before any date have
 /// 153 days in every five. 400 years have 146 097 days.
-const fn date(days_since_epoch: i64) -> (i64, i64, i64) {
-    const DAYS_TO_EPOCH: i64 = 719_468;
-    let days = days_since_epoch + DAYS_TO_EPOCH;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+const fn date(days: u32) -> (u32, u32, u32) {
+    // January and February are the end of the 400 years before.
+    let days = days + 146_097 - (31 + 29);
+    let (era, of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * of_year + 2) / 153;
@@ -341,7 +342,7 @@ const fn date(days_since_epoch: i64) -> (i64, i64, i64) {
         0..10 => (month_from_march + 3, 0),
         _ => (month_from_march - 9, 1),
     };
-    (era * 400 + year_of_era + next_year, month, day)
+    (era * 400 + year_of_era + next_year - 400, month, day)
 }
 
 impl std::str::FromStr for Timestamp {

@@ -101,7 +101,7 @@ text! {
 }
 
 fn is_blank(text: &str) -> bool {
-    text.trim().is_empty()
+    text.chars().all(char::is_whitespace)
 }
 
 /// A remark for people; any text, even an empty one.

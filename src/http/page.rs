@@ -25,25 +25,28 @@ pub(super) fn cursor<T>(text: Option<&str>, id: fn(i64) -> Result<T, Invalid>) -
 
 /// The cursor of the page after the one that ends with this id.
 pub(super) fn next_cursor(last: i64) -> String {
-    format!("{:016x}", last.saturating_sub(1))
+    hex::encode(last.saturating_sub(1).to_be_bytes())
 }
 
 /// The number that a cursor spells, 1 or more, if it spells one.
 fn number(cursor: &str) -> Option<i64> {
-    let before = i64::from_str_radix(cursor, 16).ok()?;
     // One spelling for each: no capitals, no sign, no other number of digits.
-    (format!("{before:016x}") == cursor).then(|| before.saturating_add(1))
+    let is_plain = cursor.len() == 16 && cursor.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let before = i64::from_str_radix(cursor, 16).ok().filter(|_| is_plain)?;
+    Some(before.saturating_add(1))
 }
 
 /// The `Link` header (RFC 8288) to the next page of a list, with the same limit and filters.
 pub(super) fn link(path: &str, limit: i32, cursor: Option<&str>, filters: &[(&str, Option<&str>)]) -> Option<String> {
-    let mut target = format!("{path}?limit={limit}&cursor={}", cursor?);
+    let mut link = format!("<{path}?limit={limit}&cursor={}", cursor?);
     for (name, value) in filters {
         if let Some(value) = value {
-            target.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+            link.extend(["&", name, "="]);
+            link.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
         }
     }
-    Some(format!("<{target}>; rel=\"next\""))
+    link.push_str(">; rel=\"next\"");
+    Some(link)
 }
 
 #[cfg(test)]

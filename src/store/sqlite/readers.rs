@@ -225,6 +225,7 @@ impl Reader {
         let result = catch_unwind(AssertUnwindSafe(|| work(&session)))
             .unwrap_or_else(|panic| Err(Error::internal(format!("a read panicked: {}", panic_message(&*panic)))));
         let failure = session.failure().cloned();
+        drop(session);
         if let Some(Error::StorageUnavailable(cause)) = &failure {
             tracing::error!(%cause, "the storage failed to answer a read");
         }

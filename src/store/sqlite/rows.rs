@@ -75,47 +75,50 @@ text_column! {
     Status: |name| Self::from_name(name).ok_or(FromSqlError::InvalidType), |status| status.name();
 }
 
+// In lists the table's last column comes first: SQLite finds out where the columns of a row are only as far as it has to,
+// and to do so once costs less than column by column.
+
 /// The columns that [`product`] reads, in its order.
 macro_rules! product_columns {
     () => {
-        "id, sku, name, price_cents, stock, created_at_ms, updated_at_ms, version"
+        "version, id, sku, name, price_cents, stock, created_at_ms, updated_at_ms"
     };
 }
 pub(super) use product_columns;
 
 pub(super) fn product(row: &Row<'_>) -> rusqlite::Result<Product> {
     Ok(Product {
-        id: row.get(0)?,
-        sku: row.get(1)?,
-        name: row.get(2)?,
-        price: row.get(3)?,
-        stock: row.get(4)?,
-        created_at: row.get(5)?,
-        updated_at: row.get(6)?,
-        version: row.get(7)?,
+        version: row.get(0)?,
+        id: row.get(1)?,
+        sku: row.get(2)?,
+        name: row.get(3)?,
+        price: row.get(4)?,
+        stock: row.get(5)?,
+        created_at: row.get(6)?,
+        updated_at: row.get(7)?,
     })
 }
 
 /// The columns that [`order`] reads, in its order.
 macro_rules! order_columns {
     () => {
-        "id, product_id, quantity, unit_price_cents, created_at_ms, updated_at_ms, version, \
-         status, expires_at_ms, paid_at_ms, shipped_at_ms, canceled_at_ms, refund_due"
+        "refund_due, id, product_id, quantity, unit_price_cents, created_at_ms, updated_at_ms, version, \
+         status, expires_at_ms, paid_at_ms, shipped_at_ms, canceled_at_ms"
     };
 }
 pub(super) use order_columns;
 
 pub(super) fn order(row: &Row<'_>) -> rusqlite::Result<Order> {
-    let id: OrderId = row.get(0)?;
-    let placed = NewOrder::new(row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)
+    let id: OrderId = row.get(1)?;
+    let placed = NewOrder::new(row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)
         .map_err(|_| inconsistent(row, "quantity", format!("the total of order {id} overflows")))?;
     let parts = StateParts {
-        status: row.get(7)?,
-        expires_at: row.get(8)?,
-        paid_at: row.get(9)?,
-        shipped_at: row.get(10)?,
-        canceled_at: row.get(11)?,
-        refund_due: row.get(12)?,
+        status: row.get(8)?,
+        expires_at: row.get(9)?,
+        paid_at: row.get(10)?,
+        shipped_at: row.get(11)?,
+        canceled_at: row.get(12)?,
+        refund_due: row.get(0)?,
     };
     let state = parts.state().ok_or_else(|| {
         inconsistent(
@@ -124,20 +127,20 @@ pub(super) fn order(row: &Row<'_>) -> rusqlite::Result<Order> {
             format!("order {id} is {} with other times or debts than that", parts.status),
         )
     })?;
-    Ok(Order::restore(id, placed, state, row.get(6)?, row.get(5)?))
+    Ok(Order::restore(id, placed, state, row.get(7)?, row.get(6)?))
 }
 
 /// The columns that [`movement`] reads, in its order.
 macro_rules! movement_columns {
     () => {
-        "id, product_id, delta, stock_after, reason, order_id, note, created_at_ms"
+        "created_at_ms, id, product_id, delta, stock_after, reason, order_id, note"
     };
 }
 pub(super) use movement_columns;
 
 pub(super) fn movement(row: &Row<'_>) -> rusqlite::Result<StockMovement> {
-    let id: MovementId = row.get(0)?;
-    let (name, order_id) = (row.get_ref(4)?.as_str()?, row.get(5)?);
+    let id: MovementId = row.get(1)?;
+    let (name, order_id) = (row.get_ref(5)?.as_str()?, row.get(6)?);
     let reason = Reason::from_parts(name, order_id).ok_or_else(|| {
         inconsistent(
             row,
@@ -147,12 +150,12 @@ pub(super) fn movement(row: &Row<'_>) -> rusqlite::Result<StockMovement> {
     })?;
     Ok(StockMovement {
         id,
-        product_id: row.get(1)?,
-        delta: row.get(2)?,
-        stock_after: row.get(3)?,
+        product_id: row.get(2)?,
+        delta: row.get(3)?,
+        stock_after: row.get(4)?,
         reason,
-        note: row.get(6)?,
-        created_at: row.get(7)?,
+        note: row.get(7)?,
+        created_at: row.get(0)?,
     })
 }
 

@@ -3,9 +3,9 @@
 //! Decides nothing. Every statement is prepared once per connection and kept. None says RETURNING, for which SQLite makes
 //! a table and drops it again each time: asking once more costs a fraction of that.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
-use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, Row, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, Row, Statement, params};
 
 use super::rows::{self, movement_columns, order_columns, product_columns};
 use crate::domain::{
@@ -18,6 +18,9 @@ use crate::store::{OrderFilter, Taken, Tx, View};
 /// What one closure, or one batch of them, may do with a connection.
 pub(super) struct Session<'c> {
     connection: &'c Connection,
+    /// The statements that ran here. They go back to the connection at the end only, for to take one from there and to put
+    /// it back costs a good part of what most of them do, and a batch runs the same few over and over.
+    statements: RefCell<Vec<(&'static str, CachedStatement<'c>)>>,
     /// The first failure of the storage. It is remembered here so that no closure can hide it: after it, nothing that
     /// this transaction did may be kept.
     failure: OnceCell<Error>,
@@ -27,6 +30,7 @@ impl<'c> Session<'c> {
     pub(super) const fn new(connection: &'c Connection) -> Self {
         Self {
             connection,
+            statements: RefCell::new(Vec::new()),
             failure: OnceCell::new(),
         }
     }
@@ -42,34 +46,50 @@ impl<'c> Session<'c> {
     }
 
     /// Runs a statement that gives no rows and has no parameters, such as `COMMIT`.
-    pub(super) fn run(&self, sql: &str) -> Result<(), Error> {
+    pub(super) fn run(&self, sql: &'static str) -> Result<(), Error> {
         self.change(sql, params![]).map(|_| ())
     }
 
-    fn prepare(&self, sql: &str) -> Result<CachedStatement<'c>, Error> {
-        self.connection.prepare_cached(sql).map_err(|error| self.fail(error))
+    /// Hands a statement out, ready to run.
+    fn with<T>(
+        &self,
+        sql: &'static str,
+        work: impl FnOnce(&mut Statement<'c>) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let mut statements = self.statements.borrow_mut();
+        let run = match statements.iter_mut().find(|(known, _)| *known == sql) {
+            Some((_, statement)) => work(statement),
+            None => self.connection.prepare_cached(sql).and_then(|mut statement| {
+                let done = work(&mut statement);
+                statements.push((sql, statement));
+                done
+            }),
+        };
+        run.map_err(|error| self.fail(error))
     }
 
-    fn one<T>(&self, sql: &str, params: impl Params, decode: Decode<T>) -> Result<Option<T>, Error> {
-        self.prepare(sql)?
-            .query_row(params, decode)
-            .optional()
-            .map_err(|error| self.fail(error))
+    fn one<T>(&self, sql: &'static str, params: impl Params, decode: Decode<T>) -> Result<Option<T>, Error> {
+        self.with(sql, |statement| statement.query_row(params, decode).optional())
     }
 
-    fn many<T>(&self, sql: &str, params: impl Params, decode: Decode<T>) -> Result<Vec<T>, Error> {
-        let mut statement = self.prepare(sql)?;
-        let rows = statement.query_map(params, decode).map_err(|error| self.fail(error))?;
-        rows.collect::<rusqlite::Result<_>>().map_err(|error| self.fail(error))
+    fn many<T>(&self, sql: &'static str, params: impl Params, decode: Decode<T>) -> Result<Vec<T>, Error> {
+        self.with(sql, |statement| {
+            let mut rows = statement.query(params)?;
+            let mut decoded = Vec::new();
+            while let Some(row) = rows.next()? {
+                decoded.push(decode(row)?);
+            }
+            Ok(decoded)
+        })
     }
 
     /// Runs a statement and says how many rows it changed.
-    fn change(&self, sql: &str, params: impl Params) -> Result<usize, Error> {
-        self.prepare(sql)?.execute(params).map_err(|error| self.fail(error))
+    fn change(&self, sql: &'static str, params: impl Params) -> Result<usize, Error> {
+        self.with(sql, |statement| statement.execute(params))
     }
 
     /// Runs a statement that must change exactly one row.
-    fn change_one(&self, sql: &str, params: impl Params) -> Result<(), Error> {
+    fn change_one(&self, sql: &'static str, params: impl Params) -> Result<(), Error> {
         match self.change(sql, params)? {
             1 => Ok(()),
             rows => Err(Error::internal(format!("{rows} rows instead of 1 changed by: {sql}"))),
@@ -77,7 +97,7 @@ impl<'c> Session<'c> {
     }
 
     /// Runs a statement that must give exactly one row.
-    fn exactly_one<T>(&self, sql: &str, params: impl Params, decode: Decode<T>) -> Result<T, Error> {
+    fn exactly_one<T>(&self, sql: &'static str, params: impl Params, decode: Decode<T>) -> Result<T, Error> {
         self.one(sql, params, decode)?
             .ok_or_else(|| Error::internal(format!("no row from: {sql}")))
     }

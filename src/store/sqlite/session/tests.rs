@@ -1,10 +1,11 @@
-//! Whether every query of a list finds its rows in order, without walking or sorting a table.
+//! Whether every query of a list finds its rows in order, without walking or sorting a table; and whether a statement that
+//! a session keeps is as good as a new one.
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::store::sqlite::open;
-use crate::testing::options;
+use crate::testing::{NOW, new_product, options};
 
 fn plan(connection: &Connection, sql: &str) -> String {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
@@ -85,4 +86,25 @@ fn lists_use_their_indexes() {
     ] {
         assert_eq!(plan(&connection, sql), expected, "{sql}");
     }
+}
+
+#[test]
+fn a_statement_runs_again_whatever_it_came_to_before() {
+    let folder = TempDir::new().unwrap();
+    let connection = open::prepare(&options(&folder).path).unwrap();
+    let mut session = Session::new(&connection);
+    session.run("BEGIN").unwrap();
+    let mut add = |sku| session.insert_product(&new_product(sku, 1), NOW);
+    let (first, refused, second) = (add("A").unwrap(), add("A"), add("B").unwrap());
+    assert!(matches!(refused, Err(Error::Internal(_))));
+    let sku_of = |id| session.product(id).unwrap().map(|product| product.sku.into_string());
+    assert_eq!(sku_of(first).as_deref(), Some("A"));
+    assert_eq!(sku_of(ProductId::new(99).unwrap()), None);
+    assert_eq!(sku_of(second).as_deref(), Some("B"));
+    // A list that was not read to its end is no reason against a commit either.
+    let refuse: Decode<()> = |_| Err(rusqlite::Error::InvalidQuery);
+    assert!(session.many("SELECT id FROM products", params![], refuse).is_err());
+    session.run("COMMIT").unwrap();
+    session.run("BEGIN").unwrap();
+    assert_eq!(session.products(None, 5).unwrap().len(), 2);
 }
