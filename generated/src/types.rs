@@ -289,7 +289,7 @@ impl Timestamp {
     }
 
     /// The instant as text; a page of answers is full of them, so this takes no detour.
-    pub(crate) const fn to_ascii(self) -> [u8; 24] {
+    pub const fn to_ascii(self) -> [u8; 24] {
         let (year, month, day) = date(self.unix_ms.div_euclid(DAY_MS));
         let of_day = self.unix_ms.rem_euclid(DAY_MS);
         let mut text = *b"0000-00-00T00:00:00.000Z";

@@ -77,12 +77,13 @@ impl Asked {
         let duration = self.started.elapsed();
         self.begun.answered(response, duration);
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        // As a field: a text that is none needs no formatting.
         info!(
+            message = "answered",
             method = self.method.as_str(),
             route,
             status = response.status().as_u16(),
             duration_us,
-            "answered"
         );
     }
 }
