@@ -39,55 +39,59 @@ where
     /// All of them.
     pub fn all() -> Self {
         let operations: Vec<(&'static str, Method, Operation<A>)> = vec![
-            ("/healthz", Method::GET, |api, request| answer(get_health(api, request))),
+            ("/healthz", Method::GET, |api, request| {
+                Box::pin(async { answer(get_health(api, request).await) })
+            }),
             ("/problems/{name}", Method::GET, |api, request| {
-                answer(get_problem(api, request))
+                Box::pin(async { answer(get_problem(api, request).await) })
             }),
             ("/readyz", Method::GET, |api, request| {
-                answer(get_readiness(api, request))
+                Box::pin(async { answer(get_readiness(api, request).await) })
             }),
             ("/problems", Method::GET, |api, request| {
-                answer(list_problems(api, request))
+                Box::pin(async { answer(list_problems(api, request).await) })
             }),
             ("/orders", Method::POST, |api, request| {
-                answer(create_order(api, request))
+                Box::pin(async { answer(create_order(api, request).await) })
             }),
             ("/orders/{id}", Method::DELETE, |api, request| {
-                answer(delete_order(api, request))
+                Box::pin(async { answer(delete_order(api, request).await) })
             }),
             ("/orders/{id}", Method::GET, |api, request| {
-                answer(get_order(api, request))
+                Box::pin(async { answer(get_order(api, request).await) })
             }),
-            ("/orders", Method::GET, |api, request| answer(list_orders(api, request))),
+            ("/orders", Method::GET, |api, request| {
+                Box::pin(async { answer(list_orders(api, request).await) })
+            }),
             ("/orders/{id}", Method::PUT, |api, request| {
-                answer(update_order(api, request))
+                Box::pin(async { answer(update_order(api, request).await) })
             }),
             ("/products", Method::POST, |api, request| {
-                answer(create_product(api, request))
+                Box::pin(async { answer(create_product(api, request).await) })
             }),
             ("/products/{id}/stock-movements", Method::POST, |api, request| {
-                answer(create_stock_movement(api, request))
+                Box::pin(async { answer(create_stock_movement(api, request).await) })
             }),
             ("/products/{id}", Method::DELETE, |api, request| {
-                answer(delete_product(api, request))
+                Box::pin(async { answer(delete_product(api, request).await) })
             }),
             ("/products/{id}", Method::GET, |api, request| {
-                answer(get_product(api, request))
+                Box::pin(async { answer(get_product(api, request).await) })
             }),
             ("/products", Method::GET, |api, request| {
-                answer(list_products(api, request))
+                Box::pin(async { answer(list_products(api, request).await) })
             }),
             ("/products/{id}/stock-movements", Method::GET, |api, request| {
-                answer(list_stock_movements(api, request))
+                Box::pin(async { answer(list_stock_movements(api, request).await) })
             }),
             ("/products/{id}", Method::PUT, |api, request| {
-                answer(update_product(api, request))
+                Box::pin(async { answer(update_product(api, request).await) })
             }),
             ("/payment-events", Method::GET, |api, request| {
-                answer(list_payment_events(api, request))
+                Box::pin(async { answer(list_payment_events(api, request).await) })
             }),
             ("/webhooks/payment", Method::POST, |api, request| {
-                answer(receive_payment_event(api, request))
+                Box::pin(async { answer(receive_payment_event(api, request).await) })
             }),
         ];
         let mut paths: Vec<Path<A>> = Vec::new();
@@ -162,8 +166,8 @@ fn words(template: &'static str) -> Vec<&'static str> {
     first.into_iter().chain(others).collect()
 }
 
-fn answer<E: IntoResponse>(called: impl Future<Output = Result<Response, E>> + Send + 'static) -> Answering {
-    Box::pin(async move { called.await.unwrap_or_else(IntoResponse::into_response) })
+fn answer(result: Result<Response, impl IntoResponse>) -> Response {
+    result.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn get_health<A: operations::Operations>(api: A, _: Request) -> Result<Response, A::Error> {
