@@ -12,7 +12,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use tracing::info;
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use super::admission::Admitted;
 use crate::error::{Error, panic_message};
@@ -133,7 +133,9 @@ fn request_id(request: &Request) -> HeaderValue {
         return id.clone();
     }
     let mut buffer = Uuid::encode_buffer();
-    let id = Uuid::now_v7().as_hyphenated().encode_lower(&mut buffer);
+    // Ids of one millisecond need no order among each other, for which all threads would share a counter.
+    let id = Uuid::new_v7(Timestamp::now(NoContext));
+    let id = id.as_hyphenated().encode_lower(&mut buffer);
     HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
