@@ -2,8 +2,6 @@
 
 #![allow(dead_code, reason = "not every contract has every kind of answer")]
 
-use std::fmt::Display;
-
 use axum::body::{self, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -67,13 +65,12 @@ pub(crate) fn empty(status: u16) -> Result<Response, Rejection> {
 }
 
 /// The response with the header, where it has a value.
-pub(crate) fn header(
-    mut response: Response,
-    name: &'static str,
-    value: Option<impl Display>,
-) -> Result<Response, Rejection> {
+pub(crate) fn header<T>(mut response: Response, name: &'static str, value: Option<T>) -> Result<Response, Rejection>
+where
+    HeaderValue: TryFrom<T, Error: Into<axum::BoxError>>,
+{
     if let Some(value) = value {
-        let value = HeaderValue::try_from(value.to_string()).map_err(unwritable)?;
+        let value = HeaderValue::try_from(value).map_err(unwritable)?;
         response.headers_mut().insert(HeaderName::from_static(name), value);
     }
     Ok(response)
