@@ -4,6 +4,8 @@
 //! now and then, or by not taking its answer. No request that is being worked on is ever cut, but at the end of the
 //! drain.
 
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::pin::{Pin, pin};
@@ -12,17 +14,19 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::{Body, HttpBody};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use orders_inventory::http::{Peer, too_many_connections};
+use orders_inventory::http::{Peer, Router, too_many_connections};
+use orders_inventory::store::Store;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tower::Service;
 
 use crate::metrics::Connections;
 
@@ -55,9 +59,9 @@ pub(crate) struct Bounds {
 }
 
 /// Serves until `told` to stop, then finishes what is under way and returns.
-pub(crate) async fn serve(
+pub(crate) async fn serve<S: Store>(
     listener: TcpListener,
-    router: Router,
+    router: Router<S>,
     bounds: Bounds,
     measures: Connections,
     told: impl Future<Output = ()>,
@@ -161,10 +165,10 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 /// One connection, from its first byte to its end.
-async fn hold(
+async fn hold<S: Store>(
     stream: TcpStream,
     peer: Option<Peer>,
-    router: Router,
+    router: Router<S>,
     builder: Arc<Builder<TokioExecutor>>,
     bounds: Bounds,
     mut stop: watch::Receiver<()>,
@@ -176,16 +180,17 @@ async fn hold(
         stream,
         activity: Arc::clone(&activity),
     };
-    let service = service_fn(|mut request| {
+    let service = service_fn(|request: Request<Incoming>| {
         let working = activity.begin();
+        let mut request = request.map(body);
         if let Some(peer) = peer {
-            hyper::Request::extensions_mut(&mut request).insert(peer);
+            request.extensions_mut().insert(peer);
         }
-        let answer = router.clone().call(request);
+        let answering = router.answer(request);
         async move {
-            let answer = answer.await;
+            let answer = answering.await;
             drop(working);
-            answer
+            Ok::<_, Infallible>(answer)
         }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -208,6 +213,14 @@ async fn hold(
         if !activity.look().is_working {
             return;
         }
+    }
+}
+
+/// A body to read; most requests have none, and nothing is kept for it.
+fn body(incoming: Incoming) -> Body {
+    match incoming.is_end_stream() {
+        true => Body::empty(),
+        false => Body::new(incoming),
     }
 }
 
@@ -282,6 +295,15 @@ impl Drop for Working {
     }
 }
 
+/// How much is put together to be written. The system takes one piece faster than two, which a head and its body are;
+/// beyond this, copying costs more than that.
+const GATHERED_MAX: usize = 4 * 1024;
+
+thread_local! {
+    /// Room for what is put together, until it is written.
+    static GATHERED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// A connection that notes when something comes.
 struct Watched {
     stream: TcpStream,
@@ -309,7 +331,16 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        if slices.iter().map(|slice| slice.len()).sum::<usize>() > GATHERED_MAX {
+            return Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        }
+        GATHERED.with_borrow_mut(|gathered| {
+            gathered.clear();
+            for slice in slices {
+                gathered.extend_from_slice(slice);
+            }
+            Pin::new(&mut self.stream).poll_write(cx, gathered)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -164,8 +164,21 @@ macro_rules! echo {
                 }
             }
 
+            /// What is no operation is answered with 404 or 405 and nothing else.
             pub(crate) fn router() -> axum::Router {
-                $contract::server::router(Echo)
+                let paths = std::sync::Arc::new($contract::server::Paths::<Echo>::all());
+                axum::Router::new().fallback(async move |request: axum::extract::Request| {
+                    let Some(path) = paths.find(request.uri().path()) else {
+                        return axum::http::StatusCode::NOT_FOUND.into_response();
+                    };
+                    match path.operation(request.method()) {
+                        Some(operation) => operation(Echo, request).await,
+                        None => {
+                            let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+                            (status, [("allow", path.allow())]).into_response()
+                        }
+                    }
+                })
             }
         }
     };

@@ -7,5 +7,6 @@ mod change;
 mod echo;
 mod guarded;
 mod parameters;
+mod paths;
 mod responses;
 mod values;

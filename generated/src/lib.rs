@@ -8,7 +8,7 @@
 //! - [`read`]: how a request becomes valid values, or the list of all that is wrong with it;
 //! - [`mod@write`]: how a value becomes JSON;
 //! - [`respond`]: how an answer becomes a response;
-//! - [`server`]: the router from requests to the traits.
+//! - [`server`]: the way from requests to the traits.
 //!
 //! This crate decides what a valid request is. It refuses to decide what an error looks like: every refusal is a
 //! [`read::Rejection`], and the server's own [`apis::Api::Error`] turns it into an answer.

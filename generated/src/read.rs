@@ -10,9 +10,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-use axum::RequestPartsExt;
 use axum::body::{self, Body, Bytes};
-use axum::extract::RawPathParams;
 use axum::http::{HeaderMap, Uri, header, request};
 use http_body_util::LengthLimitError;
 use regex::Regex;
@@ -572,7 +570,8 @@ impl Text for i32 {
 
 /// The parameters of a request, asked for one by one.
 pub struct Parameters<'a> {
-    path: Option<RawPathParams>,
+    template: &'static str,
+    path: &'a str,
     query: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     headers: &'a HeaderMap,
     failures: &'a mut Failures,
@@ -580,11 +579,11 @@ pub struct Parameters<'a> {
 
 impl<'a> Parameters<'a> {
     /// Splits the request's path and query. Percent-encoding that is no UTF-8 is a failure.
-    pub async fn of(parts: &'a mut request::Parts, failures: &'a mut Failures) -> Self {
-        let path = parts.extract::<RawPathParams>().await.ok();
+    pub fn of(template: &'static str, parts: &'a request::Parts, failures: &'a mut Failures) -> Self {
         let query = query(&parts.uri, failures);
         Self {
-            path,
+            template,
+            path: parts.uri.path(),
             query,
             headers: &parts.headers,
             failures,
@@ -599,20 +598,27 @@ impl<'a> Parameters<'a> {
 
     /// A part of the path.
     pub fn path<T: Text>(&mut self, name: &'static str) -> Option<T> {
-        let text = self
-            .path
-            .as_ref()
-            .and_then(|path| path.iter().find(|(key, _)| *key == name));
-        match text.map(|(_, text)| T::from_text(text)) {
-            Some(Ok(value)) => Some(value),
-            Some(Err(detail)) => {
-                self.failures.parameter(name, detail);
-                None
-            }
-            None => {
+        match percent_encoding::percent_decode_str(self.part(name)?).decode_utf8() {
+            Ok(text) => self.parse(name, &text),
+            Err(_) => {
                 self.failures.parameter(name, "must be valid UTF-8");
                 None
             }
+        }
+    }
+
+    /// What stands in the path where the template has this name.
+    fn part(&self, name: &str) -> Option<&'a str> {
+        let (mut template, mut path) = (self.template, self.path);
+        loop {
+            let (before, parameter) = template.split_once('{')?;
+            let (known, after) = parameter.split_once('}')?;
+            let rest = path.get(before.len()..)?;
+            let (part, rest) = rest.split_at(part_length(rest));
+            if known == name {
+                return Some(part);
+            }
+            (template, path) = (after, rest);
         }
     }
 
@@ -674,6 +680,11 @@ impl<'a> Parameters<'a> {
             self.failures.parameter(contract_name(names, &field), detail(&error));
         }
     }
+}
+
+/// How long the first part of a path is.
+pub(crate) fn part_length(path: &str) -> usize {
+    path.bytes().position(|byte| byte == b'/').unwrap_or(path.len())
 }
 
 /// The pairs of a query, in their order.

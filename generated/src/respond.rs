@@ -2,8 +2,6 @@
 
 #![allow(dead_code, reason = "not every contract has every kind of answer")]
 
-use std::fmt::Display;
-
 use axum::body::{self, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -23,15 +21,20 @@ fn response(status: u16, body: impl Into<body::Body>) -> Result<Response, Reject
     Ok(response)
 }
 
-fn typed(mut response: Response, media_type: &'static str) -> Response {
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+fn typed(mut response: Response, media_type: HeaderValue) -> Response {
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
     response
 }
 
 pub(crate) fn json(status: u16, body: &impl Write) -> Result<Response, Rejection> {
-    Ok(typed(response(status, write::json(body))?, "application/json"))
+    written(status, write::json(body))
+}
+
+fn written(status: u16, json: impl Into<body::Body>) -> Result<Response, Rejection> {
+    Ok(typed(
+        response(status, json)?,
+        const { HeaderValue::from_static("application/json") },
+    ))
 }
 
 /// The JSON body of an answer that may be a kept one.
@@ -46,12 +49,15 @@ pub enum Body<T> {
 pub(crate) fn body<T: Write>(status: u16, body: Body<T>) -> Result<Response, Rejection> {
     match body {
         Body::Value(value) => json(status, &value),
-        Body::Written(bytes) => Ok(typed(response(status, bytes)?, "application/json")),
+        Body::Written(bytes) => written(status, bytes),
     }
 }
 
 pub(crate) fn html(status: u16, body: String) -> Result<Response, Rejection> {
-    Ok(typed(response(status, body)?, "text/html; charset=utf-8"))
+    Ok(typed(
+        response(status, body)?,
+        const { HeaderValue::from_static("text/html; charset=utf-8") },
+    ))
 }
 
 pub(crate) fn empty(status: u16) -> Result<Response, Rejection> {
@@ -59,13 +65,12 @@ pub(crate) fn empty(status: u16) -> Result<Response, Rejection> {
 }
 
 /// The response with the header, where it has a value.
-pub(crate) fn header(
-    mut response: Response,
-    name: &'static str,
-    value: Option<impl Display>,
-) -> Result<Response, Rejection> {
+pub(crate) fn header<T>(mut response: Response, name: &'static str, value: Option<T>) -> Result<Response, Rejection>
+where
+    HeaderValue: TryFrom<T, Error: Into<axum::BoxError>>,
+{
     if let Some(value) = value {
-        let value = HeaderValue::try_from(value.to_string()).map_err(unwritable)?;
+        let value = HeaderValue::try_from(value).map_err(unwritable)?;
         response.headers_mut().insert(HeaderName::from_static(name), value);
     }
     Ok(response)

@@ -286,7 +286,7 @@ impl Timestamp {
     }
 
     /// The instant as text; a page of answers is full of them, so this takes no detour.
-    pub(crate) const fn to_ascii(self) -> [u8; 24] {
+    pub const fn to_ascii(self) -> [u8; 24] {
         const DAY_MS: u64 = 86_400_000;
         // Counted from where nothing is negative, for what has no sign divides quicker.
         let ms = (self.unix_ms - FIRST_MS) as u64;

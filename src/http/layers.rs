@@ -11,8 +11,9 @@ use std::time::Duration;
 mod admission;
 mod front;
 
-pub(super) use admission::Admission;
+pub(super) use admission::{Admission, Admitted};
 pub(super) use front::Front;
+pub use front::Fronted;
 
 /// What requests may ask for.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::MatchedPath;
 use axum::http::Method;
 use axum::response::Response;
 use orders_inventory_api::models::ProblemType;
@@ -154,10 +153,9 @@ impl Measures {
     }
 
     /// A request begins; it is in flight until what this returns is gone.
-    pub(in crate::http) fn begin(&self, method: &Method, route: Option<&MatchedPath>) -> Begun {
+    pub(in crate::http) fn begin(&self, method: &Method, route: Option<&str>) -> Begun {
         Begun(self.0.as_ref().map(|handles| {
             handles.in_flight.inc();
-            let route = route.map(MatchedPath::as_str);
             // HEAD is GET without the body, and answered by it.
             let method = if method == Method::HEAD { &Method::GET } else { method };
             let operation = handles

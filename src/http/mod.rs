@@ -4,6 +4,7 @@
 //! It decides nothing about products and orders, and it holds no SQL.
 //!
 //! - [`layers`]: what every request passes: its id, its log line, the catching of panics, its body within limits;
+//! - `router`: who answers a request;
 //! - `rate`, `security`: how often one caller may ask, and the headers of every answer;
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
 //! - `products`, `orders`, `webhooks`, `operations`: the operations of each tag;
@@ -18,12 +19,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::http::request;
 use axum::response::{IntoResponse, Response};
 use orders_inventory_api::apis::{Api, SecurityScheme};
-use orders_inventory_api::{server, types};
+use orders_inventory_api::types;
 
 use self::callers::Caller;
 use self::layers::{Admission, Front};
@@ -43,6 +43,7 @@ pub mod problem;
 mod products;
 mod rate;
 mod retries;
+mod router;
 mod security;
 pub mod signature;
 pub mod sweeper;
@@ -54,6 +55,7 @@ pub use layers::Limits;
 pub use measure::Measures;
 pub use problem::{Problem, too_many_connections};
 pub use rate::Peer;
+pub use router::Router;
 pub use signature::Keyring;
 
 /// Tells the time, to the millisecond.
@@ -155,7 +157,7 @@ impl<S: Store> Api for Service<S> {
 }
 
 /// The service: every operation of the contract, its documentation, and a problem for every other path and method.
-pub fn router<S: Store>(store: S, options: Options) -> Router {
+pub fn router<S: Store>(store: S, options: Options) -> Router<S> {
     let Options {
         clock,
         limits,
@@ -169,23 +171,16 @@ pub fn router<S: Store>(store: S, options: Options) -> Router {
     } = options;
     let api_keys = Arc::new(api_keys);
     let rate = rate_limit_per_minute.map(|limit| RateLimit::new(limit, trusted_proxies, Arc::clone(&api_keys)));
-    let operations = server::router(Service(Arc::new(Shared {
+    let service = Service(Arc::new(Shared {
         store,
         clock,
         api_keys,
         keyring,
         order_ttl,
         measures: measures.clone(),
-    })));
-    operations
-        .route_layer(Admission::new(limits, rate))
-        .merge(docs::router(not_found))
-        .fallback(async || Problem::not_found())
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(Front {
-            headers: SecurityHeaders { is_behind_tls },
-            measures,
-        })
+    }));
+    let headers = SecurityHeaders { is_behind_tls };
+    Router::new(service, Admission::new(limits, rate), Front { headers, measures })
 }
 
 fn not_found() -> Response {

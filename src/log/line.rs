@@ -41,9 +41,10 @@ impl Shape {
                 line.extend_from_slice(b"}\n");
             }
             Self::Text { is_colored } => {
-                // Memory takes everything.
-                let _ = write!(line, "{} ", now());
+                line.extend_from_slice(&now().to_ascii());
+                line.push(b' ');
                 if is_colored {
+                    // Memory takes everything.
                     let _ = write!(line, "\x1b[{}m{level:>5}\x1b[0m", color(*level));
                 } else {
                     line.extend_from_slice(if level.as_str().len() < 5 { b" " } else { b"" });
@@ -51,7 +52,8 @@ impl Shape {
                 }
                 event.record(&mut TextFields(line));
                 request::with_current(|id| {
-                    let _ = write!(line, " request_id={id}");
+                    line.extend_from_slice(b" request_id=");
+                    line.extend_from_slice(id.as_bytes());
                 });
                 line.push(b'\n');
             }
@@ -141,7 +143,12 @@ impl TextFields<'_> {
 
 /// Text keeps to its line: where control characters stand in what was written from here on, it is spelled out.
 fn spell_out_controls(line: &mut Vec<u8>, from: usize) {
-    let written = str::from_utf8(line.get(from..).unwrap_or_default()).unwrap_or_default();
+    let written = line.get(from..).unwrap_or_default();
+    // Nearly everything that is written is plain ASCII.
+    if written.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return;
+    }
+    let written = str::from_utf8(written).unwrap_or_default();
     if written.chars().any(char::is_control) {
         let spelled = written.escape_debug().to_string();
         line.truncate(from);

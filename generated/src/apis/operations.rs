@@ -115,8 +115,8 @@ struct GetProblemDraft {
 }
 
 impl GetProblemParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/problems/{name}", parts, failures);
         let draft = GetProblemDraft {
             name: parameters.path("name"),
         };

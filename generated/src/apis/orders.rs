@@ -153,8 +153,8 @@ impl CreateOrderDraft {
 }
 
 impl CreateOrderParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/orders", parts, failures);
         let draft = CreateOrderDraft {
             idempotency_key: parameters.header("Idempotency-Key"),
         };
@@ -220,8 +220,8 @@ impl DeleteOrderDraft {
 }
 
 impl DeleteOrderParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/orders/{id}", parts, failures);
         let draft = DeleteOrderDraft {
             id: parameters.path("id"),
             if_match: parameters.header("If-Match"),
@@ -305,8 +305,8 @@ impl GetOrderDraft {
 }
 
 impl GetOrderParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/orders/{id}", parts, failures);
         let draft = GetOrderDraft {
             id: parameters.path("id"),
             if_none_match: parameters.header("If-None-Match"),
@@ -388,8 +388,8 @@ impl ListOrdersDraft {
 }
 
 impl ListOrdersParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/orders", parts, failures);
         let draft = ListOrdersDraft {
             limit: parameters.query("limit"),
             cursor: parameters.query("cursor"),
@@ -478,8 +478,8 @@ impl UpdateOrderDraft {
 }
 
 impl UpdateOrderParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/orders/{id}", parts, failures);
         let draft = UpdateOrderDraft {
             id: parameters.path("id"),
             if_match: parameters.header("If-Match"),

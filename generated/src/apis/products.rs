@@ -160,8 +160,8 @@ impl CreateProductDraft {
 }
 
 impl CreateProductParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/products", parts, failures);
         let draft = CreateProductDraft {
             idempotency_key: parameters.header("Idempotency-Key"),
         };
@@ -236,8 +236,8 @@ impl CreateStockMovementDraft {
 }
 
 impl CreateStockMovementParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/products/{id}/stock-movements", parts, failures);
         let draft = CreateStockMovementDraft {
             id: parameters.path("id"),
             idempotency_key: parameters.header("Idempotency-Key"),
@@ -305,8 +305,8 @@ impl DeleteProductDraft {
 }
 
 impl DeleteProductParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/products/{id}", parts, failures);
         let draft = DeleteProductDraft {
             id: parameters.path("id"),
             if_match: parameters.header("If-Match"),
@@ -390,8 +390,8 @@ impl GetProductDraft {
 }
 
 impl GetProductParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/products/{id}", parts, failures);
         let draft = GetProductDraft {
             id: parameters.path("id"),
             if_none_match: parameters.header("If-None-Match"),
@@ -476,8 +476,8 @@ impl ListProductsDraft {
 }
 
 impl ListProductsParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/products", parts, failures);
         let draft = ListProductsDraft {
             limit: parameters.query("limit"),
             cursor: parameters.query("cursor"),
@@ -555,8 +555,8 @@ impl ListStockMovementsDraft {
 }
 
 impl ListStockMovementsParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/products/{id}/stock-movements", parts, failures);
         let draft = ListStockMovementsDraft {
             id: parameters.path("id"),
             limit: parameters.query("limit"),
@@ -632,8 +632,8 @@ impl UpdateProductDraft {
 }
 
 impl UpdateProductParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/products/{id}", parts, failures);
         let draft = UpdateProductDraft {
             id: parameters.path("id"),
             if_match: parameters.header("If-Match"),

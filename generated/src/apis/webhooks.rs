@@ -110,8 +110,8 @@ impl ListPaymentEventsDraft {
 }
 
 impl ListPaymentEventsParams {
-    pub(crate) async fn read(parts: &mut request::Parts, failures: &mut Failures) -> Option<Self> {
-        let mut parameters = Parameters::of(parts, failures).await;
+    pub(crate) fn read(parts: &request::Parts, failures: &mut Failures) -> Option<Self> {
+        let mut parameters = Parameters::of("/payment-events", parts, failures);
         let draft = ListPaymentEventsDraft {
             limit: parameters.query("limit"),
             cursor: parameters.query("cursor"),

@@ -2,24 +2,17 @@
 //!
 //! Health is outside of all of it, for whoever watches a service must reach it when it has most to do.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use axum::BoxError;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::Method;
-use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use http_body_util::combinators::Collect;
-use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
-use pin_project_lite::pin_project;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use orders_inventory_api::server::Answering;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Timeout;
-use tokio::time::error::Elapsed;
-use tower::{Layer, Service};
 
 use super::Limits;
 use crate::error::Error;
@@ -30,8 +23,7 @@ use crate::http::rate::RateLimit;
 /// their requests count as being worked on: whoever sends slowly keeps nobody else from working.
 const BODIES_BYTES_MAX: usize = 256 << 20;
 
-/// Admits requests to a service, or refuses them.
-#[derive(Clone)]
+/// Admits requests to operations, or refuses them.
 pub(in crate::http) struct Admission(Arc<Gate>);
 
 struct Gate {
@@ -52,22 +44,6 @@ impl Admission {
     }
 }
 
-impl<S> Layer<S> for Admission {
-    type Service = Admitted<S>;
-
-    fn layer(&self, inner: S) -> Admitted<S> {
-        let gate = Arc::clone(&self.0);
-        Admitted { inner, gate }
-    }
-}
-
-/// A service behind its gate.
-#[derive(Clone)]
-pub(in crate::http) struct Admitted<S> {
-    inner: S,
-    gate: Arc<Gate>,
-}
-
 /// What a path is let off.
 struct Exempt {
     from_rate: bool,
@@ -86,174 +62,120 @@ impl Exempt {
     }
 }
 
-impl<S> Service<Request> for Admitted<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Admitting<S>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
+impl Admission {
+    /// Has `operation` answer the request, or refuses it.
+    pub(in crate::http) fn admit(
+        &self,
+        request: Request,
+        operation: impl FnOnce(Request) -> Answering + Send + 'static,
+    ) -> Admitted {
         let Exempt { from_rate, from_load } = Exempt::of(request.uri().path());
-        if let Some(rate) = &self.gate.rate
+        if let Some(rate) = &self.0.rate
             && !from_rate
             && let Err(refused) = rate.check(&request)
         {
-            return Step::refused(refused).into();
+            return Admitted::refused(refused);
         }
         if from_load {
-            let answer = self.inner.call(request);
-            return Step::Working { answer, permit: None }.into();
+            return operation(request).into();
         }
         // Other methods have no body that anybody reads.
         match *request.method() {
-            Method::POST | Method::PUT => self.receive(request),
-            _ => self.gate.work(&mut self.inner, request),
-        }
-        .into()
-    }
-}
-
-impl<S> Admitted<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone,
-{
-    /// Reads the body before anything else looks at the request.
-    fn receive(&mut self, request: Request) -> Step<S> {
-        let bytes_max = self.gate.limits.body_bytes_max;
-        let announced = request.body().size_hint();
-        let too_large = |bytes: u64| usize::try_from(bytes).map_or(true, |bytes| bytes > bytes_max);
-        if too_large(announced.lower()) {
-            return Step::refused(Problem::payload_too_large(bytes_max));
-        }
-        let bytes = announced.upper().and_then(|bytes| usize::try_from(bytes).ok());
-        let bytes = u32::try_from(bytes.unwrap_or(bytes_max).min(bytes_max)).unwrap_or(u32::MAX);
-        let Ok(room) = Arc::clone(&self.gate.receiving).try_acquire_many_owned(bytes) else {
-            return Step::refused(Problem::from(Error::Overloaded));
-        };
-        let (parts, body) = request.into_parts();
-        let body = Limited::new(body, bytes_max).collect();
-        Step::Receiving {
-            body: tokio::time::timeout(self.gate.limits.body_timeout, body),
-            rest: Some(Rest {
-                parts,
-                _room: room,
-                inner: self.inner.clone(),
-                gate: Arc::clone(&self.gate),
-            }),
+            Method::POST | Method::PUT => self.0.receive(request, operation),
+            _ => self.0.work(request, operation),
         }
     }
 }
 
 impl Gate {
-    /// Has the request worked on, unless there is more to do than the service takes on.
-    fn work<S: Service<Request>>(&self, inner: &mut S, request: Request) -> Step<S> {
-        match Arc::clone(&self.working).try_acquire_owned() {
-            Ok(permit) => Step::Working {
-                answer: inner.call(request),
-                permit: Some(permit),
-            },
-            Err(_) => Step::refused(Problem::from(Error::Overloaded)),
+    /// Reads the body before anything else looks at the request.
+    fn receive(
+        self: &Arc<Self>,
+        request: Request,
+        operation: impl FnOnce(Request) -> Answering + Send + 'static,
+    ) -> Admitted {
+        let bytes_max = self.limits.body_bytes_max;
+        let announced = request.body().size_hint();
+        let too_large = |bytes: u64| usize::try_from(bytes).map_or(true, |bytes| bytes > bytes_max);
+        if too_large(announced.lower()) {
+            return Admitted::refused(Problem::payload_too_large(bytes_max));
         }
-    }
-}
-
-/// All of a request but its body, which is on its way.
-struct Rest<S> {
-    parts: Parts,
-    /// The room that the body takes.
-    _room: OwnedSemaphorePermit,
-    inner: S,
-    gate: Arc<Gate>,
-}
-
-type Received = Result<Result<Collected<Bytes>, BoxError>, Elapsed>;
-
-impl<S: Service<Request>> Rest<S> {
-    /// What comes next, now that the body is there or will not come.
-    fn go_on(self, received: Received) -> Step<S> {
-        let Self {
-            parts,
-            _room,
-            mut inner,
-            gate,
-        } = self;
-        let limits = gate.limits;
-        let problem = match received {
-            Ok(Ok(body)) => {
-                let request = Request::from_parts(parts, Body::from(body.to_bytes()));
-                return gate.work(&mut inner, request);
-            }
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Problem::payload_too_large(limits.body_bytes_max),
-            Ok(Err(error)) => Problem::body_unreadable(&error),
-            Err(_) => Problem::request_timeout(limits.body_timeout),
+        let bytes = announced.upper().and_then(|bytes| usize::try_from(bytes).ok());
+        let bytes = u32::try_from(bytes.unwrap_or(bytes_max).min(bytes_max)).unwrap_or(u32::MAX);
+        let Ok(room) = Arc::clone(&self.receiving).try_acquire_many_owned(bytes) else {
+            return Admitted::refused(Problem::from(Error::Overloaded));
         };
-        Step::refused(problem)
+        let gate = Arc::clone(self);
+        let answering: Answering = Box::pin(async move {
+            let received = gate.received(request).await;
+            // From here on the body counts as a part of the work.
+            drop(room);
+            match received {
+                Ok(request) => gate.work(request, operation).await,
+                Err(problem) => problem.into_response(),
+            }
+        });
+        answering.into()
     }
-}
 
-pin_project! {
-    #[project = StepNow]
-    enum Step<S: Service<Request>> {
-        Receiving {
-            #[pin]
-            body: Timeout<Collect<Limited<Body>>>,
-            rest: Option<Rest<S>>,
-        },
-        Working {
-            #[pin]
-            answer: S::Future,
-            permit: Option<OwnedSemaphorePermit>,
-        },
-        Refused {
-            answer: Response,
-        },
-    }
-}
-
-impl<S: Service<Request>> Step<S> {
-    fn refused(problem: impl IntoResponse) -> Self {
-        let answer = problem.into_response();
-        Self::Refused { answer }
-    }
-}
-
-pin_project! {
-    /// An answer on its way.
-    pub(in crate::http) struct Admitting<S: Service<Request>> {
-        #[pin]
-        step: Step<S>,
-    }
-}
-
-impl<S: Service<Request>> From<Step<S>> for Admitting<S> {
-    fn from(step: Step<S>) -> Self {
-        Self { step }
-    }
-}
-
-impl<S: Service<Request, Response = Response, Error = Infallible>> Future for Admitting<S> {
-    type Output = Result<Response, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut step = self.project().step;
-        loop {
-            let next = match step.as_mut().project() {
-                StepNow::Receiving { body, rest } => {
-                    let received = ready!(body.poll(cx));
-                    // It is there until the body is, and then another step takes its place.
-                    let Some(rest) = rest.take() else { return Poll::Pending };
-                    rest.go_on(received)
-                }
-                StepNow::Working { answer, permit: _ } => return answer.poll(cx),
-                StepNow::Refused { answer } => return Poll::Ready(Ok(std::mem::take(answer))),
-            };
-            step.set(next);
+    /// The request once its body is there, or why it will not come.
+    async fn received(&self, request: Request) -> Result<Request, Problem> {
+        let Limits {
+            body_bytes_max,
+            body_timeout,
+            ..
+        } = self.limits;
+        let (parts, body) = request.into_parts();
+        let body = Limited::new(body, body_bytes_max).collect();
+        match tokio::time::timeout(body_timeout, body).await {
+            Ok(Ok(body)) => Ok(Request::from_parts(parts, Body::from(body.to_bytes()))),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::payload_too_large(body_bytes_max)),
+            Ok(Err(error)) => Err(Problem::body_unreadable(&error)),
+            Err(_) => Err(Problem::request_timeout(body_timeout)),
         }
+    }
+
+    /// Has the request worked on, unless there is more to do than the service takes on.
+    fn work(&self, request: Request, operation: impl FnOnce(Request) -> Answering) -> Admitted {
+        match Arc::clone(&self.working).try_acquire_owned() {
+            Ok(permit) => Admitted {
+                answering: operation(request),
+                _permit: Some(permit),
+            },
+            Err(_) => Admitted::refused(Problem::from(Error::Overloaded)),
+        }
+    }
+}
+
+/// An answer on its way.
+pub(in crate::http) struct Admitted {
+    answering: Answering,
+    /// The place among all that are worked on.
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Admitted {
+    /// This is the answer.
+    pub(in crate::http) fn refused(problem: impl IntoResponse) -> Self {
+        let answer = problem.into_response();
+        let answering: Answering = Box::pin(std::future::ready(answer));
+        answering.into()
+    }
+}
+
+impl From<Answering> for Admitted {
+    fn from(answering: Answering) -> Self {
+        Self {
+            answering,
+            _permit: None,
+        }
+    }
+}
+
+impl Future for Admitted {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        self.answering.as_mut().poll(cx)
     }
 }

@@ -2,20 +2,19 @@
 //! headers that every answer has.
 
 use std::any::Any;
-use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
-use pin_project_lite::pin_project;
-use tower::{Layer, Service};
 use tracing::info;
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
+use super::admission::Admitted;
 use crate::error::{Error, panic_message};
 use crate::http::measure::Begun;
 use crate::http::security::SecurityHeaders;
@@ -26,60 +25,30 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// As the contract says.
 const REQUEST_ID_CHARACTERS_MAX: usize = 128;
 
-/// Puts all this around a service.
-#[derive(Clone)]
+/// Puts all this around answers.
 pub(in crate::http) struct Front {
     pub(in crate::http) headers: SecurityHeaders,
     pub(in crate::http) measures: Measures,
 }
 
-impl<S> Layer<S> for Front {
-    type Service = Fronted<S>;
-
-    fn layer(&self, inner: S) -> Fronted<S> {
-        let (headers, measures) = (self.headers, self.measures.clone());
-        Fronted {
-            inner,
-            headers,
-            measures,
-        }
-    }
-}
-
-/// A service with all this around it.
-#[derive(Clone)]
-pub(in crate::http) struct Fronted<S> {
-    inner: S,
-    headers: SecurityHeaders,
-    measures: Measures,
-}
-
-impl<S> Service<Request> for Fronted<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Answering<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let route = request.extensions().get::<MatchedPath>().cloned();
+impl Front {
+    /// Has `call` answer a request, whose path is an operation's of this template where there is one.
+    pub(in crate::http) fn answer(
+        &self,
+        request: Request,
+        template: Option<&'static str>,
+        call: impl FnOnce(Request) -> Admitted,
+    ) -> Fronted {
         let asked = Asked {
             started: Instant::now(),
             id: request_id(&request),
-            begun: self.measures.begin(request.method(), route.as_ref()),
+            begun: self.measures.begin(request.method(), template),
             method: request.method().clone(),
-            route,
+            template,
         };
-        let entered = log::request::enter(&asked.id);
-        let answer = self.inner.call(request);
-        drop(entered);
-        Answering {
-            answer,
+        Fronted {
+            // Nothing is done yet that could have something to say: futures begin when they are first asked.
+            answer: call(request),
             asked,
             headers: self.headers,
         }
@@ -91,58 +60,66 @@ struct Asked {
     started: Instant,
     id: HeaderValue,
     method: Method,
-    /// The route's template, not the path: ids and whatever else a client writes there would make every line its own
-    /// kind. `None` where no route fits.
-    route: Option<MatchedPath>,
+    /// The path's template, not the path: ids and whatever else a client writes there would make every line its own
+    /// kind. `None` where it is no operation's.
+    template: Option<&'static str>,
     begun: Begun,
 }
 
 impl Asked {
     /// Notes what became of the request: the one place where requests are told of.
     fn answered(&self, response: &Response) {
-        let route = self.route.as_ref().map_or("-", MatchedPath::as_str);
+        // What is no operation may still have a route, which says so in its answer.
+        let route = self
+            .template
+            .or_else(|| Some(response.extensions().get::<MatchedPath>()?.as_str()));
+        let route = route.unwrap_or("-");
         let duration = self.started.elapsed();
         self.begun.answered(response, duration);
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        // As a field: a text that is none needs no formatting.
         info!(
+            message = "answered",
             method = self.method.as_str(),
             route,
             status = response.status().as_u16(),
             duration_us,
-            "answered"
         );
     }
 }
 
-pin_project! {
-    /// An answer on its way.
-    pub(in crate::http) struct Answering<F> {
-        #[pin]
-        answer: F,
-        asked: Asked,
-        headers: SecurityHeaders,
-    }
+/// An answer on its way.
+pub struct Fronted {
+    answer: Admitted,
+    asked: Asked,
+    headers: SecurityHeaders,
 }
 
-impl<F: Future<Output = Result<Response, Infallible>>> Future for Answering<F> {
-    type Output = F::Output;
+impl Future for Fronted {
+    type Output = Response;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        let this = &mut *self;
         let _entered = log::request::enter(&this.asked.id);
         // Nothing of a future that panicked is seen again.
-        let mut response = match catch_unwind(AssertUnwindSafe(|| this.answer.poll(cx))) {
-            Ok(polled) => {
-                let Ok(response) = ready!(polled);
-                response
-            }
+        let mut response = match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.answer).poll(cx))) {
+            Ok(polled) => ready!(polled),
             Err(panic) => answer_panic(&*panic),
         };
         this.asked.answered(&response);
+        let length = response.body().size_hint().exact();
+        let is_head = this.asked.method == Method::HEAD;
         let headers = response.headers_mut();
         this.headers.add_to(headers);
         headers.insert(REQUEST_ID, this.asked.id.clone());
-        Poll::Ready(Ok(response))
+        // The server that sends the answer knows the length of what it sends, but for nothing at all.
+        if let Some(length) = length.filter(|length| is_head || *length == 0) {
+            headers.entry(header::CONTENT_LENGTH).or_insert(length.into());
+        }
+        if is_head {
+            *response.body_mut() = Body::empty();
+        }
+        Poll::Ready(response)
     }
 }
 
@@ -156,7 +133,9 @@ fn request_id(request: &Request) -> HeaderValue {
         return id.clone();
     }
     let mut buffer = Uuid::encode_buffer();
-    let id = Uuid::now_v7().as_hyphenated().encode_lower(&mut buffer);
+    // Ids of one millisecond need no order among each other, for which all threads would share a counter.
+    let id = Uuid::new_v7(Timestamp::now(NoContext));
+    let id = id.as_hyphenated().encode_lower(&mut buffer);
     HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
