@@ -35,7 +35,8 @@ pub mod order {
 /// How long an order may stay unpaid, the service's default.
 pub const ORDER_TTL_MS: i64 = 86_400_000;
 
-/// A connection that writes to a database of the service, with the settings that the service's own has.
+/// A connection that writes to a database of the service, with the settings of the service's own, but with SQLite's own way
+/// to its files and its own checkpoints.
 ///
 /// # Errors
 /// Where the file is not there, or is no database.
@@ -46,7 +47,7 @@ pub fn writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -16 * 1024)?;
-    connection.pragma_update_and_check(None, "journal_size_limit", 64 * 1024 * 1024, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "journal_size_limit", 128 * 1024 * 1024, |_| Ok(()))?;
     Ok(connection)
 }
 

@@ -18,7 +18,7 @@ const APPLICATION_ID: i32 = 0x4F52_494E;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The size to which the write-ahead log shrinks whenever it starts anew.
-pub(super) const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub(super) const WAL_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// More than there are statements, so that none is ever prepared twice.
 const STATEMENTS_MAX: usize = 64;

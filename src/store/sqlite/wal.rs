@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -24,9 +24,10 @@ use super::open::{self, BUSY_TIMEOUT, WAL_BYTES_MAX};
 use super::readers::Readers;
 use crate::error::panic_message;
 
-/// A log is moved once it has this many pages, and again whenever this many more came before it could start anew.
-pub(super) const PAGES: i64 = 4_096;
-const PAGES_MORE: i64 = 512;
+/// A log is moved once it has this many pages, 64 MiB, and again whenever this many more came before it could start anew.
+/// The longer it gets, the more of its pages are there several times, of which only the last is moved.
+pub(super) const PAGES: i64 = 16_384;
+const PAGES_MORE: i64 = 1_024;
 
 /// What the writer may be paused for: a part as long as its next few batches.
 const PAGES_LAST: i64 = 384;
@@ -39,6 +40,12 @@ const READERS_WAIT: Duration = Duration::from_millis(50);
 
 /// How long a read takes that is not a long one.
 const READ: Duration = Duration::from_millis(1);
+
+/// When a log is tried again that a snapshot held, which may be one of another process.
+const HELD: Duration = Duration::from_secs(1);
+
+/// How often it looks whether one has ended, while the writer waits.
+const LOOK: Duration = Duration::from_micros(200);
 
 /// How soon new connections are tried again where there can be none.
 const RETRY: Duration = Duration::from_millis(100);
@@ -121,8 +128,8 @@ pub(super) struct Log {
     desk: Arc<Desk>,
     readers: Readers,
     connection: Option<Connection>,
-    /// How long the log was when somebody's snapshot kept it from being moved; that is tried less often.
-    held_at: Option<i64>,
+    /// Until when nothing is tried, for somebody's snapshot kept the log from being moved.
+    held_until: Option<Instant>,
     is_ending: Arc<AtomicBool>,
 }
 
@@ -141,7 +148,7 @@ impl Log {
             desk,
             readers,
             connection: None,
-            held_at: None,
+            held_until: None,
             is_ending: Arc::default(),
         }
     }
@@ -168,14 +175,11 @@ impl Log {
     }
 
     fn move_parts(&mut self) -> rusqlite::Result<()> {
-        let mut wal = Wal::now(self.connection()?)?;
-        if self
-            .held_at
-            .is_some_and(|held_at| (held_at..held_at + PAGES).contains(&wal.pages))
-        {
+        if self.held_until.is_some_and(|until| Instant::now() < until) {
             return Ok(());
         }
-        self.held_at = None;
+        self.held_until = None;
+        let mut wal = Wal::now(self.connection()?)?;
         let mut is_held = false;
         for _ in 0..PARTS_MAX {
             let before = wal;
@@ -191,7 +195,7 @@ impl Log {
             }
         }
         if is_held {
-            self.held_at = Some(wal.pages);
+            self.held_until = Some(Instant::now() + HELD);
             return Ok(());
         }
         self.move_last()
@@ -200,12 +204,21 @@ impl Log {
     /// Moves what is left, in a pause of the writer.
     fn move_last(&mut self) -> rusqlite::Result<()> {
         self.desk.pause();
-        let Moved::To(wal) = self.move_part("PRAGMA wal_checkpoint(FULL)")? else {
-            return Ok(());
-        };
-        if wal.left() > 0 {
-            self.held_at = Some(wal.pages);
-            return Ok(());
+        let began = Instant::now();
+        loop {
+            let Moved::To(wal) = self.move_part("PRAGMA wal_checkpoint(FULL)")? else {
+                return Ok(());
+            };
+            if wal.left() == 0 {
+                break;
+            }
+            if began.elapsed() > READERS_WAIT {
+                self.held_until = Some(Instant::now() + HELD);
+                return Ok(());
+            }
+            // Some read is under way. Its snapshot goes when the connection is idle and this looks again, which is sooner
+            // than SQLite would.
+            thread::sleep(LOOK);
         }
         let is_large = std::fs::metadata(file_of(&self.path)).is_ok_and(|file| file.len() > WAL_BYTES_MAX);
         if is_large && !cut(self.connection()?)? {
@@ -230,7 +243,7 @@ impl Log {
         };
         let connection = self.connection()?;
         let wal = orders_inventory_vfs::checkpointing(close_all, || {
-            within(connection, READERS_WAIT, |connection| {
+            within(connection, Duration::ZERO, |connection| {
                 Wal::after(connection, checkpoint)
             })
         });

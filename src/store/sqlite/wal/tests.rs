@@ -1,7 +1,6 @@
 //! Logs that grow beside readers and writers, and what becomes of the connections when one cannot be trusted.
 
 use std::sync::mpsc::channel;
-use std::time::Instant;
 
 use tempfile::TempDir;
 
@@ -71,7 +70,7 @@ fn a_log_that_was_moved_starts_anew_although_readers_keep_snapshots() {
         assert!(on_desk(&log, Wal::now).unwrap().pages < 300, "it started anew");
     }
     let file = std::fs::metadata(file_of(&log.path)).unwrap();
-    assert!(file.len() < 24 << 20, "{}", file.len());
+    assert!(file.len() < 72 << 20, "{}", file.len());
 }
 
 #[test]
@@ -83,17 +82,14 @@ fn a_snapshot_of_somebody_else_is_waited_for_without_holding_up_the_writer() {
     assert_eq!(count(&other), 1);
     let due = grow_until_due(&log);
     log.tend();
-    assert_eq!(log.held_at, Some(due.pages));
+    assert!(log.held_until.is_some());
     // No batch is being waited for, nor waits.
     assert_eq!(on_desk(&log, Wal::now).unwrap().pages, due.pages);
-    // What can change nothing is not tried again at once.
-    grow(&log);
+    // What can hardly have changed is not tried again at once.
     other.execute_batch("COMMIT").unwrap();
     log.tend();
     assert!(on_desk(&log, Wal::now).unwrap().left() > 0);
-    while on_desk(&log, Wal::now).unwrap().pages < due.pages + PAGES {
-        grow(&log);
-    }
+    log.held_until = Some(Instant::now());
     log.tend();
     log.desk.go_on();
     assert_eq!(on_desk(&log, Wal::now).unwrap().left(), 0);
