@@ -42,7 +42,7 @@ const READERS_WAIT: Duration = Duration::from_millis(50);
 const READ: Duration = Duration::from_millis(1);
 
 /// When a log is tried again that a snapshot held, which may be one of another process.
-const HELD: Duration = Duration::from_secs(1);
+const HELD: Duration = Duration::from_millis(100);
 
 /// How often it looks whether one has ended, while the writer waits.
 const LOOK: Duration = Duration::from_micros(200);
