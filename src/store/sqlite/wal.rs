@@ -41,7 +41,7 @@ const READERS_WAIT: Duration = Duration::from_millis(50);
 /// How long a read takes that is not a long one.
 const READ: Duration = Duration::from_millis(1);
 
-/// When a log is tried again that a snapshot held, which may be one of another process.
+/// When a log is tried again that could not be moved: because of a snapshot, maybe of another process, or of the disk.
 const HELD: Duration = Duration::from_millis(100);
 
 /// How often it looks whether one has ended, while the writer waits.
@@ -128,7 +128,7 @@ pub(super) struct Log {
     desk: Arc<Desk>,
     readers: Readers,
     connection: Option<Connection>,
-    /// Until when nothing is tried, for somebody's snapshot kept the log from being moved.
+    /// Until when nothing is tried, for a snapshot or the disk kept the log from being moved.
     held_until: Option<Instant>,
     is_ending: Arc<AtomicBool>,
 }
@@ -168,9 +168,10 @@ impl Log {
     /// Moves what is in the log, as far as snapshots let it.
     pub(super) fn tend(&mut self) {
         if let Err(error) = self.move_parts() {
-            // Everything is still in the log, and the next that is due tries again.
+            // Everything is still in the log.
             tracing::warn!(%error, "the write-ahead log could not be moved into the database file");
             self.connection = None;
+            self.held_until = Some(Instant::now() + HELD);
         }
     }
 
