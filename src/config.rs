@@ -120,6 +120,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 20, value_parser = seconds())]
     pub drain_seconds: u64,
 
+    /// How long the database's write-ahead log gets before it is moved into the database file, in bytes
+    #[arg(long, env, global = true, default_value_t = 67_108_864, value_parser = RangedU64ValueParser::<u64>::new().range(1_048_576..=1_073_741_824))]
+    pub wal_bytes: u64,
+
     /// Largest body of a request, in bytes
     #[arg(long, env, global = true, default_value_t = 65_536, value_parser = RangedU64ValueParser::<u64>::new().range(1_024..=16_777_216))]
     pub body_bytes_max: u64,
@@ -373,6 +377,7 @@ mod tests {
                 "REQUEST_TIMEOUT_SECONDS: 0 is not in 1..=3600",
             ),
             (["--body-bytes-max", "1"], "BODY_BYTES_MAX: "),
+            (["--wal-bytes", "1"], "WAL_BYTES: 1 is not in 1048576..=1073741824"),
             (["--connections-max", "0"], "CONNECTIONS_MAX: 0 is not in 1..=1000000"),
             (["--requests-max", "65537"], "REQUESTS_MAX: 65537 is not in 1..=65536"),
             (["--rate-limit-per-minute", "0"], "RATE_LIMIT_PER_MINUTE: "),

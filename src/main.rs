@@ -59,6 +59,7 @@ fn serve(settings: &Settings) -> Result<(), String> {
     let options = Options {
         path: settings.database_url.path().to_owned(),
         queue_wait: Duration::from_secs(settings.request_timeout_seconds),
+        wal_bytes: settings.wal_bytes,
         ..Options::default()
     };
     let telemetry = settings

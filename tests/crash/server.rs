@@ -81,6 +81,8 @@ impl Place {
             .env("DATABASE_URL", format!("sqlite://{}", self.database().display()))
             .env("WEBHOOK_SECRET", WEBHOOK_SECRET)
             .env("LOG_FORMAT", "json")
+            // So short that it is moved now and then during the little that is written here.
+            .env("WAL_BYTES", "4194304")
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null());
         command

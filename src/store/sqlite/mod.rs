@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, watch};
 
 use self::queue::Job;
 use self::readers::Readers;
+use self::wal::Due;
 use self::writer::Writer;
 use super::{Store, Tx, View};
 use crate::error::Error;
@@ -66,6 +67,9 @@ pub struct Options {
     pub queue_wait: Duration,
     /// How many writes share a commit at the most.
     pub batch_max: usize,
+    /// How long the write-ahead log gets before it is moved into the file, in bytes. The longer, the more of its pages are
+    /// there several times, of which only the last is moved.
+    pub wal_bytes: u64,
 }
 
 impl Default for Options {
@@ -78,6 +82,7 @@ impl Default for Options {
             queue_capacity: 1_024,
             queue_wait: Duration::from_secs(2),
             batch_max: 128,
+            wal_bytes: 64 * 1024 * 1024,
         }
     }
 }
@@ -126,13 +131,22 @@ impl SqliteStore {
             queue_capacity,
             queue_wait,
             batch_max,
+            wal_bytes,
         } = options;
         let connection = open::prepare(&path)?;
         let scans = scans.max(1);
         let readers = Readers::open(&path, readers.max(1).saturating_add(scans), measures.clone())?;
         // Without room a write could only be handed over while the writer happens to wait for one.
         let (writes, jobs) = mpsc::sync_channel(queue_capacity.max(1));
-        let writer = Writer::new(path.clone(), connection, readers.clone(), batch_max, measures.clone());
+        let due = Due::at(wal_bytes);
+        let writer = Writer::new(
+            path.clone(),
+            connection,
+            readers.clone(),
+            batch_max,
+            due,
+            measures.clone(),
+        );
         let writer_ended = writer::spawn(writer, jobs).map_err(|reason| OpenError::Writer { path, reason })?;
         let shared = Shared {
             readers,

@@ -24,9 +24,10 @@ use super::open::{self, BUSY_TIMEOUT, WAL_BYTES_MAX};
 use super::readers::Readers;
 use crate::error::panic_message;
 
-/// A log is moved once it has this many pages, 64 MiB, and again whenever this many more came before it could start anew.
-/// The longer it gets, the more of its pages are there several times, of which only the last is moved.
-pub(super) const PAGES: i64 = 16_384;
+/// The size of a page, SQLite's default.
+const PAGE: u64 = 4_096;
+
+/// A log is moved again whenever this many pages more came before it could start anew.
 const PAGES_MORE: i64 = 1_024;
 
 /// What the writer may be paused for: a part as long as its next few batches.
@@ -72,11 +73,6 @@ impl Wal {
         Self::after(connection, "PRAGMA wal_checkpoint(NOOP)")
     }
 
-    /// Whether it is worth to be moved.
-    pub(super) const fn is_due(self) -> bool {
-        self.pages >= PAGES && self.left() >= PAGES_MORE
-    }
-
     const fn left(self) -> i64 {
         self.pages - self.moved
     }
@@ -88,6 +84,20 @@ impl Wal {
                 moved: row.get(2)?,
             })
         })
+    }
+}
+
+/// When a log is worth to be moved: from so many pages on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due(i64);
+
+impl Due {
+    pub(super) fn at(bytes: u64) -> Self {
+        Self(i64::try_from(bytes / PAGE).unwrap_or(i64::MAX))
+    }
+
+    pub(super) fn is(self, wal: Wal) -> bool {
+        wal.pages >= self.0 && wal.left() >= PAGES_MORE.min(self.0)
     }
 }
 

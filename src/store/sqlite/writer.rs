@@ -24,7 +24,7 @@ use super::open;
 use super::queue::Job;
 use super::readers::Readers;
 use super::session::{Session, failure};
-use super::wal::{self, Log, Mover, Wal};
+use super::wal::{self, Due, Log, Mover, Wal};
 use crate::error::{Error, panic_message};
 
 /// How long reads that are under way may keep the writer from tidying up when it ends. What is left then, the next start
@@ -40,6 +40,7 @@ pub(super) struct Writer {
     connection: Option<Connection>,
     readers: Readers,
     batch_max: usize,
+    due: Due,
     measures: Measures,
 }
 
@@ -64,6 +65,7 @@ impl Writer {
         connection: Connection,
         readers: Readers,
         batch_max: usize,
+        due: Due,
         measures: Measures,
     ) -> Self {
         Self {
@@ -72,6 +74,7 @@ impl Writer {
             connection: None,
             readers,
             batch_max,
+            due,
             measures,
         }
     }
@@ -89,7 +92,7 @@ impl Writer {
             // Jobs catch their own panics. One from elsewhere is our mistake, and must not end all writing.
             let ran = catch_unwind(AssertUnwindSafe(|| self.serve_batch(batch)));
             match ran {
-                Ok(wal) if wal.is_some_and(Wal::is_due) => mover.wake(),
+                Ok(wal) if wal.is_some_and(|wal| self.due.is(wal)) => mover.wake(),
                 Ok(_) => {}
                 Err(panic) => {
                     tracing::error!(

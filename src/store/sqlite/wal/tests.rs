@@ -10,6 +10,8 @@ use crate::store::sqlite::measure::Measures;
 use crate::store::sqlite::session::Session;
 use crate::testing::options;
 
+const DUE_BYTES: u64 = 16 << 20;
+
 /// A database with a table of our own, and what moves its log.
 fn log() -> (Log, TempDir) {
     let folder = TempDir::new().unwrap();
@@ -39,7 +41,7 @@ fn grow_until_due(log: &Log) -> Wal {
     loop {
         grow(log);
         let wal = on_desk(log, Wal::now).unwrap();
-        if wal.is_due() {
+        if Due::at(DUE_BYTES).is(wal) {
             return wal;
         }
     }
@@ -61,7 +63,7 @@ fn a_log_that_was_moved_starts_anew_although_readers_keep_snapshots() {
     for _ in 0..3 {
         // A request came before it was moved, whose snapshot is kept.
         read(&log);
-        assert!(grow_until_due(&log).pages < PAGES + 300);
+        assert!(grow_until_due(&log).pages < 4_096 + 300);
         log.tend();
         log.desk.go_on();
         let wal = on_desk(&log, Wal::now).unwrap();
@@ -70,7 +72,7 @@ fn a_log_that_was_moved_starts_anew_although_readers_keep_snapshots() {
         assert!(on_desk(&log, Wal::now).unwrap().pages < 300, "it started anew");
     }
     let file = std::fs::metadata(file_of(&log.path)).unwrap();
-    assert!(file.len() < 72 << 20, "{}", file.len());
+    assert!(file.len() < 24 << 20, "{}", file.len());
 }
 
 #[test]

@@ -20,7 +20,11 @@ fn writer() -> (Writer, TempDir) {
     let path = options(&folder).path;
     let connection = open::prepare(&path).unwrap();
     let readers = Readers::open(&path, 1, Measures::default()).unwrap();
-    (Writer::new(path, connection, readers, 100, Measures::default()), folder)
+    let due = wal::Due::at(1 << 20);
+    (
+        Writer::new(path, connection, readers, 100, due, Measures::default()),
+        folder,
+    )
 }
 
 /// Does something with the writing connection.
