@@ -2,8 +2,8 @@
 //!
 //! To open a snapshot costs several times what most reads do with it: SQLite takes and gives back locks in the
 //! write-ahead log's index by system calls. So a reader keeps its snapshot for the next read, until something was
-//! committed since. A reader that nobody asks would hold on to an old one and keep the log from starting anew, so the
-//! writer has the idle ones let go.
+//! committed since. A reader that nobody asks would hold on to an old one and keep the log from starting anew, so whoever
+//! moves the log has the idle ones let go.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
