@@ -43,9 +43,14 @@ impl Desk {
         }
     }
 
-    /// Lets no batch begin, and waits for the one that is under way. In a pause already, it does nothing.
-    pub(super) fn pause(&self) {
+    /// Lets no batch begin until [`Desk::go_on`].
+    pub(super) fn begin_pause(&self) {
         self.top().is_paused = true;
+    }
+
+    /// The same, and waits for the one that is under way. In a pause already, it does nothing.
+    pub(super) fn pause(&self) {
+        self.begin_pause();
         drop(self.wait_while(|top| top.is_taken));
     }
 

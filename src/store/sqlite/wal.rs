@@ -99,11 +99,17 @@ impl Due {
     pub(super) fn is(self, wal: Wal) -> bool {
         wal.pages >= self.0 && wal.left() >= PAGES_MORE.min(self.0)
     }
+
+    /// Whether it is so long that the writer must wait for that.
+    pub(super) const fn is_over(self, wal: Wal) -> bool {
+        wal.pages / 2 >= self.0
+    }
 }
 
 /// The thread that moves the log.
 pub(super) struct Mover {
     due: SyncSender<()>,
+    is_held: Arc<AtomicBool>,
     is_ending: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
@@ -111,16 +117,26 @@ pub(super) struct Mover {
 impl Mover {
     pub(super) fn start(log: Log) -> io::Result<Self> {
         let (due, is_due) = sync_channel(1);
-        let is_ending = Arc::clone(&log.is_ending);
+        let (is_held, is_ending) = (Arc::clone(&log.is_held), Arc::clone(&log.is_ending));
         let thread = thread::Builder::new()
             .name("store-log".to_owned())
             .spawn(move || log.serve(&is_due))?;
-        Ok(Self { due, is_ending, thread })
+        Ok(Self {
+            due,
+            is_held,
+            is_ending,
+            thread,
+        })
     }
 
     /// Has the log moved. Who asks while that is under way asks once for all.
     pub(super) fn wake(&self) {
         let _ = self.due.try_send(());
+    }
+
+    /// Whether the log cannot be moved for now, so that there is no use in waiting for it.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held.load(Ordering::Relaxed)
     }
 
     /// Waits until nothing moves any more.
@@ -140,6 +156,8 @@ pub(super) struct Log {
     connection: Option<Connection>,
     /// Until when nothing is tried, for a snapshot or the disk kept the log from being moved.
     held_until: Option<Instant>,
+    /// Whether the last try ended so.
+    is_held: Arc<AtomicBool>,
     is_ending: Arc<AtomicBool>,
 }
 
@@ -159,6 +177,7 @@ impl Log {
             readers,
             connection: None,
             held_until: None,
+            is_held: Arc::default(),
             is_ending: Arc::default(),
         }
     }
@@ -181,7 +200,7 @@ impl Log {
             // Everything is still in the log.
             tracing::warn!(%error, "the write-ahead log could not be moved into the database file");
             self.connection = None;
-            self.held_until = Some(Instant::now() + HELD);
+            self.hold();
         }
     }
 
@@ -206,10 +225,15 @@ impl Log {
             }
         }
         if is_held {
-            self.held_until = Some(Instant::now() + HELD);
+            self.hold();
             return Ok(());
         }
         self.move_last()
+    }
+
+    fn hold(&mut self) {
+        self.held_until = Some(Instant::now() + HELD);
+        self.is_held.store(true, Ordering::Relaxed);
     }
 
     /// Moves what is left, in a pause of the writer.
@@ -221,10 +245,11 @@ impl Log {
                 return Ok(());
             };
             if wal.left() == 0 {
+                self.is_held.store(false, Ordering::Relaxed);
                 break;
             }
             if began.elapsed() > READERS_WAIT {
-                self.held_until = Some(Instant::now() + HELD);
+                self.hold();
                 return Ok(());
             }
             // Some read is under way. Its snapshot goes when the connection is idle and this looks again, which is sooner

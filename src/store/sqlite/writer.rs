@@ -92,7 +92,13 @@ impl Writer {
             // Jobs catch their own panics. One from elsewhere is our mistake, and must not end all writing.
             let ran = catch_unwind(AssertUnwindSafe(|| self.serve_batch(batch)));
             match ran {
-                Ok(wal) if wal.is_some_and(|wal| self.due.is(wal)) => mover.wake(),
+                Ok(Some(wal)) if self.due.is(wal) => {
+                    if self.due.is_over(wal) && !mover.is_held() {
+                        // Before the mover is woken, for it ends this pause when it is done.
+                        self.desk.begin_pause();
+                    }
+                    mover.wake();
+                }
                 Ok(_) => {}
                 Err(panic) => {
                     tracing::error!(
