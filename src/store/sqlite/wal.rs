@@ -209,6 +209,9 @@ impl Log {
             return Ok(());
         }
         self.held_until = None;
+        // A checkpoint begins with a sync of the log. Beside a batch that could fail for what the batch has just written, and
+        // the batch's own sync find nothing left to do.
+        self.desk.pause();
         let mut wal = Wal::now(self.connection()?)?;
         let mut is_held = false;
         for _ in 0..PARTS_MAX {
