@@ -196,7 +196,9 @@ impl Log {
 
     /// Moves what is in the log, as far as snapshots let it.
     pub(super) fn tend(&mut self) {
-        if let Err(error) = self.move_parts() {
+        let moved = self.move_parts();
+        self.desk.go_on();
+        if let Err(error) = moved {
             // Everything is still in the log.
             tracing::warn!(%error, "the write-ahead log could not be moved into the database file");
             self.connection = None;
