@@ -1,7 +1,6 @@
 //! The write-ahead log's way into the database file.
 //!
-//! One thread moves it while the writer goes on, part after part; only the last short one it does in a pause of the
-//! writer, for a log starts anew when all of it was moved. A part counts as moved once the database file was synced: the
+//! One thread moves it, in a pause of the writer: a log starts anew when all of it was moved. A part counts as moved once the database file was synced: the
 //! store's own way to its files sees to that (`orders_inventory_vfs`). Where that sync fails, the system may drop what it
 //! could not write, and readers would find old pages in the file. Then every connection is closed, and new ones find a log
 //! of which nothing was moved.
