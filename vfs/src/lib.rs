@@ -1,4 +1,4 @@
-//! A way for SQLite to its files (a VFS, sqlite.org/vfs.html) that is the system's own but for three things:
+//! A way for SQLite to its files (a VFS, sqlite.org/vfs.html) that is the system's own but for four things:
 //!
 //! - **What goes to a write-ahead log is written at once.** SQLite writes a log in two small pieces a page, each by a call
 //!   of the system. Here they are gathered until the log is synced, which at `synchronous = FULL` is before anybody is
@@ -10,6 +10,11 @@
 //!   that part from the file at once. Where a later sync fails and the system drops what it could not write, they would
 //!   find old pages there. Here the sync comes first, and whoever runs the checkpoint is told if it fails, before anybody
 //!   can read what may be lost.
+//!
+//! - **A log is synced only by the connection that wrote to it.** A checkpoint begins with such a sync. Everything that it may
+//!   move was synced by whoever committed it, before others could see it; and a sync beside a commit that is under way could
+//!   fail for what that one has just written, which would be dropped while its own sync finds nothing left to do. What was in
+//!   the log before, from a process that may not have lived to sync it, is for whoever opens it first to sync.
 //!
 //! It decides nothing and keeps no state but the bytes on their way. All that is unsafe in the service is in this crate:
 //! SQLite calls these functions through C, with files that it allocated.
@@ -100,8 +105,9 @@ struct Tail {
     methods: ffi::sqlite3_io_methods,
     /// The system's.
     system: *const ffi::sqlite3_io_methods,
+    is_log: bool,
     gathered: Gathered,
-    /// Where what was not synced begins, in a log.
+    /// Where what this connection wrote and did not sync begins, in a log.
     unsynced: Option<i64>,
     /// What the sync before the end of a checkpoint came to. A file is asked again after that, when the system may have
     /// forgotten that it failed.
@@ -224,6 +230,7 @@ unsafe extern "C" fn open(
     let tail = Tail {
         methods,
         system,
+        is_log,
         gathered: Gathered::default(),
         unsynced: None,
         checkpoint_sync: ffi::SQLITE_OK,
@@ -300,6 +307,10 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
     match (flush(tail, file), tail.checkpoint_sync) {
         (ffi::SQLITE_OK, ffi::SQLITE_OK) => {}
         (ffi::SQLITE_OK, failed) | (failed, _) => return failed,
+    }
+    if tail.is_log && tail.unsynced.is_none() {
+        // This connection wrote nothing since.
+        return ffi::SQLITE_OK;
     }
     let synced = system!(tail, xSync(file, flags));
     if synced == ffi::SQLITE_OK {

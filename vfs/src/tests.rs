@@ -156,7 +156,7 @@ unsafe extern "C" fn system_control(_: *mut ffi::sqlite3_file, _: c_int, _: *mut
 }
 
 /// Lends a file of that system.
-fn with_file(work: impl FnOnce(*mut ffi::sqlite3_file)) {
+fn with_file(is_log: bool, work: impl FnOnce(*mut ffi::sqlite3_file)) {
     // SAFETY: all members are numbers, or functions that may be missing.
     let none = unsafe { std::mem::zeroed::<ffi::sqlite3_io_methods>() };
     let system = ffi::sqlite3_io_methods {
@@ -169,6 +169,7 @@ fn with_file(work: impl FnOnce(*mut ffi::sqlite3_file)) {
     let mut tail = Tail {
         methods: none,
         system: &raw const system,
+        is_log,
         gathered: Gathered::default(),
         unsynced: None,
         checkpoint_sync: ffi::SQLITE_OK,
@@ -181,7 +182,7 @@ fn with_file(work: impl FnOnce(*mut ffi::sqlite3_file)) {
 
 #[test]
 fn what_cannot_be_written_or_synced_is_cut_off() {
-    with_file(|file| {
+    with_file(true, |file| {
         let piece = [7_u8; 24];
         // SAFETY: the file is as one that was opened.
         let write = |offset| unsafe { write(file, piece.as_ptr().cast(), 24, offset) };
@@ -197,7 +198,11 @@ fn what_cannot_be_written_or_synced_is_cut_off() {
             "nothing is synced"
         );
         ANSWER.set(ffi::SQLITE_OK);
-        assert_eq!((sync(), asked(), CUT_TO.take()), (ffi::SQLITE_OK, vec!["sync"], None));
+        assert_eq!(
+            (sync(), asked(), CUT_TO.take()),
+            (ffi::SQLITE_OK, vec![], None),
+            "nothing is left"
+        );
         // Elsewhere: what is there goes first, and both are of one transaction.
         assert_eq!((write(100), write(4_096)), (ffi::SQLITE_OK, ffi::SQLITE_OK));
         assert_eq!(asked(), ["write"]);
@@ -215,15 +220,33 @@ fn what_cannot_be_written_or_synced_is_cut_off() {
         assert_eq!(CUT_TO.take(), Some(124), "all of it was written, and none of it synced");
         assert_eq!(
             (sync(), CUT_TO.take()),
-            (ffi::SQLITE_IOERR_FSYNC, None),
+            (ffi::SQLITE_OK, None),
             "that was cut off already"
         );
     });
 }
 
 #[test]
+fn a_checkpoint_does_not_sync_what_others_write_to_the_log() {
+    with_file(true, |others| {
+        // SAFETY: the file is as one that was opened.
+        let sync = || unsafe { sync(others, ffi::SQLITE_SYNC_NORMAL) };
+        ANSWER.set(ffi::SQLITE_IOERR_FSYNC);
+        assert_eq!((sync(), asked()), (ffi::SQLITE_OK, vec![]));
+        // SAFETY: the same.
+        let written = unsafe { write(others, [7_u8; 24].as_ptr().cast(), 24, 0) };
+        ANSWER.set(ffi::SQLITE_OK);
+        assert_eq!(
+            (written, sync(), asked()),
+            (ffi::SQLITE_OK, ffi::SQLITE_OK, vec!["write", "sync"])
+        );
+        assert_eq!((sync(), asked()), (ffi::SQLITE_OK, vec![]));
+    });
+}
+
+#[test]
 fn a_checkpoint_whose_sync_failed_is_told_and_does_not_end_well() {
-    with_file(|file| {
+    with_file(false, |file| {
         // SAFETY: the file is as one that was opened.
         let control = |what| unsafe { file_control(file, what, ptr::null_mut()) };
         // SAFETY: the same.

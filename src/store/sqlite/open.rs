@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::wal;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
@@ -108,6 +109,7 @@ pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
     } else {
         check(path)?;
     }
+    sync_log(path).map_err(|reason| inaccessible(path, reason))?;
     let mut connection = writer(path).map_err(|reason| inaccessible(path, reason))?;
     let migrated = Migrations::from_slice(MIGRATIONS).to_latest(&mut connection);
     match migrated {
@@ -303,6 +305,18 @@ pub(super) fn writer_beside(path: &Path) -> rusqlite::Result<Connection> {
     let connection = writer(path)?;
     keep_log(&connection, true)?;
     Ok(connection)
+}
+
+/// Has the disk hold all that is in the log. Who wrote it may not have lived to do so; connections that find it there take
+/// that for done.
+fn sync_log(path: &Path) -> rusqlite::Result<()> {
+    match File::open(wal::file_of(path)).and_then(|log| log.sync_all()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(refusal(
+            ffi::SQLITE_IOERR_FSYNC,
+            &format!("its write-ahead log cannot be synced: {error}"),
+        )),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Whether the log stays as it is when this connection closes as the last one. Else it is moved into the database file and

@@ -1,9 +1,10 @@
 //! The write-ahead log's way into the database file.
 //!
-//! One thread moves it, in a pause of the writer: a log starts anew when all of it was moved. A part counts as moved once the database file was synced: the
+//! One thread moves it while the writer goes on, part after part; only the last short one it does in a pause of the
+//! writer, for a log starts anew when all of it was moved. A part counts as moved once the database file was synced: the
 //! store's own way to its files sees to that (`orders_inventory_vfs`). Where that sync fails, the system may drop what it
 //! could not write, and readers would find old pages in the file. Then every connection is closed, and new ones find a log
-//! of which nothing was moved.
+//! of which nothing was moved. The log itself is synced by whoever writes to it.
 
 use std::cell::Cell;
 use std::io;
@@ -210,9 +211,6 @@ impl Log {
             return Ok(());
         }
         self.held_until = None;
-        // A checkpoint begins with a sync of the log. Beside a batch that could fail for what the batch has just written, and
-        // the batch's own sync find nothing left to do.
-        self.desk.pause();
         let mut wal = Wal::now(self.connection()?)?;
         let mut is_held = false;
         for _ in 0..PARTS_MAX {
