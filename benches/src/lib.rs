@@ -20,16 +20,17 @@ pub mod order {
     pub const LEFT: &str = "SELECT stock, price_cents FROM products WHERE id = ?1";
     /// Adds the order: `?1` product, `?2` quantity, `?3` price, `?4` when it expires, `?5` now.
     pub const INSERT: &str = "INSERT INTO orders \
-                              (product_id, quantity, unit_price_cents, status, expires_at_ms, created_at_ms, updated_at_ms) \
-                              VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, ?5)";
-    /// Gives the next movement its id.
-    pub const NEXT_MOVEMENT: &str = "UPDATE movement_ids SET last = last + 1";
-    /// That id.
-    pub const MOVEMENT: &str = "SELECT last FROM movement_ids";
+                              (product_id, quantity, unit_price_cents, status, expires_at_ms, created_at_ms, updated_at_ms, \
+                              previous) \
+                              VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, ?5, (SELECT last_order FROM products WHERE id = ?1))";
+    /// Has the product name it: `?1` product, `?2` order.
+    pub const LINK: &str = "UPDATE products SET last_order = ?2 WHERE id = ?1";
     /// Adds the movement.
     pub const INSERT_MOVEMENT: &str = "INSERT INTO stock_movements \
-                                       (product_id, id, delta, stock_after, reason, order_id, note, created_at_ms) \
-                                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                                       (product_id, delta, stock_after, reason, order_id, note, created_at_ms, previous) \
+                                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT last_movement FROM products WHERE id = ?1))";
+    /// Has the product name it: `?1` product, `?2` movement.
+    pub const LINK_MOVEMENT: &str = "UPDATE products SET last_movement = ?2 WHERE id = ?1";
 }
 
 /// How long an order may stay unpaid, the service's default.
@@ -81,8 +82,9 @@ mod tests {
 
     /// The service's statements, with the source's line ends inside them taken out.
     fn service_source() -> String {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/store/sqlite/session.rs");
-        let source = std::fs::read_to_string(path).unwrap();
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../src/store/sqlite"));
+        let read = |file| std::fs::read_to_string(folder.join(file)).unwrap();
+        let source = read("session.rs") + &read("session/chains.rs");
         source.split("\\\n").map(str::trim_start).collect()
     }
 
@@ -93,9 +95,9 @@ mod tests {
             order::TAKE_STOCK,
             order::LEFT,
             order::INSERT,
-            order::NEXT_MOVEMENT,
-            order::MOVEMENT,
+            order::LINK,
             order::INSERT_MOVEMENT,
+            order::LINK_MOVEMENT,
         ] {
             assert!(source.contains(statement), "the service has no longer: {statement}");
         }

@@ -11,8 +11,8 @@ use self::model::{Model, Outcome};
 use super::idempotency::{self, Kept, Key};
 use super::{orders, payments, products, stock};
 use crate::domain::{
-    Delta, EventKind, Expected, NewProduct, OrderChange, OrderId, ProductChange, ProductId, Quantity, Status,
-    Timestamp, Version,
+    Delta, EventKind, Expected, MovementId, NewProduct, Order, OrderChange, OrderId, ProductChange, ProductId,
+    Quantity, Status, Timestamp, Version,
 };
 use crate::error::Error;
 use crate::store::{EventFilter, OrderFilter, SqliteStore, Store, Tx, View, audit};
@@ -311,7 +311,11 @@ fn observe(view: &dyn View, model: &Model) -> Result<Model, Error> {
         };
         seen.products.insert(ProductId::get(product.id), seen_product);
     }
-    for order in view.orders(OrderFilter::default(), None, 1_000)? {
+    let orders = view.orders(OrderFilter::default(), None, 1_000)?;
+    for product in 1..=model.last_product {
+        check_orders_of(view, product_id(product), &orders)?;
+    }
+    for order in orders {
         let (units, cents) = (Quantity::get(order.quantity()), order.unit_price().cents());
         assert_eq!(order.total().cents(), units * cents);
         let seen_order = model::Order {
@@ -356,8 +360,40 @@ fn observe(view: &dyn View, model: &Model) -> Result<Model, Error> {
     Ok(seen)
 }
 
+/// The orders of a product are those of it among all, from whichever order on, be that gone or of another product.
+fn check_orders_of(view: &dyn View, product: ProductId, all: &[Order]) -> Result<(), Error> {
+    let filter = OrderFilter {
+        product_id: Some(product),
+        ..OrderFilter::default()
+    };
+    let newest = view.last_order_id()?.map_or(0, OrderId::get);
+    for before in (1..=newest).map(|id| Some(order_id(id))).chain([None]) {
+        let is_listed =
+            |order: &&Order| order.product_id() == product && before.is_none_or(|before| order.id() < before);
+        let expected: Vec<_> = all.iter().filter(is_listed).take(2).cloned().collect();
+        assert_eq!(view.orders(filter, before, 2)?, expected, "before {before:?}");
+    }
+    let is_any = all.iter().any(|order| order.product_id() == product);
+    assert_eq!(view.product_has_orders(product)?, is_any);
+    Ok(())
+}
+
 fn check_ledger(view: &dyn View, product: &crate::domain::Product) -> Result<(), Error> {
     let ledger = view.movements(product.id, None, 1_000)?;
+    let newest = ledger.first().map_or(0, |movement| movement.id.get());
+    for before in (1..=newest).filter_map(|id| MovementId::new(id).ok()) {
+        let expected: Vec<_> = ledger
+            .iter()
+            .filter(|movement| movement.id < before)
+            .take(2)
+            .cloned()
+            .collect();
+        assert_eq!(
+            view.movements(product.id, Some(before), 2)?,
+            expected,
+            "before {before}"
+        );
+    }
     let mut level = 0;
     for movement in ledger.iter().rev() {
         level += movement.delta.get();

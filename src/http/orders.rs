@@ -70,7 +70,7 @@ impl<S: Store> Orders for Service<S> {
         };
         let limit = usize::try_from(params.limit).unwrap_or_default();
         let list = move |view: &dyn View| orders::list(view, filter, before, limit);
-        let found = if filter.is_combined() {
+        let found = if filter.is_search() {
             self.store.scan(list).await?
         } else {
             self.store.read(list).await?

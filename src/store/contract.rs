@@ -24,6 +24,7 @@ macro_rules! store_contract {
             orders_come_back_in_every_state
             orders_are_listed_newest_first
             orders_are_narrowed_down
+            orders_of_a_product_are_found_whatever_is_gone
             products_know_whether_they_have_orders
             movements_are_listed_newest_first
             movements_outlive_their_order
@@ -270,6 +271,7 @@ pub(crate) async fn movements_are_listed_newest_first(store: impl Store) {
     assert_eq!(list(None, 9).await, newest_first);
     assert_eq!(list(None, 4).await, newest_first[..4]);
     assert_eq!(list(Some(newest_first[3].id), 9).await, newest_first[4..]);
+    assert_eq!(list(Some(newest_first[6].id), 9).await, []);
     store.write(move |tx| tx.delete_movements(mug)).await.unwrap();
     assert_eq!(list(None, 9).await, []);
     assert_eq!(

@@ -80,18 +80,22 @@ pub struct OrderFilter {
 }
 
 impl OrderFilter {
-    /// Whether orders that one part of it lets through may have to be looked through for another.
-    pub fn is_combined(self) -> bool {
+    /// Whether it lets this order through.
+    pub fn lets_through(self, order: &Order) -> bool {
         let Self {
             status,
             product_id,
             refund_due,
         } = self;
-        [status.is_some(), product_id.is_some(), refund_due.is_some()]
-            .into_iter()
-            .filter(|is_set| *is_set)
-            .count()
-            > 1
+        status.is_none_or(|status| order.status() == status)
+            && product_id.is_none_or(|product_id| order.product_id() == product_id)
+            && refund_due.is_none_or(|refund_due| order.refund_due() == refund_due)
+    }
+
+    /// Whether orders may have to be looked through that it does not let through.
+    pub fn is_search(self) -> bool {
+        // A product's orders are found one after the other, and any of them may be gone.
+        self.product_id.is_some() || (self.status.is_some() && self.refund_due.is_some())
     }
 }
 

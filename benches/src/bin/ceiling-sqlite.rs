@@ -32,9 +32,9 @@ struct Statements<'c> {
     take_stock: Statement<'c>,
     left: Statement<'c>,
     insert: Statement<'c>,
-    next_movement: Statement<'c>,
-    movement: Statement<'c>,
+    link: Statement<'c>,
     insert_movement: Statement<'c>,
+    link_movement: Statement<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -44,9 +44,9 @@ impl<'c> Statements<'c> {
             take_stock: connection.prepare(order::TAKE_STOCK)?,
             left: connection.prepare(order::LEFT)?,
             insert: connection.prepare(order::INSERT)?,
-            next_movement: connection.prepare(order::NEXT_MOVEMENT)?,
-            movement: connection.prepare(order::MOVEMENT)?,
+            link: connection.prepare(order::LINK)?,
             insert_movement: connection.prepare(order::INSERT_MOVEMENT)?,
+            link_movement: connection.prepare(order::LINK_MOVEMENT)?,
         })
     }
 
@@ -59,11 +59,9 @@ impl<'c> Statements<'c> {
         self.insert
             .execute(params![product_id, quantity, price, now + ORDER_TTL_MS, now])?;
         let order_id = self.connection.last_insert_rowid();
-        self.next_movement.execute([])?;
-        let movement: i64 = self.movement.query_row([], |row| row.get(0))?;
+        self.link.execute(params![product_id, order_id])?;
         self.insert_movement.execute(params![
             product_id,
-            movement,
             -quantity,
             stock,
             "order_placed",
@@ -71,6 +69,8 @@ impl<'c> Statements<'c> {
             None::<&str>,
             now
         ])?;
+        let movement_id = self.connection.last_insert_rowid();
+        self.link_movement.execute(params![product_id, movement_id])?;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use orders_inventory_benches::{Failure, Numbers, ORDER_TTL_MS, now_ms, order, writer};
+use orders_inventory_benches::{Failure, Numbers, ORDER_TTL_MS, now_ms, writer};
 use rusqlite::{Statement, Transaction, params};
 
 #[derive(Parser)]
@@ -30,14 +30,27 @@ const YEAR_MS: i64 = 365 * 86_400_000;
 /// One of so many orders of the past was canceled; the others were paid and shipped.
 const CANCELED_EVERY: i64 = 10;
 
-/// Writes the ledger, keeping what each product has left.
-struct Ledger<'t> {
-    insert: Statement<'t>,
-    last_id: i64,
-    stock: Vec<i64>,
+/// What a product has left, and its newest rows.
+#[derive(Clone, Copy, Default)]
+struct Product {
+    stock: i64,
+    last_order: Option<i64>,
+    last_movement: Option<i64>,
 }
 
-impl Ledger<'_> {
+/// The products, in the order of their ids, and the ledger of their stock.
+struct Shop<'t> {
+    insert_movement: Statement<'t>,
+    movements: i64,
+    products: Vec<Product>,
+}
+
+impl Shop<'_> {
+    fn product(&mut self, id: i64) -> Result<&mut Product, Failure> {
+        let index = usize::try_from(id - 1)?;
+        Ok(self.products.get_mut(index).ok_or("there is no such product")?)
+    }
+
     fn record(
         &mut self,
         product_id: i64,
@@ -46,22 +59,13 @@ impl Ledger<'_> {
         order_id: Option<i64>,
         at: i64,
     ) -> Result<(), Failure> {
-        let stock = self
-            .stock
-            .get_mut(usize::try_from(product_id)?)
-            .ok_or("there is no such product")?;
-        *stock += delta;
-        self.last_id += 1;
-        self.insert.execute(params![
-            product_id,
-            self.last_id,
-            delta,
-            *stock,
-            reason,
-            order_id,
-            None::<&str>,
-            at
-        ])?;
+        self.movements += 1;
+        let id = self.movements;
+        let product = self.product(product_id)?;
+        product.stock += delta;
+        let (stock, previous) = (product.stock, product.last_movement.replace(id));
+        self.insert_movement
+            .execute(params![id, product_id, delta, stock, reason, order_id, at, previous])?;
         Ok(())
     }
 }
@@ -70,7 +74,7 @@ fn price_cents(product_id: i64) -> i64 {
     199 + product_id % 9_800
 }
 
-fn insert_products(transaction: &Transaction<'_>, ledger: &mut Ledger<'_>, count: i64, at: i64) -> Result<(), Failure> {
+fn insert_products(transaction: &Transaction<'_>, shop: &mut Shop<'_>, count: i64, at: i64) -> Result<(), Failure> {
     let mut insert = transaction.prepare(
         "INSERT INTO products (id, sku, name, price_cents, stock, created_at_ms, updated_at_ms) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
@@ -85,16 +89,16 @@ fn insert_products(transaction: &Transaction<'_>, ledger: &mut Ledger<'_>, count
             stock,
             at
         ])?;
-        ledger.record(id, stock, "initial", None, at)?;
+        shop.record(id, stock, "initial", None, at)?;
     }
     Ok(())
 }
 
-fn insert_orders(transaction: &Transaction<'_>, ledger: &mut Ledger<'_>, options: &Options) -> Result<(), Failure> {
+fn insert_orders(transaction: &Transaction<'_>, shop: &mut Shop<'_>, options: &Options) -> Result<(), Failure> {
     let mut insert = transaction.prepare(
         "INSERT INTO orders (id, product_id, quantity, unit_price_cents, status, created_at_ms, updated_at_ms, \
-         expires_at_ms, paid_at_ms, shipped_at_ms, canceled_at_ms, version) \
-         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+         expires_at_ms, paid_at_ms, shipped_at_ms, canceled_at_ms, version, previous) \
+         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
     let mut insert_event = transaction.prepare(
         "INSERT INTO payment_events (number, event_id, type, created_s, order_id, payment_id, amount_cents, result, \
@@ -115,17 +119,18 @@ fn insert_orders(transaction: &Transaction<'_>, ledger: &mut Ledger<'_>, options
         } else {
             now - YEAR_MS + YEAR_MS / options.orders * id
         };
-        ledger.record(product_id, -1, "order_placed", Some(id), at)?;
+        shop.record(product_id, -1, "order_placed", Some(id), at)?;
+        let previous = shop.product(product_id)?.last_order.replace(id);
         let mut write = |status: &str, [expires, paid, shipped, canceled]: [Option<i64>; 4], version: i64| {
             insert.execute(params![
-                id, product_id, price, status, at, at, expires, paid, shipped, canceled, version
+                id, product_id, price, status, at, at, expires, paid, shipped, canceled, version, previous
             ])
         };
         if is_pending {
             write("PENDING", [Some(now + ORDER_TTL_MS), None, None, None], 1)?;
         } else if id % CANCELED_EVERY == 0 {
             write("CANCELED", [None, None, None, Some(at)], 2)?;
-            ledger.record(product_id, 1, "order_canceled", Some(id), at)?;
+            shop.record(product_id, 1, "order_canceled", Some(id), at)?;
         } else {
             write("SHIPPED", [None, Some(at), Some(at), None], 3)?;
             event += 1;
@@ -152,20 +157,22 @@ fn main() -> Result<(), Failure> {
     connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
     connection.pragma_update(None, "cache_size", -2 * 1024 * 1024)?;
     let transaction = connection.transaction()?;
-    let products = usize::try_from(options.products)?;
-    let mut ledger = Ledger {
-        insert: transaction.prepare(order::INSERT_MOVEMENT)?,
-        last_id: 0,
-        stock: vec![0; products + 1],
+    let mut shop = Shop {
+        insert_movement: transaction.prepare(
+            "INSERT INTO stock_movements (id, product_id, delta, stock_after, reason, order_id, created_at_ms, previous) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?,
+        movements: 0,
+        products: vec![Product::default(); usize::try_from(options.products)?],
     };
-    insert_products(&transaction, &mut ledger, options.products, now_ms() - YEAR_MS)?;
-    insert_orders(&transaction, &mut ledger, &options)?;
-    let mut save = transaction.prepare("UPDATE products SET stock = ?2 WHERE id = ?1 AND stock <> ?2")?;
-    for (id, stock) in ledger.stock.iter().enumerate().skip(1) {
-        save.execute(params![i64::try_from(id)?, stock])?;
+    insert_products(&transaction, &mut shop, options.products, now_ms() - YEAR_MS)?;
+    insert_orders(&transaction, &mut shop, &options)?;
+    let mut save =
+        transaction.prepare("UPDATE products SET stock = ?2, last_order = ?3, last_movement = ?4 WHERE id = ?1")?;
+    for (id, product) in (1_i64..).zip(&shop.products) {
+        save.execute(params![id, product.stock, product.last_order, product.last_movement])?;
     }
-    transaction.execute("UPDATE movement_ids SET last = ?1", [ledger.last_id])?;
-    drop((save, ledger));
+    drop((save, shop));
     transaction.commit()?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     Ok(())

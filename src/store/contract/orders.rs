@@ -116,6 +116,67 @@ pub(crate) async fn the_last_order_id_outlives_its_order(store: impl Store) {
     assert_eq!(last().await, Some(b));
 }
 
+/// Any of them may be gone: the newest, the one that a page ended with, and those in the middle.
+pub(crate) async fn orders_of_a_product_are_found_whatever_is_gone(store: impl Store) {
+    let (mug, pot) = (add_product(&store, "MUG", 9).await, add_product(&store, "POT", 9).await);
+    let mut ids = Vec::new();
+    for product in [mug, pot, mug, mug, pot, mug, mug] {
+        ids.push(add_order(&store, product).await);
+    }
+    let mugs = OrderFilter {
+        product_id: Some(mug),
+        ..OrderFilter::default()
+    };
+    let found = async |before, limit| order_ids(&store, mugs, before, limit).await;
+    let remove = async |index: usize| {
+        let id = ids[index];
+        store.write(move |tx| tx.delete_order(id)).await.unwrap();
+    };
+    let [a, b, c, d, e] = [ids[0], ids[2], ids[3], ids[5], ids[6]];
+    assert_eq!(found(None, 9).await, [e, d, c, b, a]);
+    remove(3).await;
+    assert_eq!(found(None, 3).await, [e, d, b]);
+    assert_eq!(found(Some(c), 9).await, [b, a], "where a page ended");
+    remove(5).await;
+    assert_eq!(found(None, 9).await, [e, b, a], "two in a row");
+    assert_eq!(found(Some(e), 1).await, [b]);
+    assert_eq!(found(Some(d), 1).await, [b]);
+    assert_eq!(
+        found(Some(ids[4]), 9).await,
+        [b, a],
+        "before an order of another product"
+    );
+    remove(6).await;
+    assert_eq!(
+        found(None, 9).await,
+        [b, a],
+        "the newest, and with it those that only it led to"
+    );
+    for gone in [c, d, e] {
+        assert_eq!(found(Some(gone), 9).await, [b, a]);
+    }
+    let f = add_order(&store, mug).await;
+    assert_eq!(found(None, 9).await, [f, b, a]);
+    assert_eq!(found(Some(e), 9).await, [b, a]);
+    remove(0).await;
+    remove(2).await;
+    assert_eq!(found(None, 9).await, [f]);
+    store.write(move |tx| tx.delete_order(f)).await.unwrap();
+    assert_eq!(found(None, 9).await, []);
+    store
+        .write(move |tx| {
+            tx.delete_movements(mug)?;
+            tx.delete_product(mug)
+        })
+        .await
+        .unwrap();
+    assert_eq!(found(None, 9).await, []);
+    assert_eq!(
+        order_ids(&store, OrderFilter::default(), None, 9).await,
+        [ids[4], ids[1]]
+    );
+}
+
 pub(crate) async fn orders_are_narrowed_down(store: impl Store) {
     let (mug, pot) = (add_product(&store, "MUG", 9).await, add_product(&store, "POT", 9).await);
     let mut ids = Vec::new();

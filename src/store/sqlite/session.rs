@@ -7,7 +7,7 @@ use std::cell::{OnceCell, RefCell};
 
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, Row, Statement, params};
 
-use super::rows::{self, movement_columns, order_columns, product_columns};
+use super::rows::{self, order_columns, product_columns};
 use crate::domain::{
     MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Product, ProductId, Quantity, Sku, StateParts,
     Stock, StockMovement, Timestamp,
@@ -111,6 +111,7 @@ impl<'c> Session<'c> {
     }
 }
 
+mod chains;
 mod kept;
 mod payments;
 
@@ -166,8 +167,7 @@ impl View for Session<'_> {
     }
 
     fn product_has_orders(&self, id: ProductId) -> Result<bool, Error> {
-        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM orders WHERE product_id = ?1)";
-        self.exactly_one(SQL, params![id], |row| row.get(0))
+        self.has_orders(id)
     }
 
     fn movements(
@@ -176,13 +176,7 @@ impl View for Session<'_> {
         before: Option<MovementId>,
         limit: usize,
     ) -> Result<Vec<StockMovement>, Error> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            movement_columns!(),
-            " FROM stock_movements WHERE product_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
-        );
-        let before = before.map_or(i64::MAX, MovementId::get);
-        self.many(SQL, params![product_id, before, sql_limit(limit)], rows::movement)
+        self.ledger(product_id, before, limit)
     }
 
     fn order(&self, id: OrderId) -> Result<Option<Order>, Error> {
@@ -191,7 +185,6 @@ impl View for Session<'_> {
     }
 
     fn orders(&self, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Result<Vec<Order>, Error> {
-        let (before, limit) = (before.map_or(i64::MAX, OrderId::get), sql_limit(limit));
         let OrderFilter {
             status,
             product_id,
@@ -199,10 +192,14 @@ impl View for Session<'_> {
         } = filter;
         let sql = match (refund_due, product_id, status) {
             (Some(true), _, _) => ORDERS_OWING,
-            (Some(false) | None, Some(_), _) => ORDERS_BY_PRODUCT,
+            // The orders of a product are fewer than those of a status.
+            (Some(false) | None, Some(product_id), _) => {
+                return self.orders_of_product(product_id, filter, before, limit);
+            }
             (Some(false) | None, None, Some(_)) => ORDERS_BY_STATUS,
             (Some(false) | None, None, None) => ORDERS,
         };
+        let (before, limit) = (before.map_or(i64::MAX, OrderId::get), sql_limit(limit));
         self.many(sql, params![before, limit, status, product_id, refund_due], rows::order)
     }
 
@@ -233,8 +230,6 @@ macro_rules! select_orders {
 
 const ORDERS: &str = select_orders!("TRUE");
 const ORDERS_BY_STATUS: &str = select_orders!("status = ?3");
-/// The orders of a product are fewer than those of a status.
-const ORDERS_BY_PRODUCT: &str = select_orders!("product_id = ?4");
 /// Those that owe are the fewest.
 const ORDERS_OWING: &str = select_orders!("refund_due = 1");
 
@@ -298,43 +293,15 @@ impl Tx for Session<'_> {
     }
 
     fn insert_movement(&mut self, movement: &NewMovement) -> Result<MovementId, Error> {
-        const NEXT_ID: &str = "UPDATE movement_ids SET last = last + 1";
-        const SQL: &str = "INSERT INTO stock_movements \
-                           (product_id, id, delta, stock_after, reason, order_id, note, created_at_ms) \
-                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let NewMovement {
-            product_id,
-            delta,
-            stock_after,
-            reason,
-            note,
-            created_at,
-        } = movement;
-        self.change_one(NEXT_ID, params![])?;
-        let id: MovementId = self.exactly_one("SELECT last FROM movement_ids", params![], |row| row.get(0))?;
-        let (name, order_id) = (reason.name(), reason.order_id());
-        self.change_one(
-            SQL,
-            params![product_id, id, delta, stock_after, name, order_id, note, created_at],
-        )?;
-        Ok(id)
+        self.append_movement(movement)
     }
 
     fn delete_movements(&mut self, product_id: ProductId) -> Result<(), Error> {
-        self.change("DELETE FROM stock_movements WHERE product_id = ?1", params![product_id])
-            .map(|_| ())
+        self.remove_ledger(product_id)
     }
 
     fn insert_order(&mut self, order: &NewOrder) -> Result<OrderId, Error> {
-        const SQL: &str = "INSERT INTO orders \
-                           (product_id, quantity, unit_price_cents, status, expires_at_ms, created_at_ms, updated_at_ms) \
-                           VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, ?5)";
-        let (product_id, quantity, unit_price) = (order.product_id(), order.quantity(), order.unit_price());
-        self.change_one(
-            SQL,
-            params![product_id, quantity, unit_price, order.expires_at(), order.created_at()],
-        )?;
-        OrderId::new(self.connection.last_insert_rowid()).map_err(Error::internal)
+        self.append_order(order)
     }
 
     fn save_order(&mut self, order: &Order) -> Result<(), Error> {
@@ -367,7 +334,7 @@ impl Tx for Session<'_> {
     }
 
     fn delete_order(&mut self, id: OrderId) -> Result<(), Error> {
-        self.change_one("DELETE FROM orders WHERE id = ?1", params![id])
+        self.remove_order(id)
     }
 }
 

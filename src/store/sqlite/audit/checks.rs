@@ -29,15 +29,20 @@ const FILE: &[Check] = &[
         count: "SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM stock_movements) \
                 + (SELECT count(*) FROM payments) + (SELECT count(*) FROM payment_events WHERE refunds IS NOT NULL)",
         broken: r#"SELECT format('%s row %s leads to no row of %s', "table", ifnull(rowid, '?'), parent)
-                   FROM pragma_foreign_key_check"#,
+                   FROM pragma_foreign_key_check
+                   UNION ALL SELECT format('orders row %d leads to no row of products', id)
+                   FROM orders WHERE product_id NOT IN (SELECT id FROM products)
+                   UNION ALL SELECT format('stock_movements row %d leads to no row of products', id)
+                   FROM stock_movements WHERE product_id NOT IN (SELECT id FROM products)"#,
     },
     Check {
         name: "no id is above its counter",
         count: "SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM orders) \
-                + (SELECT count(*) FROM payment_events)",
+                + (SELECT count(*) FROM stock_movements) + (SELECT count(*) FROM payment_events)",
         broken: "WITH used (name, id) AS (
                      SELECT 'products', max(id) FROM products
                      UNION ALL SELECT 'orders', max(id) FROM orders
+                     UNION ALL SELECT 'stock_movements', max(id) FROM stock_movements
                      UNION ALL SELECT 'payment_events', max(number) FROM payment_events
                      UNION ALL SELECT 'products', max(product_id) FROM stock_movements
                      UNION ALL SELECT 'orders', max(order_id) FROM stock_movements
@@ -91,13 +96,18 @@ const STOCK: &[Check] = &[
                  FROM steps WHERE stock_after <> stock_before + delta OR delta = 0",
     },
     Check {
-        name: "no movement's id is given twice or above the counter",
-        count: "SELECT count(*) FROM stock_movements",
-        broken: "SELECT format('movement %d stands %d times', id, count(*)) FROM stock_movements
-                 GROUP BY id HAVING count(*) > 1
-                 UNION ALL SELECT format('movement %d is above the counter %d', id, last)
-                 FROM stock_movements, movement_ids WHERE id > last
-                 UNION ALL SELECT format('there are %d counters', count(*)) FROM movement_ids HAVING count(*) <> 1",
+        name: "each movement names the one before, and its product the newest",
+        count: "SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM stock_movements)",
+        broken: "WITH links AS (
+                     SELECT product_id, id, previous, lag(id) OVER (PARTITION BY product_id ORDER BY id) AS before
+                     FROM stock_movements),
+                 newest AS (SELECT product_id, max(id) AS id FROM stock_movements GROUP BY product_id)
+                 SELECT format('movement %d of product %d names %s, and before it is %s', id, product_id,
+                     ifnull(previous, 'none'), ifnull(before, 'none'))
+                 FROM links WHERE previous IS NOT before
+                 UNION ALL SELECT format('product %d names movement %s, and its newest is %s', products.id,
+                     ifnull(last_movement, 'none'), ifnull(newest.id, 'none'))
+                 FROM products LEFT JOIN newest ON product_id = products.id WHERE last_movement IS NOT newest.id",
     },
     Check {
         name: "movements have a reason, and the order that it speaks of",
@@ -131,6 +141,31 @@ const STOCK: &[Check] = &[
 ];
 
 const ORDERS: &[Check] = &[
+    Check {
+        name: "each order names the one before, and its product the newest",
+        count: "SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM orders)
+                + (SELECT count(*) FROM gone_orders)",
+        // Of those that are gone, only one that a newer order leads to may still be named.
+        broken: "WITH chained AS (
+                     SELECT product_id, id, previous FROM orders
+                     UNION ALL SELECT product_id, id, previous FROM gone_orders),
+                 links AS (
+                     SELECT product_id, id, previous, lag(id) OVER (PARTITION BY product_id ORDER BY id) AS before
+                     FROM chained),
+                 newest AS (SELECT product_id, max(id) AS id FROM orders GROUP BY product_id)
+                 SELECT format('order %d of product %d names %s, and before it is %s', id, product_id,
+                     ifnull(previous, 'none'), ifnull(before, 'none'))
+                 FROM links WHERE previous IS NOT before
+                 UNION ALL SELECT format('product %d names order %s, and its newest is %s', products.id,
+                     ifnull(last_order, 'none'), ifnull(newest.id, 'none'))
+                 FROM products LEFT JOIN newest ON product_id = products.id WHERE last_order IS NOT newest.id
+                 UNION ALL SELECT format('order %d is gone, and product %d has no newer one that leads there', id,
+                     product_id)
+                 FROM gone_orders WHERE id > ifnull((
+                     SELECT newest.id FROM newest WHERE newest.product_id = gone_orders.product_id), 0)
+                 UNION ALL SELECT format('order %d is there and gone', id)
+                 FROM gone_orders WHERE id IN (SELECT id FROM orders)",
+    },
     Check {
         name: "statuses have their times",
         count: "SELECT count(*) FROM orders",

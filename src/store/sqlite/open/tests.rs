@@ -184,7 +184,11 @@ fn migrations_are_sound() {
 }
 
 /// For each version of the schema, what a service of that version could have left behind.
-const SAMPLES: &[&str] = &[include_str!("samples/0001.sql"), include_str!("samples/0002.sql")];
+const SAMPLES: &[&str] = &[
+    include_str!("samples/0001.sql"),
+    include_str!("samples/0002.sql"),
+    include_str!("samples/0003.sql"),
+];
 
 /// The file that a service of this version left.
 fn left_by(version: usize) -> TempDir {

@@ -20,16 +20,11 @@ fn plan(connection: &Connection, sql: &str) -> String {
 fn lists_use_their_indexes() {
     let folder = TempDir::new().unwrap();
     let connection = open::prepare(&options(&folder).path).unwrap();
-    let movements = "SELECT * FROM stock_movements WHERE product_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
     for (sql, expected) in [
         (ORDERS, "SEARCH orders USING INTEGER PRIMARY KEY (rowid<?)"),
         (
             ORDERS_BY_STATUS,
             "SEARCH orders USING INDEX orders_by_status (status=? AND rowid<?)",
-        ),
-        (
-            ORDERS_BY_PRODUCT,
-            "SEARCH orders USING INDEX orders_by_product (product_id=? AND rowid<?)",
         ),
         (
             ORDERS_OWING,
@@ -38,10 +33,6 @@ fn lists_use_their_indexes() {
         (
             ORDERS_EXPIRING,
             "SEARCH orders USING INDEX orders_expiring (expires_at_ms<?)",
-        ),
-        (
-            movements,
-            "SEARCH stock_movements USING PRIMARY KEY (product_id=? AND id<?)",
         ),
         (
             payments::EVENTS,

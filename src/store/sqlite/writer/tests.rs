@@ -11,7 +11,7 @@ use super::*;
 use crate::domain::{NewProduct, Product, ProductId};
 use crate::store::sqlite::queue::{Ticket, job};
 use crate::store::{Tx, View};
-use crate::testing::{NOW, name, new_product, options, order_id};
+use crate::testing::{NOW, initial, name, new_product, options, order_id};
 
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -181,7 +181,8 @@ async fn no_job_can_hide_a_failure_of_the_storage() {
     // Unlike a full disk, a damaged page does not make SQLite undo the transaction by itself.
     let hiding = |tx: &mut dyn Tx| {
         let id = tx.insert_product(&new_product("A", 1), NOW)?;
-        assert!(matches!(tx.movements(id, None, 1), Err(Error::StorageUnavailable(_))));
+        let movement = tx.insert_movement(&initial(id, 1));
+        assert!(matches!(movement, Err(Error::StorageUnavailable(_))));
         Ok(id)
     };
     let answers = run(&mut writer, [add("B"), job(hiding, WAIT)]).await;

@@ -9,8 +9,13 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
     ),
     (
         "references lead somewhere",
-        "DELETE FROM products WHERE id = 2",
-        "leads to no row of products",
+        "DROP TRIGGER products_in_use; DELETE FROM products WHERE id = 2",
+        "stock_movements row 2 leads to no row of products",
+    ),
+    (
+        "references lead somewhere",
+        "UPDATE orders SET product_id = 3 WHERE id = 3",
+        "orders row 3 leads to no row of products",
     ),
     (
         "references lead somewhere",
@@ -36,6 +41,11 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
         "no id is above its counter",
         "UPDATE payment_events SET order_id = 99 WHERE number = 6",
         "orders: id 99",
+    ),
+    (
+        "no id is above its counter",
+        "UPDATE sqlite_sequence SET seq = 13 WHERE name = 'stock_movements'",
+        "stock_movements: id 14 is above the counter 13",
     ),
     (
         "versions count from 1",
@@ -83,24 +93,44 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
         "movement 4 of product 1 makes 38 of 0 with -2",
     ),
     (
-        "no movement's id is given twice or above the counter",
-        "UPDATE movement_ids SET last = 13",
-        "movement 14 is above the counter 13",
+        "each movement names the one before, and its product the newest",
+        "UPDATE stock_movements SET previous = 1 WHERE id = 5",
+        "movement 5 of product 1 names 1, and before it is 4",
     ),
     (
-        "no movement's id is given twice or above the counter",
-        "UPDATE stock_movements SET id = 4 WHERE id = 3",
-        "movement 4 stands 2 times",
+        "each movement names the one before, and its product the newest",
+        "DELETE FROM stock_movements WHERE id = 4",
+        "movement 5 of product 1 names 4, and before it is 1",
     ),
     (
-        "no movement's id is given twice or above the counter",
-        "DELETE FROM movement_ids",
-        "there are 0 counters",
+        "each movement names the one before, and its product the newest",
+        "UPDATE products SET last_movement = NULL WHERE id = 2",
+        "product 2 names movement none, and its newest is 13",
     ),
     (
-        "no movement's id is given twice or above the counter",
-        "INSERT INTO movement_ids VALUES (99)",
-        "there are 2 counters",
+        "each order names the one before, and its product the newest",
+        "UPDATE orders SET previous = NULL WHERE id = 7",
+        "order 7 of product 1 names none, and before it is 5",
+    ),
+    (
+        "each order names the one before, and its product the newest",
+        "DELETE FROM gone_orders WHERE id = 5",
+        "order 7 of product 1 names 5, and before it is 4",
+    ),
+    (
+        "each order names the one before, and its product the newest",
+        "UPDATE products SET last_order = 3 WHERE id = 1",
+        "product 1 names order 3, and its newest is 7",
+    ),
+    (
+        "each order names the one before, and its product the newest",
+        "INSERT INTO gone_orders VALUES (6, 2, NULL)",
+        "order 6 is gone, and product 2 has no newer one that leads there",
+    ),
+    (
+        "each order names the one before, and its product the newest",
+        "INSERT INTO gone_orders VALUES (4, 1, 3)",
+        "order 4 is there and gone",
     ),
     (
         "movements have a reason, and the order that it speaks of",
