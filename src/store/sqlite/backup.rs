@@ -1,8 +1,8 @@
 //! The backup: a consistent copy of a database that may be in use, which appears under its name only when it is whole.
 //!
 //! It takes its time, for a service may be at work on the same disk and cores. While it copies, the service's write-ahead
-//! log cannot start anew, so that is done page by page, in rather few pauses; the check of the copy holds up nobody, and
-//! rests most of the time.
+//! log cannot start anew, so where there is much to copy it rests little; the check of the copy holds up nobody, and rests
+//! most of the time.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,18 +15,20 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::open::{self, Whose};
 
-/// How many pages are copied and synced at a time: 4 MiB.
-const PAGES_A_STEP: i32 = 1_024;
+/// How many pages are copied and synced at a time: 1 MiB.
+const PAGES_A_STEP: i32 = 256;
 
-/// How long it rests after each, as a multiple of what that took.
+/// How long it rests after each, as a multiple of what that took: at first, while the log cannot have grown much, and then.
+const COPY_RESTS_AT_FIRST: u32 = 6;
 const COPY_RESTS: u32 = 1;
+const AT_FIRST: Duration = Duration::from_millis(500);
 
 /// How many steps of the check come between two looks at the clock.
 const CHECK_STEPS: i32 = 200;
 
 /// For how long the check works, and how long it then rests, as a multiple of that.
 const CHECK_WORKS: Duration = Duration::from_millis(2);
-const CHECK_RESTS: u32 = 9;
+const CHECK_RESTS: u32 = 19;
 
 /// A copy that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,14 +173,19 @@ fn copy_database(from: &Path, to: &Path, copy: &Path) -> Result<(), BackupError>
     let file = File::open(copy).map_err(|reason| unwritable(to, reason))?;
     let mut target = target(copy).map_err(of_the_copy)?;
     let copying = Copying::new(&source, &mut target).map_err(of_the_copy)?;
+    let all_began = Instant::now();
     loop {
         let began = Instant::now();
+        let rests = match all_began.elapsed() < AT_FIRST {
+            true => COPY_RESTS_AT_FIRST,
+            false => COPY_RESTS,
+        };
         let step = copying.step(PAGES_A_STEP).map_err(of_the_copy)?;
         // Piece by piece: the whole at once would be a long wait for everybody who syncs to this disk.
         file.sync_data().map_err(|reason| unwritable(to, reason))?;
         match step {
             StepResult::Done => break,
-            StepResult::More => thread::sleep(began.elapsed() * COPY_RESTS),
+            StepResult::More => thread::sleep(began.elapsed() * rests),
             StepResult::Busy | StepResult::Locked | _ => return Err(unwritable(to, "somebody else uses it")),
         }
     }
