@@ -1,7 +1,8 @@
 //! The crash test: what the service acknowledged is there, whatever ends it.
 //!
 //! - `kill`: SIGKILL at random moments, under 32 writing clients
-//! - `power_cut`: what the disk may have kept when the power goes, rebuilt from a journal of all writes and syncs
+//! - `power_cut`: what the disk may have kept when the power goes, also soon after a kill, rebuilt from a journal of all
+//!   writes and syncs
 //! - `faults`: I/O errors and a full disk, at any write or sync
 //!
 //! | variable | |
@@ -87,9 +88,15 @@ fn run() -> Result<(), String> {
             "power_cut" => {
                 let tally = power_cut::run(kills.max(50), seed)?;
                 format!(
-                    "{} cuts, {} of them with unsynced changes, through {} acknowledged writes and {} checkpoints lose \
-                     nothing acknowledged with FULL; with NORMAL: {}",
-                    tally.cuts, tally.cuts_with_unsynced, tally.acknowledged, tally.checkpoints, tally.normal_lost
+                    "{} cuts, {} of them with unsynced changes, through {} acknowledged writes ({} of them carried out \
+                     before a kill and acknowledged after it) and {} checkpoints lose nothing acknowledged with FULL; \
+                     with NORMAL: {}",
+                    tally.cuts,
+                    tally.cuts_with_unsynced,
+                    tally.acknowledged,
+                    tally.carried,
+                    tally.checkpoints,
+                    tally.normal_lost
                 )
             }
             "faults" => {

@@ -55,8 +55,8 @@ pub(crate) struct Payment {
 pub(crate) struct Carried {
     /// The orders that were placed.
     pub(crate) orders: Vec<i64>,
-    /// How many requests it was, with the placing ones.
-    pub(crate) count: usize,
+    /// The ids of the requests, with the placing ones.
+    pub(crate) requests: Vec<String>,
 }
 
 impl Books {
@@ -144,7 +144,7 @@ impl Books {
             .copied()
             .collect();
         let mut unclaimed = strangers.clone();
-        let mut count = 0;
+        let mut requests = Vec::new();
         for request in unanswered {
             let is_new = match &request.work {
                 Work::Place { product, quantity } => {
@@ -157,7 +157,7 @@ impl Books {
                         let id = unclaimed.remove(index);
                         let created_at = seen.orders.get(&id).map_or("", |order| order.created_at.as_str());
                         self.enter(request, Some((id, created_at)));
-                        count += 1;
+                        requests.push(request.id.clone());
                     }
                     continue;
                 }
@@ -171,12 +171,12 @@ impl Books {
             };
             if is_new {
                 self.enter(request, None);
-                count += 1;
+                requests.push(request.id.clone());
             }
         }
         Carried {
             orders: strangers,
-            count,
+            requests,
         }
     }
 

@@ -30,10 +30,14 @@ pub(crate) fn check(
         .compare(&seen)
         .map_err(|line| format!("after the restart: {line}"))?;
 
-    for client in clients.iter_mut() {
-        if let Some(request) = client.unanswered.clone() {
-            retry(&mut connection, client, &request, &seen, &carried.orders)?;
-        }
+    let unanswered = clients
+        .iter_mut()
+        .filter_map(|client| Some((client.unanswered.clone()?, client)));
+    let mut unanswered: Vec<_> = unanswered.collect();
+    // First those that were carried out: they are answered from what the crash left, while nothing else is written.
+    unanswered.sort_by_key(|(request, _)| !carried.requests.contains(&request.id));
+    for (request, client) in unanswered {
+        retry(&mut connection, client, &request, &seen, &carried.orders)?;
     }
     for client in clients.iter() {
         for _ in 0..REPLAYS.div_ceil(clients.len()) {
@@ -48,7 +52,7 @@ pub(crate) fn check(
         .compare(&seen)
         .map_err(|line| format!("after the retries: {line}"))?;
     place.audit()?;
-    Ok(carried.count)
+    Ok(carried.requests.len())
 }
 
 pub(crate) fn connect(server: &Server) -> Result<Connection, String> {

@@ -26,6 +26,7 @@ pub(crate) enum Event {
     Unlink,
     Sent,
     Link,
+    Start,
 }
 
 /// Which of the watched files; the numbers are the shim's.
@@ -49,23 +50,38 @@ pub(crate) struct Record {
     pub(crate) data: Vec<u8>,
 }
 
-/// Reads the journal; a record that was cut off by the end of the process is left out.
+/// Reads the journal; a record that was cut off by the end of the process is left out. Each process counts its files from
+/// 0, which are those that it found; here all have numbers of their own.
 pub(crate) fn read_journal(path: &Path) -> Result<Vec<Record>, String> {
     const HEAD: usize = 24;
     let bytes = fs::read(path).map_err(|error| format!("no journal, so the shim was not there: {error}"))?;
     let mut rest = bytes.as_slice();
     let mut records = Vec::new();
+    let (mut newest, mut found) = (BTreeMap::new(), BTreeMap::new());
     while let Some((head, after)) = rest.split_at_checked(HEAD) {
         let number = |from: usize| u32::from_le_bytes(std::array::from_fn(|index| head[from + index]));
         let offset = u64::from_le_bytes(std::array::from_fn(|index| head[16 + index]));
         let Some((data, after)) = after.split_at_checked(number(8) as usize) else {
             break;
         };
+        let (event, kind) = (event(head[0])?, kind(head[1])?);
+        if event == Event::Start {
+            found.clone_from(&newest);
+        }
+        let before = |kind| found.get(&kind).copied().unwrap_or_default();
+        let number = before(kind) + number(4);
+        let unfinished = if event == Event::Link {
+            before(Kind::Unfinished)
+        } else {
+            0
+        };
+        let newest = newest.entry(kind).or_insert(number);
+        *newest = number.max(*newest);
         records.push(Record {
-            event: event(head[0])?,
-            kind: kind(head[1])?,
-            number: number(4),
-            offset: offset as usize,
+            event,
+            kind,
+            number,
+            offset: offset as usize + unfinished as usize,
             data: data.to_vec(),
         });
         rest = after;
@@ -84,6 +100,7 @@ fn event(number: u8) -> Result<Event, String> {
         7 => Event::Unlink,
         8 => Event::Sent,
         9 => Event::Link,
+        10 => Event::Start,
         other => return Err(format!("the journal has an event {other}")),
     })
 }
@@ -103,19 +120,25 @@ fn kind(number: u8) -> Result<Kind, String> {
 
 /// The journal as `PRAGMA synchronous = NORMAL` would have made it, which differs from FULL in just one thing
 /// (sqlite.org/pragma.html#pragma_synchronous): a commit does not sync the write-ahead log. Its syncs after its header
-/// was written and before a checkpoint stay; the latter are known by nothing having been written since the last one.
+/// was written and at a start stay; the latter are known by nothing having been written since the last one. NORMAL also
+/// syncs it before a checkpoint, which the service with FULL need not: the last commit's sync comes there.
 pub(crate) fn as_normal(records: &[Record]) -> Vec<Record> {
     const WAL_HEADER: usize = 32;
     let (mut has_frames, mut is_dropped) = (false, false);
-    let mut kept = Vec::with_capacity(records.len());
+    let (mut kept, mut dropped) = (Vec::with_capacity(records.len()), Vec::new());
     for record in records {
+        if (record.event, record.kind) == (Event::Write, Kind::Database) {
+            kept.append(&mut dropped);
+        }
         if record.kind == Kind::Wal {
             let is_header = (record.offset, record.data.len()) == (0, WAL_HEADER);
             has_frames |= record.event == Event::Write && !is_header;
             if record.event == Event::SyncBegin {
                 is_dropped = std::mem::take(&mut has_frames);
+                dropped.clear();
             }
             if is_dropped && matches!(record.event, Event::SyncBegin | Event::SyncEnd | Event::SyncFailed) {
+                dropped.push(record.clone());
                 continue;
             }
         }
@@ -176,7 +199,8 @@ impl Disk {
             offset,
             ref data,
         } = *record;
-        // The index of the write-ahead log is rebuilt after every crash.
+        // The index of the write-ahead log is rebuilt after every crash. A start finds everything as it was left: what was
+        // not synced still is not.
         if matches!(kind, Kind::Shm | Kind::None) {
             return;
         }
@@ -212,7 +236,7 @@ impl Disk {
                 }
             }
             // No sync fails while the journal is kept.
-            Event::SyncFailed | Event::Sent | Event::Link => {}
+            Event::SyncFailed | Event::Sent | Event::Link | Event::Start => {}
             Event::Create => self.renamed.push((kind, Some(number))),
             Event::Unlink => self.renamed.push((kind, None)),
         }

@@ -64,12 +64,11 @@ fn one_database(
     for _ in 0..kills {
         let done = |clients: &[Client]| clients.iter().map(|client| client.done.len()).sum::<usize>();
         let before = done(&clients);
-        load_and_kill(
-            server,
-            &mut clients,
-            &opened,
-            Duration::from_millis(rng.u64(KILL_AFTER_MS)),
-        )?;
+        let after = Duration::from_millis(rng.u64(KILL_AFTER_MS));
+        load(server, &mut clients, &opened, |server| {
+            thread::sleep(after);
+            server.kill()
+        })?;
         tally.kills += 1;
         tally.acknowledged += done(&clients) - before;
         tally.unanswered += clients.iter().filter(|client| client.unanswered.is_some()).count();
@@ -94,7 +93,13 @@ fn kill_at_start(place: &Place, rng: &mut Rng, tally: &mut Tally) -> Result<(), 
     starting.kill()
 }
 
-fn load_and_kill(mut server: Server, clients: &mut [Client], opened: &Books, after: Duration) -> Result<(), String> {
+/// Lets the clients write until the service has ended; `end` waits for that or sees to it.
+pub(crate) fn load(
+    mut server: Server,
+    clients: &mut [Client],
+    opened: &Books,
+    end: impl FnOnce(&mut Server) -> Result<(), String>,
+) -> Result<(), String> {
     let (address, stop) = (server.address, AtomicBool::new(false));
     let products: Vec<i64> = opened.products.keys().copied().collect();
     let ends = thread::scope(|scope| {
@@ -102,10 +107,11 @@ fn load_and_kill(mut server: Server, clients: &mut [Client], opened: &Books, aft
             .iter_mut()
             .map(|client| scope.spawn(|| client.run(address, &products, &stop)))
             .collect();
-        thread::sleep(after);
-        let killed = server.kill();
+        let ended = end(&mut server);
+        // Whatever came of that, for clients stop when it is gone.
+        drop(server);
         let ends: Vec<_> = running.into_iter().map(|client| client.join()).collect();
-        killed.map(|()| ends)
+        ended.map(|()| ends)
     })?;
     for end in ends {
         match end.map_err(|_| "a client panicked")?? {

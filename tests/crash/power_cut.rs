@@ -4,6 +4,9 @@
 //! From it the test rebuilds, for many points of that time, a state that a disk may have if the power goes right there
 //! ([`Disk`]), starts the service on it and wants everything that was acknowledged before that point.
 //!
+//! Now and then the service is killed meanwhile, between the write of a commit and its sync, and started anew. It finds
+//! the commit, and answers retries by it: those answers are promises, too.
+//!
 //! The kernel and the disk are taken at their word: a sync that succeeded is one. A disk that lies about that loses
 //! data, and no program can help it.
 
@@ -11,23 +14,26 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
 
 use crate::books::Books;
 use crate::check::{check, connect};
-use crate::client::{self, Client, End};
+use crate::client::{self, Client};
 use crate::disk::{Disk, Event, FATES, Fate, Kind, Record, as_normal, read_journal};
-use crate::server::{self, Place};
+use crate::kill::load;
+use crate::server::{self, Place, Server};
 
 const CLIENTS: usize = 32;
 const PRODUCTS: usize = 4;
-/// How long a journal the clients write: long enough for a checkpoint or two. And for how long at the most.
-const JOURNAL_BYTES: u64 = 48 * 1024 * 1024;
+/// How often the service is started; each of its lives ends by a kill.
+const LIVES: u64 = 3;
+/// How long a journal the clients write in each life: long enough for a checkpoint or two. And for how long at the most.
+const LIFE_BYTES: u64 = 16 * 1024 * 1024;
 const LOAD_MAX: Duration = Duration::from_secs(30);
+/// How many answers after a restart are its first ones, most of them from what it found.
+const FIRST: usize = 4;
 /// How many cuts NORMAL gets to lose something.
 const NORMAL_CUTS_MAX: usize = 20;
 
@@ -38,31 +44,36 @@ pub(crate) struct Tally {
     /// Cuts with changes that were not synced, so that something could be lost.
     pub(crate) cuts_with_unsynced: usize,
     pub(crate) acknowledged: usize,
+    /// How many of them were carried out before a kill and acknowledged after it.
+    pub(crate) carried: usize,
     pub(crate) checkpoints: usize,
     /// What NORMAL lost.
     pub(crate) normal_lost: String,
 }
 
-/// A run of the service, as its journal and its clients have it.
+/// Some lives of the service, as its journal and its clients have them.
 struct Recording {
     records: Vec<Record>,
     opened: Books,
     clients: Vec<Client>,
     /// At which record the answer to a request was sent.
     sent: HashMap<String, usize>,
+    carried: usize,
 }
 
 /// Cuts the power so many times.
 pub(crate) fn run(cuts: usize, seed: u64) -> Result<Tally, String> {
     let mut rng = Rng::with_seed(seed);
-    let recording = record(&mut rng)?;
+    let mut place = Place::new()?;
+    let recording = record(&place, &mut rng).map_err(|line| format!("{line} (kept in {})", place.keep()))?;
     let records = &recording.records;
     let mut tally = Tally {
         acknowledged: recording.clients.iter().map(|client| client.done.len()).sum(),
+        carried: recording.carried,
         checkpoints: recording.checkpoints(),
         ..Tally::default()
     };
-    if tally.acknowledged < CLIENTS || tally.checkpoints == 0 {
+    if tally.acknowledged < CLIENTS || tally.carried == 0 || tally.checkpoints == 0 {
         return Err(format!("too little happened to test anything: {tally:?}"));
     }
     let points = recording.points(cuts, &mut rng);
@@ -84,47 +95,37 @@ pub(crate) fn run(cuts: usize, seed: u64) -> Result<Tally, String> {
     Ok(tally)
 }
 
-fn record(rng: &mut Rng) -> Result<Recording, String> {
-    let place = Place::new()?;
-    let journal = place.beside("journal");
+fn record(place: &Place, rng: &mut Rng) -> Result<Recording, String> {
+    let mut server = serve(place, 1)?;
+    let opened = client::open_shop(&mut connect(&server)?, PRODUCTS)?;
+    let mut clients = client::clients(CLIENTS, rng.u64(..));
+    let mut carried = 0;
+    load(server, &mut clients, &opened, |server| server.wait_killed(LOAD_MAX))?;
+    for life in 2..=LIVES {
+        server = serve(place, life)?;
+        carried += check(place, &server, &opened, &mut clients, rng)?;
+        load(server, &mut clients, &opened, |server| server.wait_killed(LOAD_MAX))?;
+    }
+    let records = read_journal(&place.beside("journal"))?;
+    misses_nothing(&records, place, rng).map_err(|error| format!("the journal against the files: {error}"))?;
+    Ok(Recording {
+        sent: answers(&records),
+        records,
+        opened,
+        clients,
+        carried,
+    })
+}
+
+/// Starts a life of the service. The shim ends it before a commit is synced, once its part of the journal is written.
+fn serve(place: &Place, life: u64) -> Result<Server, String> {
     let mut command = place.command();
     command
         .env("LD_PRELOAD", server::shim()?)
         .env("DISK_DATABASE", place.database())
-        .env("DISK_JOURNAL", &journal);
-    let mut server = place.start(&mut command)?.ready()?;
-    let opened = client::open_shop(&mut connect(&server)?, PRODUCTS)?;
-    let mut clients = client::clients(CLIENTS, rng.u64(..));
-    let (address, stop) = (server.address, AtomicBool::new(false));
-    let products: Vec<i64> = opened.products.keys().copied().collect();
-    let ends: Vec<_> = thread::scope(|scope| {
-        let running: Vec<_> = clients
-            .iter_mut()
-            .map(|client| scope.spawn(|| client.run(address, &products, &stop)))
-            .collect();
-        let until = Instant::now() + LOAD_MAX;
-        while Instant::now() < until && fs::metadata(&journal).is_ok_and(|journal| journal.len() < JOURNAL_BYTES) {
-            thread::sleep(Duration::from_millis(5));
-        }
-        stop.store(true, Ordering::Relaxed);
-        running.into_iter().map(thread::ScopedJoinHandle::join).collect()
-    });
-    for end in ends {
-        match end.map_err(|_| "a client panicked")?? {
-            End::Told => {}
-            end @ (End::Gone | End::Refused(_)) => return Err(format!("a client was stopped: {end:?}")),
-        }
-    }
-    server.kill()?;
-    let records = read_journal(&journal)?;
-    misses_nothing(&records, &place, rng).map_err(|error| format!("the journal against the files: {error}"))?;
-    let sent = answers(&records);
-    Ok(Recording {
-        records,
-        opened,
-        clients,
-        sent,
-    })
+        .env("DISK_JOURNAL", place.beside("journal"))
+        .env("DISK_KILL_AT", (life * LIFE_BYTES).to_string());
+    place.start(&mut command)?.ready()
 }
 
 /// With everything in it that was written, synced or not, the rebuilt disk must be what the kernel shows of the real one.
@@ -173,10 +174,28 @@ impl Recording {
         loaded.iter().filter(synced).count()
     }
 
-    /// Points to cut at, in order: two fifths right after an answer, when it has only just become a promise; a fifth each
-    /// while the database was made, in the middle of a checkpoint, and anywhere.
+    /// Where the clients' requests were answered, in order.
+    fn promises(&self) -> Vec<usize> {
+        let done = self.clients.iter().flat_map(|client| &client.done);
+        let mut promises: Vec<usize> = done
+            .filter_map(|done| self.sent.get(&done.request.id).copied())
+            .collect();
+        promises.sort_unstable();
+        promises
+    }
+
+    /// Those of them that are the first ones after a restart.
+    fn first_promises(&self, promises: &[usize]) -> Vec<usize> {
+        let starts = (0..self.records.len()).filter(|&index| self.records[index].event == Event::Start);
+        let of = |start| promises.iter().filter(move |&&sent| sent > start).take(FIRST).copied();
+        starts.skip(1).flat_map(of).collect()
+    }
+
+    /// Points to cut at, in order: a fifth each right after an answer, when it has only just become a promise, right after
+    /// one of the first answers after a restart, while the database was made, in the middle of a checkpoint, and anywhere.
     fn points(&self, count: usize, rng: &mut Rng) -> Vec<usize> {
-        let sent: Vec<usize> = self.sent.values().copied().collect();
+        let promises = self.promises();
+        let first_promises = self.first_promises(&promises);
         let opening = self.opening();
         let checkpointing: Vec<usize> = (0..self.records.len())
             .filter(|&index| (self.records[index].event, self.records[index].kind) == (Event::Write, Kind::Database))
@@ -192,7 +211,8 @@ impl Recording {
                 0 => rng.usize(0..=opening),
                 1 => rng.usize(0..=self.records.len()),
                 2 => rng.choice(&checkpointing).map_or(0, |write| write + 1),
-                _ => rng.choice(&sent).map_or(0, |sent| sent + 1),
+                3 => rng.choice(&first_promises).map_or(0, |sent| sent + 1),
+                _ => rng.choice(&promises).map_or(0, |sent| sent + 1),
             })
             .collect();
         points.sort_unstable();
@@ -212,8 +232,10 @@ impl Recording {
                 .iter()
                 .take_while(|done| was_sent(&done.request.id) == Some(true))
                 .count();
-            client.unanswered = client.done.get(known).map(|done| done.request.clone());
-            client.done.truncate(known);
+            if let Some(next) = client.done.get(known) {
+                client.unanswered = Some(next.request.clone());
+                client.done.truncate(known);
+            }
         }
         Ok(clients)
     }
@@ -256,6 +278,7 @@ impl Recording {
             clients: self.clients.clone(),
             sent: answers(&normal),
             records: normal,
+            carried: self.carried,
         };
         let points = recording.points(NORMAL_CUTS_MAX * 2, rng);
         let (mut disk, mut played) = (Disk::default(), 0);

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
@@ -10,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection as Sqlite, OpenFlags};
+use rustix::process::Signal;
 
 use crate::http::Connection;
 
@@ -196,6 +198,20 @@ impl Server {
     /// SIGKILL, and the wait for the end of the process.
     pub(crate) fn kill(&mut self) -> Result<(), String> {
         self.process.kill()
+    }
+
+    /// Waits for the SIGKILL that the shim gives it, for so long at the most.
+    pub(crate) fn wait_killed(&mut self, max: Duration) -> Result<(), String> {
+        let until = Instant::now() + max;
+        loop {
+            let ended = self.process.0.try_wait();
+            match ended.map_err(|error| format!("the service cannot be waited for: {error}"))? {
+                Some(status) if status.signal() == Some(Signal::KILL.as_raw()) => return Ok(()),
+                Some(status) => return Err(format!("the service ended by itself: {status}")),
+                None if Instant::now() > until => return Err(format!("the service was not killed in {max:?}")),
+                None => thread::sleep(POLL),
+            }
+        }
     }
 }
 

@@ -4,11 +4,12 @@
 //! A record is 24 bytes (event, kind, two zeros, the file's number, the length of the data, four zeros, the offset;
 //! all little-endian) and its data.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libc::{c_int, c_void, size_t};
 
-use crate::files::File;
+use crate::files::{File, Kind};
 
 /// What happened.
 #[derive(Clone, Copy)]
@@ -24,12 +25,16 @@ pub(crate) enum Event {
     Sent = 8,
     /// The unfinished database, whose number stands for the offset, has the name of this file.
     Link = 9,
+    /// The program was started. From here on the files' numbers count from 0 again.
+    Start = 10,
 }
 
 /// As much of an answer as has its head.
 const SENT_BYTES_MAX: usize = 1024;
 
 static ORDER: Mutex<()> = Mutex::new(());
+/// Where the last write to the write-ahead log went; one to its beginning is of its header.
+static LOG_OFFSET: AtomicU64 = AtomicU64::new(0);
 
 /// While it is held, nothing else happens: a change and its record are one.
 pub(crate) fn order() -> MutexGuard<'static, ()> {
@@ -39,10 +44,20 @@ pub(crate) fn order() -> MutexGuard<'static, ()> {
 /// Appends a record. Only for who holds the [`order`].
 pub(crate) fn append(event: Event, file: File, offset: u64, data: &[u8]) {
     append_raw(event, file.kind as u8, file.number, offset, data);
+    match (event, file.kind) {
+        (Event::Write, Kind::Wal) => LOG_OFFSET.store(offset, Relaxed),
+        (Event::SyncBegin, Kind::Wal) if LOG_OFFSET.load(Relaxed) > 0 => kill_if_due(),
+        _ => {}
+    }
 }
 
 fn append_raw(event: Event, kind: u8, number: u32, offset: u64, data: &[u8]) {
-    let Some(fd) = descriptor() else { return };
+    if let Some(fd) = descriptor() {
+        write(fd, event, kind, number, offset, data);
+    }
+}
+
+fn write(fd: c_int, event: Event, kind: u8, number: u32, offset: u64, data: &[u8]) {
     let mut head = [0; 24];
     head[0] = event as u8;
     head[1] = kind;
@@ -86,8 +101,26 @@ fn descriptor() -> Option<c_int> {
     *DESCRIPTOR.get_or_init(|| {
         let path = std::env::var("DISK_JOURNAL").ok()?;
         let flags = libc::O_CREAT | libc::O_WRONLY | libc::O_APPEND | libc::O_CLOEXEC;
-        Some(open(&path, flags))
+        let fd = open(&path, flags);
+        write(fd, Event::Start, 0, 0, 0, &[]);
+        Some(fd)
     })
+}
+
+/// Kills the program, as the test wants it, once the journal has `DISK_KILL_AT` bytes. Only for who holds the [`order`]:
+/// then no other change is under way, and none that was made is missing in the journal.
+fn kill_if_due() {
+    static KILL_AT: OnceLock<Option<i64>> = OnceLock::new();
+
+    let kill_at = *KILL_AT.get_or_init(|| std::env::var("DISK_KILL_AT").ok()?.parse().ok());
+    if let (Some(fd), Some(kill_at)) = (descriptor(), kill_at) {
+        // SAFETY: none of these calls takes memory.
+        unsafe {
+            if libc::syscall(libc::SYS_lseek, fd, 0, libc::SEEK_END) >= kill_at {
+                libc::kill(libc::getpid(), libc::SIGKILL);
+            }
+        }
+    }
 }
 
 /// Opens a file of the test's, which is not watched.

@@ -1,7 +1,8 @@
 //! Preloaded into the service (`LD_PRELOAD`, Linux with glibc), it stands in for the C library's functions that change
 //! files, and watches the database of `DISK_DATABASE`: the file, its `-wal`, `-shm` and `-journal`, and their folder.
 //!
-//! - `journal`: what was written, synced and sent to clients, in order, into the file `DISK_JOURNAL`
+//! - `journal`: what was written, synced and sent to clients, in order, into the file `DISK_JOURNAL`, to which each start of
+//!   the program appends; and a kill between the write of a commit and its sync
 //! - `faults`: errors on demand, as the file `DISK_CONTROL` has them at that moment
 //! - `files`: which descriptors are watched
 //!
