@@ -370,7 +370,7 @@ fn check_orders_of(view: &dyn View, product: ProductId, all: &[Order]) -> Result
     for before in (1..=newest).map(|id| Some(order_id(id))).chain([None]) {
         let is_listed =
             |order: &&Order| order.product_id() == product && before.is_none_or(|before| order.id() < before);
-        let expected: Vec<_> = all.iter().filter(is_listed).take(2).cloned().collect();
+        let expected: Vec<_> = all.iter().filter(is_listed).take(2).copied().collect();
         assert_eq!(view.orders(filter, before, 2)?, expected, "before {before:?}");
     }
     let is_any = all.iter().any(|order| order.product_id() == product);
