@@ -18,6 +18,8 @@ SETTLE_SECONDS = 0.1
 # What differs in each answer, or what the server library sets itself.
 NOT_RECORDED = {"date", "content-length", "connection", "transfer-encoding"}
 BATCHES = (1, 16, 64, 256)
+# How long the backups of one run may take.
+BACKUP_SECONDS_MAX = 300
 # How many connections read beside those that order.
 READERS = 16
 
@@ -35,7 +37,7 @@ class Bench:
 
     def __init__(self, wrk, tools, folder, seconds):
         self.wrk, self.tools, self.folder = wrk, tools, folder
-        # How long a load lasts; beside backups longer, so that all that a backup does falls within.
+        # How long a load lasts; beside backups twice that, or until the first of them has ended.
         self.seconds, self.backup_seconds = seconds, 2 * seconds
         self.seeds = databases.Seeds(tools, folder)
         self.answers = None
@@ -47,14 +49,15 @@ class Bench:
         with server:
             return self._load(server, self._requests(scenario, SMALL, None, connections), connections)
 
-    def run(self, target, size, scenario, connections, beside=None, seconds=None):
-        """Measures a build of the service once. `beside` is a context that is entered while the load runs."""
+    def run(self, target, size, scenario, connections, beside=None, seconds=None, until=None):
+        """Measures a build of the service once. `beside` is a context that is entered while the load runs, and `until` an
+        event that ends the load before its time."""
         database = self._database(target, size, scenario)
         before = databases.tally(self.tools, database)
         requests = self._requests(scenario, size, database, connections)
         with service(target.binary, database, self.folder) as server:
             with beside(server, database) if beside else nullcontext():
-                sample = self._load(server, requests, connections, scenario.is_once, seconds)
+                sample = self._load(server, requests, connections, scenario.is_once, seconds, until)
         after = databases.tally(self.tools, database)
         self._check(scenario, database, before, after, sample, connections)
         # The audit of a big one takes longer than all else; `audit_big` does it at the end, of all that was written.
@@ -81,16 +84,15 @@ class Bench:
         return {**found, **about_orders, "written": sample["written"]}
 
     def during_backups(self, target, size, connections):
-        """Orders, while one backup follows the other without a pause. Each backup is audited, and adds up by itself."""
-        backups = Backups(target, self.folder)
+        """Orders, from the beginning of a backup to the end of the last one: one follows the other without a pause. Each
+        backup is audited, and adds up by itself."""
+        backups = Backups(target, self.folder, self.backup_seconds)
         orders = SCENARIOS["order"]
         database = self._database(target, size, orders)
         before = databases.tally(self.tools, database)
         sample = self.run(
-            target, size, orders, connections, lambda _, path: backups.made_of(path), self.backup_seconds
+            target, size, orders, connections, lambda _, path: backups.made_of(path), BACKUP_SECONDS_MAX, backups.ended
         )
-        if not backups.made:
-            raise Failed("not one backup was made under load")
         for path in backups.made:
             databases.check_orders(before, databases.tally(self.tools, path), 0, sample["requests"] + connections)
             databases.audit(target.binary, path)
@@ -109,11 +111,15 @@ class Bench:
         size = PAYABLE if scenario.writes == "payments" else SMALL
         return self.seeds.copy(target.binary, size, f"{target.name}.db")
 
-    def _load(self, server, requests, connections, is_once=False, seconds=None):
+    def _load(self, server, requests, connections, is_once=False, seconds=None, until=None):
         time.sleep(SETTLE_SECONDS)
         idle_mb, _ = server.memory_mb()
         cpu_before = server.cpu_seconds()
-        sample = Wrk(self.wrk, server.port, requests, connections, seconds or self.seconds, is_once).result()
+        load = Wrk(self.wrk, server.port, requests, connections, seconds or self.seconds, is_once)
+        if until:
+            until.wait()
+            load.end()
+        sample = load.result()
         cpu = server.cpu_seconds() - cpu_before
         end_mb, peak_mb = server.memory_mb()
         if sample["exhausted"]:
@@ -209,29 +215,31 @@ class Bench:
 
 
 class Backups:
-    """Backups of one database, one after the other."""
+    """Backups of one database, one after the other for so long; at least one."""
 
-    def __init__(self, target, folder):
-        self.target, self.folder = target, folder
+    def __init__(self, target, folder, seconds):
+        self.target, self.folder, self.seconds_min = target, folder, seconds
         self.made, self.seconds, self.failed = [], [], None
+        self.ended = threading.Event()
 
     @contextmanager
     def made_of(self, database):
-        """Makes them until the inside is left; the one under way is waited for."""
-        is_over = threading.Event()
-        thread = threading.Thread(target=self._repeat, args=(database, is_over))
+        """Makes them while the inside runs, and waits for them."""
+        thread = threading.Thread(target=self._repeat, args=(database,))
         thread.start()
         try:
             yield
         finally:
-            is_over.set()
             thread.join()
         if self.failed:
             raise self.failed
 
-    def _repeat(self, database, is_over):
+    def _repeat(self, database):
+        # The load has begun by then.
+        time.sleep(2 * SETTLE_SECONDS)
+        until = time.perf_counter() + self.seconds_min
         try:
-            while not is_over.is_set():
+            while not self.made or time.perf_counter() < until:
                 path = self.folder / f"backup-{len(self.made)}.db"
                 started = time.perf_counter()
                 databases.backup(self.target.binary, database, path)
@@ -239,3 +247,5 @@ class Backups:
                 self.made.append(path)
         except Exception as failed:  # of the thread; told to whoever waits
             self.failed = failed
+        finally:
+            self.ended.set()

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import time
 
@@ -153,6 +154,10 @@ class Wrk:
             [*argv, f"http://127.0.0.1:{port}"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
         )
+
+    def end(self):
+        """Ends it before its time; what there was until now is the result."""
+        self.process.send_signal(signal.SIGINT)
 
     def result(self):
         with self.process.stdout as printed:

@@ -1,8 +1,7 @@
 //! The backup: a consistent copy of a database that may be in use, which appears under its name only when it is whole.
 //!
-//! It takes its time, for a service may be at work on the same disk and cores. While it copies, the service's write-ahead
-//! log cannot start anew, so where there is much to copy it rests little; the check of the copy holds up nobody, and rests
-//! most of the time.
+//! It takes its time, for a service may be at work on the same disk and cores: it rests most of it. While it copies, the
+//! service's write-ahead log cannot start anew, so it rests less once that is long.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,15 +12,16 @@ use std::time::{Duration, Instant};
 use rusqlite::backup::{Backup as Copying, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::open::{self, Whose};
+use super::open::{self, WAL_BYTES_MAX, Whose};
+use super::wal;
 
 /// How many pages are copied and synced at a time: 1 MiB.
 const PAGES_A_STEP: i32 = 256;
 
-/// How long it rests after each, as a multiple of what that took: at first, while the log cannot have grown much, and then.
-const COPY_RESTS_AT_FIRST: u32 = 6;
-const COPY_RESTS: u32 = 1;
-const AT_FIRST: Duration = Duration::from_millis(500);
+/// How long it rests after each, as a multiple of what that took; and where the log became longer than it is kept otherwise,
+/// for the longer it is, the more it costs to find a page in it.
+const COPY_RESTS: u32 = 4;
+const COPY_RESTS_LONG_LOG: u32 = 1;
 
 /// How many steps of the check come between two looks at the clock.
 const CHECK_STEPS: i32 = 200;
@@ -172,20 +172,20 @@ fn copy_database(from: &Path, to: &Path, copy: &Path) -> Result<(), BackupError>
         .map_err(of_the_source)?;
     let file = File::open(copy).map_err(|reason| unwritable(to, reason))?;
     let mut target = target(copy).map_err(of_the_copy)?;
+    let log = wal::file_of(from);
     let copying = Copying::new(&source, &mut target).map_err(of_the_copy)?;
-    let all_began = Instant::now();
     loop {
         let began = Instant::now();
-        let rests = match all_began.elapsed() < AT_FIRST {
-            true => COPY_RESTS_AT_FIRST,
-            false => COPY_RESTS,
-        };
         let step = copying.step(PAGES_A_STEP).map_err(of_the_copy)?;
         // Piece by piece: the whole at once would be a long wait for everybody who syncs to this disk.
         file.sync_data().map_err(|reason| unwritable(to, reason))?;
         match step {
             StepResult::Done => break,
-            StepResult::More => thread::sleep(began.elapsed() * rests),
+            StepResult::More => {
+                let is_long = fs::metadata(&log).is_ok_and(|log| log.len() > WAL_BYTES_MAX);
+                let rests = if is_long { COPY_RESTS_LONG_LOG } else { COPY_RESTS };
+                thread::sleep(began.elapsed() * rests);
+            }
             StepResult::Busy | StepResult::Locked | _ => return Err(unwritable(to, "somebody else uses it")),
         }
     }
