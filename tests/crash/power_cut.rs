@@ -31,9 +31,7 @@ const PRODUCTS: usize = 4;
 const LIVES: u64 = 3;
 /// How long a journal the clients write in each life: long enough for a checkpoint or two. And for how long at the most.
 const LIFE_BYTES: u64 = 16 * 1024 * 1024;
-const LOAD_MAX: Duration = Duration::from_secs(30);
-/// How many answers after a restart are its first ones, most of them from what it found.
-const FIRST: usize = 4;
+const LOAD_MAX: Duration = Duration::from_secs(60);
 /// How many cuts NORMAL gets to lose something.
 const NORMAL_CUTS_MAX: usize = 20;
 
@@ -184,18 +182,24 @@ impl Recording {
         promises
     }
 
-    /// Those of them that are the first ones after a restart.
-    fn first_promises(&self, promises: &[usize]) -> Vec<usize> {
+    /// For each restart the last of them that came before anything was written to the log: it and those before it were
+    /// made of what the service had found. Some of that was synced, of requests whose answers were late.
+    fn promises_of_found(&self, promises: &[usize]) -> Vec<usize> {
         let starts = (0..self.records.len()).filter(|&index| self.records[index].event == Event::Start);
-        let of = |start| promises.iter().filter(move |&&sent| sent > start).take(FIRST).copied();
-        starts.skip(1).flat_map(of).collect()
+        let last = |start: usize| {
+            let is_written = |record: &Record| (record.event, record.kind) == (Event::Write, Kind::Wal);
+            let until = start + self.records[start..].iter().position(is_written)?;
+            promises.iter().rfind(|sent| (start..until).contains(sent)).copied()
+        };
+        starts.skip(1).filter_map(last).collect()
     }
 
     /// Points to cut at, in order: a fifth each right after an answer, when it has only just become a promise, right after
-    /// one of the first answers after a restart, while the database was made, in the middle of a checkpoint, and anywhere.
+    /// those that a restarted service made of what it found, while the database was made, in the middle of a checkpoint,
+    /// and anywhere.
     fn points(&self, count: usize, rng: &mut Rng) -> Vec<usize> {
         let promises = self.promises();
-        let first_promises = self.first_promises(&promises);
+        let of_found = self.promises_of_found(&promises);
         let opening = self.opening();
         let checkpointing: Vec<usize> = (0..self.records.len())
             .filter(|&index| (self.records[index].event, self.records[index].kind) == (Event::Write, Kind::Database))
@@ -211,7 +215,7 @@ impl Recording {
                 0 => rng.usize(0..=opening),
                 1 => rng.usize(0..=self.records.len()),
                 2 => rng.choice(&checkpointing).map_or(0, |write| write + 1),
-                3 => rng.choice(&first_promises).map_or(0, |sent| sent + 1),
+                3 => rng.choice(&of_found).map_or(0, |sent| sent + 1),
                 _ => rng.choice(&promises).map_or(0, |sent| sent + 1),
             })
             .collect();
