@@ -1,10 +1,12 @@
 """Databases of the service: made by it, filled by `seed`, counted by `tally`, and held to what was answered."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import shutil
+import sqlite3
 
 from processes import Failed, Server, output
 from scenarios import API_KEY, WEBHOOK_SECRET
@@ -71,6 +73,12 @@ def remove(path):
 
 def tally(tools, database):
     return json.loads(output([tools / "tally", database]))
+
+
+def unpaid(database):
+    """The orders that wait for their payment, in a database that nobody is using."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?immutable=1", uri=True)) as connection:
+        return [row[0] for row in connection.execute("SELECT id FROM orders WHERE status = 'PENDING' ORDER BY id")]
 
 
 def audit(binary, database):

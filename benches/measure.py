@@ -41,7 +41,7 @@ class Bench:
         self.seconds, self.backup_seconds = seconds, 2 * seconds
         self.seeds = databases.Seeds(tools, folder)
         self.answers = None
-        self.loads, self.unpaid = {}, {}
+        self.loads = {}
 
     def constant(self, scenario, connections):
         """Measures the constant bytes once."""
@@ -145,8 +145,6 @@ class Bench:
             sample["written"] = databases.check_orders(before, after, answered, sent)
         elif scenario.writes == "payments":
             sample["written"] = databases.check_payments(before, after, answered, sent)
-            # The threads take turns in the list, so none came further than this.
-            self.unpaid[database] = self.unpaid[database][sample["most_sent"] * scenarios.threads(connections):]
         elif before != after:
             raise Failed(f"{scenario.name} only reads, but the database changed: {before} became {after}")
 
@@ -160,13 +158,8 @@ class Bench:
                     self.loads[key], scenarios.requests_of(scenario, size.products), scenarios.THREADS_MAX
                 )
             return self.loads[key]
-        if size is not BIG:
-            size = PAYABLE
-        newest = list(range(size.orders - size.pending + 1, size.orders + 1))
-        if size is BIG and database:
-            orders = self.unpaid.setdefault(database, newest)
-        else:
-            orders = self.unpaid[database] = newest
+        # The constant bytes have no database, and answer to any number.
+        orders = databases.unpaid(database) if database else range(1, PAYABLE.pending + 1)
         path = self.folder / "requests-payments"
         lines = scenarios.payments(orders, self.seconds, connections)
         scenarios.write_requests(path, lines, scenarios.threads(connections))

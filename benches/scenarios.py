@@ -104,7 +104,7 @@ def requests_of(scenario, products):
 
 
 def payments(orders, seconds, connections):
-    """One event for each unpaid order, as many as the run may need, and the orders that are left for the next run."""
+    """One event for each of these unpaid orders, as many as the run may need."""
     limit = max((count for known, count in PAYMENTS_PER_SECOND.items() if known <= connections), default=8_000)
     now = int(time.time())
     chosen = orders[: limit * seconds]
