@@ -10,7 +10,6 @@
 //!   that part from the file at once. Where a later sync fails and the system drops what it could not write, they would
 //!   find old pages there. Here the sync comes first, and whoever runs the checkpoint is told if it fails, before anybody
 //!   can read what may be lost.
-//!
 //! - **A log is synced only by the connection that wrote to it.** A checkpoint begins with such a sync. Everything that it may
 //!   move was synced by whoever committed it, before others could see it; and a sync beside a commit that is under way could
 //!   fail for what that one has just written, which would be dropped while its own sync finds nothing left to do. What was in

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::backup::{Backup as Copying, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::open::{self, WAL_BYTES_MAX, Whose};
+use super::open::{self, Whose};
 use super::wal;
 
 /// How many pages are copied and synced at a time: 1 MiB.
@@ -172,7 +172,6 @@ fn copy_database(from: &Path, to: &Path, copy: &Path) -> Result<(), BackupError>
         .map_err(of_the_source)?;
     let file = File::open(copy).map_err(|reason| unwritable(to, reason))?;
     let mut target = target(copy).map_err(of_the_copy)?;
-    let log = wal::file_of(from);
     let copying = Copying::new(&source, &mut target).map_err(of_the_copy)?;
     loop {
         let began = Instant::now();
@@ -182,8 +181,10 @@ fn copy_database(from: &Path, to: &Path, copy: &Path) -> Result<(), BackupError>
         match step {
             StepResult::Done => break,
             StepResult::More => {
-                let is_long = fs::metadata(&log).is_ok_and(|log| log.len() > WAL_BYTES_MAX);
-                let rests = if is_long { COPY_RESTS_LONG_LOG } else { COPY_RESTS };
+                let rests = match wal::is_large(from) {
+                    true => COPY_RESTS_LONG_LOG,
+                    false => COPY_RESTS,
+                };
                 thread::sleep(began.elapsed() * rests);
             }
             StepResult::Busy | StepResult::Locked | _ => return Err(unwritable(to, "somebody else uses it")),

@@ -7,10 +7,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::wal;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
+
+use super::wal;
 
 /// Marks a file as ours, in the header of its first page (`ORIN` in ASCII). Never changes.
 const APPLICATION_ID: i32 = 0x4F52_494E;

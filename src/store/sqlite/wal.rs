@@ -58,6 +58,11 @@ pub(super) fn file_of(database: &Path) -> PathBuf {
     file.into()
 }
 
+/// Whether the log's file is longer than it stays when the log starts anew.
+pub(super) fn is_large(database: &Path) -> bool {
+    std::fs::metadata(file_of(database)).is_ok_and(|file| file.len() > WAL_BYTES_MAX)
+}
+
 /// How far a log is, in pages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wal {
@@ -258,8 +263,7 @@ impl Log {
             // than SQLite would.
             thread::sleep(LOOK);
         }
-        let is_large = std::fs::metadata(file_of(&self.path)).is_ok_and(|file| file.len() > WAL_BYTES_MAX);
-        if is_large && !cut(self.connection()?)? {
+        if is_large(&self.path) && !cut(self.connection()?)? {
             tracing::debug!("readers kept the write-ahead log from being cut");
         }
         Ok(())

@@ -14,6 +14,37 @@ pub(super) struct Check {
     pub(super) broken: &'static str,
 }
 
+/// The rows of a chain that do not name the one before, and the products that do not name their newest one. `$rows` are
+/// all that may be named, and `$table` has those that a product may name.
+macro_rules! broken_chain {
+    ($what:literal, $last:literal, $table:literal, $rows:literal) => {
+        concat!(
+            "WITH links AS (
+                 SELECT product_id, id, previous, lag(id) OVER (PARTITION BY product_id ORDER BY id) AS before
+                 FROM ",
+            $rows,
+            "),
+             newest AS (SELECT product_id, max(id) AS id FROM ",
+            $table,
+            " GROUP BY product_id)
+             SELECT format('",
+            $what,
+            " %d of product %d names %s, and before it is %s', id, product_id,
+                 ifnull(previous, 'none'), ifnull(before, 'none'))
+             FROM links WHERE previous IS NOT before
+             UNION ALL SELECT format('product %d names ",
+            $what,
+            " %s, and its newest is %s', products.id,
+                 ifnull(",
+            $last,
+            ", 'none'), ifnull(newest.id, 'none'))
+             FROM products LEFT JOIN newest ON product_id = products.id WHERE ",
+            $last,
+            " IS NOT newest.id"
+        )
+    };
+}
+
 /// Every check, the file itself first.
 pub(super) const CHECKS: &[&[Check]] = &[FILE, STOCK, ORDERS, PAYMENTS];
 
@@ -98,16 +129,7 @@ const STOCK: &[Check] = &[
     Check {
         name: "each movement names the one before, and its product the newest",
         count: "SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM stock_movements)",
-        broken: "WITH links AS (
-                     SELECT product_id, id, previous, lag(id) OVER (PARTITION BY product_id ORDER BY id) AS before
-                     FROM stock_movements),
-                 newest AS (SELECT product_id, max(id) AS id FROM stock_movements GROUP BY product_id)
-                 SELECT format('movement %d of product %d names %s, and before it is %s', id, product_id,
-                     ifnull(previous, 'none'), ifnull(before, 'none'))
-                 FROM links WHERE previous IS NOT before
-                 UNION ALL SELECT format('product %d names movement %s, and its newest is %s', products.id,
-                     ifnull(last_movement, 'none'), ifnull(newest.id, 'none'))
-                 FROM products LEFT JOIN newest ON product_id = products.id WHERE last_movement IS NOT newest.id",
+        broken: broken_chain!("movement", "last_movement", "stock_movements", "stock_movements"),
     },
     Check {
         name: "movements have a reason, and the order that it speaks of",
@@ -146,25 +168,20 @@ const ORDERS: &[Check] = &[
         count: "SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM orders)
                 + (SELECT count(*) FROM gone_orders)",
         // Of those that are gone, only one that a newer order leads to may still be named.
-        broken: "WITH chained AS (
-                     SELECT product_id, id, previous FROM orders
-                     UNION ALL SELECT product_id, id, previous FROM gone_orders),
-                 links AS (
-                     SELECT product_id, id, previous, lag(id) OVER (PARTITION BY product_id ORDER BY id) AS before
-                     FROM chained),
-                 newest AS (SELECT product_id, max(id) AS id FROM orders GROUP BY product_id)
-                 SELECT format('order %d of product %d names %s, and before it is %s', id, product_id,
-                     ifnull(previous, 'none'), ifnull(before, 'none'))
-                 FROM links WHERE previous IS NOT before
-                 UNION ALL SELECT format('product %d names order %s, and its newest is %s', products.id,
-                     ifnull(last_order, 'none'), ifnull(newest.id, 'none'))
-                 FROM products LEFT JOIN newest ON product_id = products.id WHERE last_order IS NOT newest.id
-                 UNION ALL SELECT format('order %d is gone, and product %d has no newer one that leads there', id,
-                     product_id)
-                 FROM gone_orders WHERE id > ifnull((
-                     SELECT newest.id FROM newest WHERE newest.product_id = gone_orders.product_id), 0)
-                 UNION ALL SELECT format('order %d is there and gone', id)
-                 FROM gone_orders WHERE id IN (SELECT id FROM orders)",
+        broken: concat!(
+            broken_chain!(
+                "order",
+                "last_order",
+                "orders",
+                "(SELECT product_id, id, previous FROM orders
+                  UNION ALL SELECT product_id, id, previous FROM gone_orders)"
+            ),
+            " UNION ALL SELECT format('order %d is gone, and product %d has no newer one that leads there', id, product_id)
+              FROM gone_orders WHERE id > ifnull((
+                  SELECT newest.id FROM newest WHERE newest.product_id = gone_orders.product_id), 0)
+              UNION ALL SELECT format('order %d is there and gone', id)
+              FROM gone_orders WHERE id IN (SELECT id FROM orders)"
+        ),
     },
     Check {
         name: "statuses have their times",

@@ -34,24 +34,42 @@ fn walk<T>(
     Ok(taken)
 }
 
-/// One kind of chain: how to find its end, and the row before another.
-struct Chain {
+/// One kind of chain: how to find and set its end, and how to find the row before another.
+pub(super) struct Chain {
     /// The newest row of a product.
-    last: &'static str,
+    pub(super) last: &'static str,
+    /// Has the product name its newest row.
+    set_last: &'static str,
     /// The row before a row, if that is of this product.
-    previous: &'static str,
+    pub(super) previous: &'static str,
 }
 
-const ORDERS: Chain = Chain {
+pub(super) const ORDERS: Chain = Chain {
     last: "SELECT last_order FROM products WHERE id = ?1",
+    set_last: "UPDATE products SET last_order = ?2 WHERE id = ?1",
     previous: "SELECT previous FROM orders WHERE id = ?1 AND product_id = ?2 \
                UNION ALL SELECT previous FROM gone_orders WHERE id = ?1 AND product_id = ?2",
 };
 
-const MOVEMENTS: Chain = Chain {
+pub(super) const MOVEMENTS: Chain = Chain {
     last: "SELECT last_movement FROM products WHERE id = ?1",
+    set_last: "UPDATE products SET last_movement = ?2 WHERE id = ?1",
     previous: "SELECT previous FROM stock_movements WHERE id = ?1 AND product_id = ?2",
 };
+
+/// An order of this product, and the one before it.
+pub(super) const ORDER: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    ", previous FROM orders WHERE id = ?1 AND product_id = ?2"
+);
+
+/// A movement of this product, and the one before it.
+pub(super) const MOVEMENT: &str = concat!(
+    "SELECT ",
+    movement_columns!(),
+    ", previous FROM stock_movements WHERE id = ?1 AND product_id = ?2"
+);
 
 impl Session<'_> {
     pub(super) fn has_orders(&self, product_id: ProductId) -> Result<bool, Error> {
@@ -67,14 +85,9 @@ impl Session<'_> {
         before: Option<OrderId>,
         limit: usize,
     ) -> Result<Vec<Order>, Error> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            order_columns!(),
-            ", previous FROM orders WHERE id = ?1 AND product_id = ?2"
-        );
         let from = self.before(&ORDERS, product_id, before.map(OrderId::get))?;
         let step = |id| {
-            let row = self.one(SQL, params![id, product_id], |row| {
+            let row = self.one(ORDER, params![id, product_id], |row| {
                 Ok((Some(rows::order(row)?), row.get("previous")?))
             })?;
             match row {
@@ -92,14 +105,9 @@ impl Session<'_> {
         before: Option<MovementId>,
         limit: usize,
     ) -> Result<Vec<StockMovement>, Error> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            movement_columns!(),
-            ", previous FROM stock_movements WHERE id = ?1 AND product_id = ?2"
-        );
         let from = self.before(&MOVEMENTS, product_id, before.map(MovementId::get))?;
         let step = |id| {
-            self.exactly_one(SQL, params![id, product_id], |row| {
+            self.exactly_one(MOVEMENT, params![id, product_id], |row| {
                 Ok((Some(rows::movement(row)?), row.get("previous")?))
             })
         };
@@ -111,7 +119,6 @@ impl Session<'_> {
                            (product_id, quantity, unit_price_cents, status, expires_at_ms, created_at_ms, updated_at_ms, \
                            previous) \
                            VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, ?5, (SELECT last_order FROM products WHERE id = ?1))";
-        const LINK: &str = "UPDATE products SET last_order = ?2 WHERE id = ?1";
         let product_id = order.product_id();
         self.change_one(
             SQL,
@@ -124,7 +131,7 @@ impl Session<'_> {
             ],
         )?;
         let id = OrderId::new(self.connection.last_insert_rowid()).map_err(Error::internal)?;
-        self.change_one(LINK, params![product_id, id])?;
+        self.set_last(&ORDERS, product_id, Some(id.get()))?;
         Ok(id)
     }
 
@@ -132,7 +139,6 @@ impl Session<'_> {
         const SQL: &str = "INSERT INTO stock_movements \
                            (product_id, delta, stock_after, reason, order_id, note, created_at_ms, previous) \
                            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT last_movement FROM products WHERE id = ?1))";
-        const LINK: &str = "UPDATE products SET last_movement = ?2 WHERE id = ?1";
         let NewMovement {
             product_id,
             delta,
@@ -147,20 +153,19 @@ impl Session<'_> {
             params![product_id, delta, stock_after, name, order_id, note, created_at],
         )?;
         let id = MovementId::new(self.connection.last_insert_rowid()).map_err(Error::internal)?;
-        self.change_one(LINK, params![product_id, id])?;
+        self.set_last(&MOVEMENTS, *product_id, Some(id.get()))?;
         Ok(id)
     }
 
     /// Removes an order. One that a newer one names leaves its link behind; else what it names is the newest now, or what
     /// that names if it is gone, too.
     pub(super) fn remove_order(&self, id: OrderId) -> Result<(), Error> {
-        const PRODUCT: &str = "SELECT product_id FROM orders WHERE id = ?1";
+        const LINKS: &str = "SELECT product_id, previous FROM orders WHERE id = ?1";
         const LEAVE: &str = "INSERT INTO gone_orders (id, product_id, previous) VALUES (?1, ?2, ?3)";
         const GONE: &str = "SELECT previous FROM gone_orders WHERE id = ?1";
         const FORGET: &str = "DELETE FROM gone_orders WHERE id = ?1";
-        const LINK: &str = "UPDATE products SET last_order = ?2 WHERE id = ?1";
-        let product_id: ProductId = self.exactly_one(PRODUCT, params![id], |row| row.get(0))?;
-        let mut previous = self.previous(&ORDERS, product_id, id.get())?;
+        let (product_id, mut previous): (ProductId, Option<i64>) =
+            self.exactly_one(LINKS, params![id], |row| Ok((row.get(0)?, row.get(1)?)))?;
         self.change_one("DELETE FROM orders WHERE id = ?1", params![id])?;
         if self.last(&ORDERS, product_id)? != Some(id.get()) {
             return self.change_one(LEAVE, params![id, product_id, previous]);
@@ -171,22 +176,28 @@ impl Session<'_> {
             self.change_one(FORGET, params![gone])?;
             previous = before;
         }
-        self.change_one(LINK, params![product_id, previous])
+        self.set_last(&ORDERS, product_id, previous)
     }
 
     pub(super) fn remove_ledger(&self, product_id: ProductId) -> Result<(), Error> {
-        const UNLINK: &str = "UPDATE products SET last_movement = NULL WHERE id = ?1";
         let mut next = self.last(&MOVEMENTS, product_id)?;
+        if next.is_some() {
+            self.set_last(&MOVEMENTS, product_id, None)?;
+        }
         while let Some(id) = next {
             next = self.previous(&MOVEMENTS, product_id, id)?;
             self.change_one("DELETE FROM stock_movements WHERE id = ?1", params![id])?;
         }
-        self.change(UNLINK, params![product_id]).map(|_| ())
+        Ok(())
     }
 
     /// The newest row of a product; none of a product that is not there.
     fn last(&self, chain: &Chain, product_id: ProductId) -> Result<Option<i64>, Error> {
         Ok(self.one(chain.last, params![product_id], link)?.flatten())
+    }
+
+    fn set_last(&self, chain: &Chain, product_id: ProductId, last: Option<i64>) -> Result<(), Error> {
+        self.change_one(chain.set_last, params![product_id, last])
     }
 
     /// The row before one that is of this product.

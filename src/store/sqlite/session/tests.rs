@@ -35,6 +35,28 @@ fn lists_use_their_indexes() {
             "SEARCH orders USING INDEX orders_expiring (expires_at_ms<?)",
         ),
         (
+            chains::ORDERS.last,
+            "SEARCH products USING INTEGER PRIMARY KEY (rowid=?)",
+        ),
+        (chains::ORDER, "SEARCH orders USING INTEGER PRIMARY KEY (rowid=?)"),
+        (
+            chains::ORDERS.previous,
+            "COMPOUND QUERY; LEFT-MOST SUBQUERY; SEARCH orders USING INTEGER PRIMARY KEY (rowid=?); UNION ALL; \
+             SEARCH gone_orders USING INTEGER PRIMARY KEY (rowid=?)",
+        ),
+        (
+            chains::MOVEMENTS.last,
+            "SEARCH products USING INTEGER PRIMARY KEY (rowid=?)",
+        ),
+        (
+            chains::MOVEMENT,
+            "SEARCH stock_movements USING INTEGER PRIMARY KEY (rowid=?)",
+        ),
+        (
+            chains::MOVEMENTS.previous,
+            "SEARCH stock_movements USING INTEGER PRIMARY KEY (rowid=?)",
+        ),
+        (
             payments::EVENTS,
             "SEARCH payment_events USING INTEGER PRIMARY KEY (rowid<?)",
         ),
