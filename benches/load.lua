@@ -41,18 +41,17 @@ function request()
 end
 
 function done(summary, latency)
-  local total_sent, total_orders, exhausted, most_sent = 0, 0, 0, 0
+  local total_sent, total_orders, exhausted = 0, 0, 0
   for _, thread in ipairs(threads) do
     total_sent = total_sent + thread:get("sent")
     total_orders = total_orders + thread:get("orders")
     exhausted = exhausted + thread:get("is_exhausted")
-    most_sent = math.max(most_sent, thread:get("sent"))
   end
   local errors = summary.errors
   print(string.format(
-    'BENCH {"requests":%d,"duration_us":%d,"sent":%d,"orders_sent":%d,"most_sent":%d,"exhausted":%d,"refused":%d,'
+    'BENCH {"requests":%d,"duration_us":%d,"sent":%d,"orders_sent":%d,"exhausted":%d,"refused":%d,'
       .. '"broken":%d,"p50_us":%d,"p99_us":%d,"p999_us":%d,"max_us":%d}',
-    summary.requests, summary.duration, total_sent, total_orders, most_sent, exhausted, errors.status,
+    summary.requests, summary.duration, total_sent, total_orders, exhausted, errors.status,
     errors.connect + errors.read + errors.write + errors.timeout,
     latency:percentile(50), latency:percentile(99), latency:percentile(99.9), latency.max))
 end

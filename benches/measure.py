@@ -1,9 +1,9 @@
 """One measurement at a time: a server fresh on its database, a load, and whether what it wrote is what was answered."""
 
 import dataclasses
+import functools
 import json
 import pathlib
-import threading
 import time
 from contextlib import contextmanager, nullcontext
 
@@ -49,15 +49,16 @@ class Bench:
         with server:
             return self._load(server, self._requests(scenario, SMALL, None, connections), connections)
 
-    def run(self, target, size, scenario, connections, beside=None, seconds=None, until=None):
-        """Measures a build of the service once. `beside` is a context that is entered while the load runs, and `until` an
-        event that ends the load before its time."""
+    def run(self, target, size, scenario, connections, beside=None, seconds=None, meanwhile=None):
+        """Measures a build of the service once. `beside` is a context that is entered while the load runs; `meanwhile` is
+        called with the database while it runs, and ends it by returning."""
         database = self._database(target, size, scenario)
         before = databases.tally(self.tools, database)
         requests = self._requests(scenario, size, database, connections)
         with service(target.binary, database, self.folder) as server:
             with beside(server, database) if beside else nullcontext():
-                sample = self._load(server, requests, connections, scenario.is_once, seconds, until)
+                work = meanwhile and functools.partial(meanwhile, database)
+                sample = self._load(server, requests, connections, scenario.is_once, seconds, work)
         after = databases.tally(self.tools, database)
         self._check(scenario, database, before, after, sample, connections)
         # The audit of a big one takes longer than all else; `audit_big` does it at the end, of all that was written.
@@ -86,18 +87,26 @@ class Bench:
     def during_backups(self, target, size, connections):
         """Orders, from the beginning of a backup to the end of the last one: one follows the other without a pause. Each
         backup is audited, and adds up by itself."""
-        backups = Backups(target, self.folder, self.backup_seconds)
+        made, seconds = [], []
+
+        def back_up(database):
+            until = time.perf_counter() + self.backup_seconds
+            while not made or time.perf_counter() < until:
+                path = self.folder / f"backup-{len(made)}.db"
+                started = time.perf_counter()
+                databases.backup(target.binary, database, path)
+                seconds.append(time.perf_counter() - started)
+                made.append(path)
+
         orders = SCENARIOS["order"]
         database = self._database(target, size, orders)
         before = databases.tally(self.tools, database)
-        sample = self.run(
-            target, size, orders, connections, lambda _, path: backups.made_of(path), BACKUP_SECONDS_MAX, backups.ended
-        )
-        for path in backups.made:
+        sample = self.run(target, size, orders, connections, seconds=BACKUP_SECONDS_MAX, meanwhile=back_up)
+        for path in made:
             databases.check_orders(before, databases.tally(self.tools, path), 0, sample["requests"] + connections)
             databases.audit(target.binary, path)
             databases.remove(path)
-        return {**sample, "backups": len(backups.made), "backup_seconds": sum(backups.seconds) / len(backups.made)}
+        return {**sample, "backups": len(made), "backup_seconds": sum(seconds) / len(made)}
 
     def audit_big(self, target):
         """Audits what all runs together left in the big database, if there was one."""
@@ -111,14 +120,16 @@ class Bench:
         size = PAYABLE if scenario.writes == "payments" else SMALL
         return self.seeds.copy(target.binary, size, f"{target.name}.db")
 
-    def _load(self, server, requests, connections, is_once=False, seconds=None, until=None):
+    def _load(self, server, requests, connections, is_once=False, seconds=None, meanwhile=None):
         time.sleep(SETTLE_SECONDS)
         idle_mb, _ = server.memory_mb()
         cpu_before = server.cpu_seconds()
         load = Wrk(self.wrk, server.port, requests, connections, seconds or self.seconds, is_once)
-        if until:
-            until.wait()
-            load.end()
+        if meanwhile:
+            try:
+                meanwhile()
+            finally:
+                load.end()
         sample = load.result()
         cpu = server.cpu_seconds() - cpu_before
         end_mb, peak_mb = server.memory_mb()
@@ -205,40 +216,3 @@ class Bench:
         databases.check_orders(before, after, sample["orders"], sample["orders"])
         databases.audit(target.binary, database)
         return {**sample, "per_second": sample["orders"] / sample["seconds"]}
-
-
-class Backups:
-    """Backups of one database, one after the other for so long; at least one."""
-
-    def __init__(self, target, folder, seconds):
-        self.target, self.folder, self.seconds_min = target, folder, seconds
-        self.made, self.seconds, self.failed = [], [], None
-        self.ended = threading.Event()
-
-    @contextmanager
-    def made_of(self, database):
-        """Makes them while the inside runs, and waits for them."""
-        thread = threading.Thread(target=self._repeat, args=(database,))
-        thread.start()
-        try:
-            yield
-        finally:
-            thread.join()
-        if self.failed:
-            raise self.failed
-
-    def _repeat(self, database):
-        # The load has begun by then.
-        time.sleep(2 * SETTLE_SECONDS)
-        until = time.perf_counter() + self.seconds_min
-        try:
-            while not self.made or time.perf_counter() < until:
-                path = self.folder / f"backup-{len(self.made)}.db"
-                started = time.perf_counter()
-                databases.backup(self.target.binary, database, path)
-                self.seconds.append(time.perf_counter() - started)
-                self.made.append(path)
-        except Exception as failed:  # of the thread; told to whoever waits
-            self.failed = failed
-        finally:
-            self.ended.set()

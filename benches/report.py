@@ -264,8 +264,8 @@ def of_backups(found):
     return section(
         "Backup under load",
         paragraph(f"""Orders on {CONNECTIONS} connections, without and with `orders-inventory backup` beside them: from
-            the beginning of the first to the end of the last, one after the other without a pause. Each of these backups was audited and found clean, with as many units gone
-            from its stock as it has new orders."""),
+            the beginning of the first to the end of the last, one after the other without a pause. Each of these
+            backups was audited and found clean, with as many units gone from its stock as it has new orders."""),
         table(["Database", "orders/s", "during backups", "ratio", "backups", "ms each"], rows),
     )
 

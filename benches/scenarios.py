@@ -157,7 +157,8 @@ class Wrk:
 
     def end(self):
         """Ends it before its time; what there was until now is the result."""
-        self.process.send_signal(signal.SIGINT)
+        # Not by way of Popen, which would reap it where it has ended, and `result` could not.
+        os.kill(self.process.pid, signal.SIGINT)
 
     def result(self):
         with self.process.stdout as printed:
