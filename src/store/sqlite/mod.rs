@@ -9,6 +9,7 @@
 //! - `session`, `rows`: the verbs in SQL, and rows as values
 //! - `readers`: the connections that read
 //! - `queue`, `writer`, `desk`: a write on its way, the thread at its end, and where its connection lies meanwhile
+//! - `pace`: when a commit waits for company
 //! - `wal`: the write-ahead log's way into the file
 //! - `measure`: what is counted
 //! - `audit`, `backup`: the operator's commands, on a file that may be in use
@@ -32,6 +33,7 @@ mod backup;
 mod desk;
 mod measure;
 mod open;
+mod pace;
 mod queue;
 mod readers;
 mod rows;

@@ -47,6 +47,8 @@ struct Room {
     idle: Vec<Reader>,
     lent: usize,
     waiting: usize,
+    /// How many reads were lent one, from the first on.
+    begun: u64,
     /// Those that come back are closed.
     is_closing: bool,
     /// Nobody gets one any more.
@@ -84,6 +86,11 @@ impl Readers {
         drop(running);
         self.shared.take_back(reader);
         result
+    }
+
+    /// How many reads have begun so far.
+    pub(super) fn begun(&self) -> u64 {
+        self.shared.room().begun
     }
 
     /// From here on no read is answered from a snapshot that was opened before.
@@ -179,6 +186,7 @@ impl Shared {
             .pop()
             .ok_or_else(|| Error::storage("all connections are in use"))?;
         room.lent += 1;
+        room.begun += 1;
         Ok(reader)
     }
 

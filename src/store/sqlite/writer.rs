@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use super::desk::Desk;
 use super::measure::Measures;
 use super::open;
+use super::pace::Pace;
 use super::queue::Job;
 use super::readers::Readers;
 use super::session::{Session, failure};
@@ -85,9 +86,12 @@ impl Writer {
     }
 
     fn serve(&mut self, jobs: &Receiver<Box<dyn Job>>, mover: &Mover) {
+        let mut pace = Pace::default();
         while let Ok(first) = jobs.recv() {
+            pace.wait(self.readers.begun());
             let mut batch = vec![first];
             batch.extend(jobs.try_iter().take(self.batch_max.saturating_sub(1)));
+            pace.taken(batch.len(), self.readers.begun());
             self.measures.taken(batch.len());
             // Jobs catch their own panics. One from elsewhere is our mistake, and must not end all writing.
             let ran = catch_unwind(AssertUnwindSafe(|| self.serve_batch(batch)));
