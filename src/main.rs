@@ -71,7 +71,11 @@ fn serve(settings: &Settings) -> Result<(), String> {
         .map_err(|error| format!("DATABASE_URL: {error}"))?;
     render::warn_without_disk(settings);
 
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start threads: {error}"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_park(serve::thread_parks)
+        .build()
+        .map_err(|error| format!("cannot start threads: {error}"))?;
     let ended = runtime.block_on(async {
         let served = serve_until_told(settings, listener, store.clone(), telemetry).await;
         let closed = tokio::time::timeout(STORE_WAIT, store.close()).await;

@@ -4,14 +4,12 @@
 //! now and then, or by not taking its answer. No request that is being worked on is ever cut, but at the end of the
 //! drain.
 
-use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::TcpListener;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
@@ -23,12 +21,15 @@ use hyper_util::server::conn::auto::Builder;
 use orders_inventory::http::{Peer, Router, too_many_connections};
 use orders_inventory::store::Store;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::stream::Stream;
+pub(crate) use self::stream::thread_parks;
 use crate::metrics::Connections;
+
+mod stream;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4_096;
@@ -166,7 +167,7 @@ fn is_the_clients(error: &io::Error) -> bool {
 
 /// One connection, from its first byte to its end.
 async fn hold<S: Store>(
-    stream: TcpStream,
+    socket: TcpStream,
     peer: Option<Peer>,
     router: Router<S>,
     builder: Arc<Builder<TokioExecutor>>,
@@ -174,12 +175,9 @@ async fn hold<S: Store>(
     mut stop: watch::Receiver<()>,
 ) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
-    let _ = stream.set_nodelay(true);
+    let _ = socket.set_nodelay(true);
     let activity = Arc::new(Activity::default());
-    let stream = Watched {
-        stream,
-        activity: Arc::clone(&activity),
-    };
+    let stream = Stream::new(socket, Arc::clone(&activity));
     let service = service_fn(|request: Request<Incoming>| {
         let working = activity.begin();
         let mut request = request.map(body);
@@ -277,6 +275,11 @@ impl Activity {
         }
     }
 
+    /// Something came.
+    fn hear(&self) {
+        self.has_heard.store(true, Ordering::Relaxed);
+    }
+
     /// A request has begun; it ends with what is returned here.
     fn begin(self: &Arc<Self>) -> Working {
         self.begun.fetch_add(1, Ordering::Relaxed);
@@ -292,66 +295,5 @@ impl Drop for Working {
     fn drop(&mut self) {
         self.0.has_heard.store(false, Ordering::Relaxed);
         self.0.working.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// How much is put together to be written. The system takes one piece faster than two, which a head and its body are;
-/// beyond this, copying costs more than that.
-const GATHERED_MAX: usize = 4 * 1024;
-
-thread_local! {
-    /// Room for what is put together, until it is written.
-    static GATHERED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A connection that notes when something comes.
-struct Watched {
-    stream: TcpStream,
-    activity: Arc<Activity>,
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.activity.has_heard.store(true, Ordering::Relaxed);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if slices.iter().map(|slice| slice.len()).sum::<usize>() > GATHERED_MAX {
-            return Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        }
-        GATHERED.with_borrow_mut(|gathered| {
-            gathered.clear();
-            for slice in slices {
-                gathered.extend_from_slice(slice);
-            }
-            Pin::new(&mut self.stream).poll_write(cx, gathered)
-        })
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
