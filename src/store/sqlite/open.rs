@@ -27,6 +27,9 @@ const STATEMENTS_MAX: usize = 64;
 
 /// The writer's page cache: the hot ends of all tables and indexes, and what a batch changes.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
+/// How much of the file each reader remembers: what stays near the core. A page beyond that costs no more from the
+/// system's cache than from a larger one of ours, which every reader would have for itself.
+const READER_CACHE_KIB: i64 = 1024;
 
 /// In order; what was released is never edited, only followed by another.
 const MIGRATIONS: &[M<'static>] = &[
@@ -339,6 +342,7 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     keep_statements(&connection)?;
     Ok(connection)
 }
