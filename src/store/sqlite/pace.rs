@@ -8,8 +8,8 @@
 use std::thread;
 use std::time::Duration;
 
-/// How long writes gather: about what a request takes where that many are under way.
-const GATHER: Duration = Duration::from_millis(1);
+/// How long writes gather: a few requests' time where that many are under way.
+const GATHER: Duration = Duration::from_micros(1_500);
 
 /// What the last batch tells of the next.
 #[derive(Debug, Default)]
