@@ -81,17 +81,20 @@ def others(used):
 
 
 def used_up(used, cores):
-    """What was at its limit, in words."""
-    found = []
-    if used["machine"] >= USED_UP * cores:
-        shares = [f"{used['service']:.2f} by the service"] if "service" in used else []
-        shares += [f"{used['generator']:.2f} by the load generator", f"{others(used):.2f} by everything else"]
-        found.append(f"the processor ({used['machine']:.2f} of {cores} cores: {', '.join(shares)})")
-    if used["generator"] >= USED_UP:
-        found.append(f"the load generator, which has one thread ({used['generator']:.2f} cores)")
-    if "writer" in used and used["writer"] + used["writer_ready"] + used["writer_disk"] >= USED_UP:
-        found.append(f"the writer thread (at work / waits for a core / waits for the disk: {writer(used)} of the time)")
-    return f"Used up: {'; '.join(found)}." if found else "Nothing that was measured was used up."
+    """What was at its limit, in words; or what was nearest to it."""
+    shares = [f"{used['service']:.2f} by the service"] if "service" in used else []
+    shares += [f"{used['generator']:.2f} by the load generator", f"{others(used):.2f} by everything else"]
+    kinds = [
+        (used["machine"] / cores, f"the processor ({used['machine']:.2f} of {cores} cores: {', '.join(shares)})"),
+        (used["generator"], f"the load generator, which has one thread ({used['generator']:.2f} cores)"),
+    ]
+    if "writer" in used:
+        times = f"at work / waits for a core / waits for the disk: {writer(used)} of the time"
+        kinds.append((used["writer"] + used["writer_ready"] + used["writer_disk"], f"the writer thread ({times})"))
+    found = [what for share, what in kinds if share >= USED_UP]
+    if not found:
+        return f"Nothing that was measured was used up; nearest to it was {max(kinds)[1]}."
+    return f"Used up: {'; '.join(found)}."
 
 
 def writer(used):
