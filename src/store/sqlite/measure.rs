@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Options, wal};
+use super::{Options, open};
 use crate::error::Error;
 use crate::telemetry::{Counter, DURATION_BUCKETS_SECONDS, Gauge, Histogram, Recorder, table};
 
@@ -146,7 +146,7 @@ impl Drop for Running {
     reason = "Prometheus' values are doubles, exact up to 8 PiB"
 )]
 fn ask_for_sizes(recorder: &mut Recorder, database: PathBuf) {
-    let wal = wal::file_of(&database);
+    let wal = open::log_of(&database);
     let disk = {
         let database = database.clone();
         move || rustix::fs::statvfs(&database).ok()

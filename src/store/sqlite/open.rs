@@ -11,8 +11,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
 
-use super::wal;
-
 /// Marks a file as ours, in the header of its first page (`ORIN` in ASCII). Never changes.
 const APPLICATION_ID: i32 = 0x4F52_494E;
 
@@ -312,10 +310,17 @@ pub(super) fn writer_beside(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// The write-ahead log of this database, a file beside it.
+pub(super) fn log_of(database: &Path) -> PathBuf {
+    let mut file = database.as_os_str().to_owned();
+    file.push("-wal");
+    file.into()
+}
+
 /// Has the disk hold all that is in the log. Who wrote it may not have lived to do so; connections that find it there take
 /// that for done.
 fn sync_log(path: &Path) -> rusqlite::Result<()> {
-    match File::open(wal::file_of(path)).and_then(|log| log.sync_all()) {
+    match File::open(log_of(path)).and_then(|log| log.sync_all()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(refusal(
             ffi::SQLITE_IOERR_FSYNC,
             &format!("its write-ahead log cannot be synced: {error}"),

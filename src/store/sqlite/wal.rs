@@ -51,16 +51,9 @@ const LOOK: Duration = Duration::from_micros(200);
 /// How soon new connections are tried again where there can be none.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// The log of this database, in a file beside it.
-pub(super) fn file_of(database: &Path) -> PathBuf {
-    let mut file = database.as_os_str().to_owned();
-    file.push("-wal");
-    file.into()
-}
-
 /// Whether the log's file is longer than it stays when the log starts anew.
 pub(super) fn is_large(database: &Path) -> bool {
-    std::fs::metadata(file_of(database)).is_ok_and(|file| file.len() > WAL_BYTES_MAX)
+    std::fs::metadata(open::log_of(database)).is_ok_and(|file| file.len() > WAL_BYTES_MAX)
 }
 
 /// How far a log is, in pages.

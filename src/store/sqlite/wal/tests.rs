@@ -71,7 +71,7 @@ fn a_log_that_was_moved_starts_anew_although_readers_keep_snapshots() {
         grow(&log);
         assert!(on_desk(&log, Wal::now).unwrap().pages < 300, "it started anew");
     }
-    let file = std::fs::metadata(file_of(&log.path)).unwrap();
+    let file = std::fs::metadata(open::log_of(&log.path)).unwrap();
     assert!(file.len() < 24 << 20, "{}", file.len());
 }
 
@@ -100,7 +100,7 @@ fn a_snapshot_of_somebody_else_is_waited_for_without_holding_up_the_writer() {
 #[test]
 fn the_log_is_cut_when_readers_let_it() {
     let (log, _folder) = log();
-    let wal_bytes = || std::fs::metadata(file_of(&log.path)).unwrap().len();
+    let wal_bytes = || std::fs::metadata(open::log_of(&log.path)).unwrap().len();
     grow(&log);
     let other = Connection::open(&log.path).unwrap();
     other.execute_batch("BEGIN").unwrap();
