@@ -48,17 +48,19 @@ impl Stream {
     /// Ready once it is this answer's turn. Where there are others, all are made first and then written one right after
     /// the other: each alone would wake its client, who would take the core from the next one that is to be made.
     fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if !mem::take(&mut self.has_waited) {
-            let mut pass = PASS.get();
-            self.has_waited = pass.is_shared();
-            PASS.set(pass);
+        if mem::take(&mut self.has_waited) {
+            return Poll::Ready(());
         }
-        if self.has_waited {
-            // To the end of the thread's queue, behind all that is ready.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        let mut pass = PASS.get();
+        let is_shared = pass.count();
+        PASS.set(pass);
+        if !is_shared {
+            return Poll::Ready(());
         }
-        Poll::Ready(())
+        self.has_waited = true;
+        // To the end of the thread's queue, behind all that is ready.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -74,7 +76,7 @@ impl Pass {
     const NONE: Self = Self { answers: 0, before: 0 };
 
     /// Counts an answer, and says whether others are to be expected beside it.
-    fn is_shared(&mut self) -> bool {
+    fn count(&mut self) -> bool {
         let is_shared = self.answers > 0 || self.before > 1;
         self.answers = self.answers.saturating_add(1);
         is_shared
@@ -188,12 +190,12 @@ mod tests {
     #[test]
     fn a_pass_knows_of_the_one_before() {
         let mut pass = Pass::NONE;
-        assert!(!pass.is_shared());
-        assert!(pass.is_shared());
+        assert!(!pass.count());
+        assert!(pass.count());
         let mut pass = pass.next();
-        assert!(pass.is_shared(), "there were two before");
+        assert!(pass.count(), "there were two before");
         let mut pass = pass.next();
-        assert!(!pass.is_shared(), "there was one before");
-        assert!(!Pass::NONE.next().is_shared());
+        assert!(!pass.count(), "there was one before");
+        assert!(!Pass::NONE.next().count());
     }
 }
