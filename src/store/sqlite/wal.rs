@@ -31,7 +31,7 @@ const PAGE: u64 = 4_096;
 const PAGES_MORE: i64 = 1_024;
 
 /// What the writer may be paused for: a part as long as its next few batches.
-const PAGES_LAST: i64 = 384;
+const PAGES_LAST: i64 = 128;
 
 /// After so many parts the writer is paused for whatever is left, lest it outrun this for ever.
 const PARTS_MAX: usize = 6;
@@ -68,20 +68,27 @@ pub(super) struct Wal {
 impl Wal {
     /// How far it is now.
     pub(super) fn now(connection: &Connection) -> rusqlite::Result<Self> {
-        Self::after(connection, "PRAGMA wal_checkpoint(NOOP)")
+        Self::of(connection, "PRAGMA wal_checkpoint(NOOP)")
     }
 
-    const fn left(self) -> i64 {
-        self.pages - self.moved
-    }
-
+    /// How far it is now that this checkpoint was run. What the checkpoint itself says is from its beginning, and the
+    /// writer went on meanwhile.
     fn after(connection: &Connection, checkpoint: &str) -> rusqlite::Result<Self> {
+        Self::of(connection, checkpoint)?;
+        Self::now(connection)
+    }
+
+    fn of(connection: &Connection, checkpoint: &str) -> rusqlite::Result<Self> {
         connection.prepare_cached(checkpoint)?.query_row([], |row| {
             Ok(Self {
                 pages: row.get(1)?,
                 moved: row.get(2)?,
             })
         })
+    }
+
+    const fn left(self) -> i64 {
+        self.pages - self.moved
     }
 }
 
@@ -184,6 +191,9 @@ impl Log {
         while is_due.recv().is_ok() {
             // A panic would be our mistake, and must not leave the writer in its pause.
             let tended = catch_unwind(AssertUnwindSafe(|| self.tend()));
+            // Who asked meanwhile asked for this. It is forgotten before the pause ends, for who begins another one after
+            // that asks again.
+            let _ = is_due.try_recv();
             self.desk.go_on();
             if let Err(panic) = tended {
                 tracing::error!(panic = panic_message(&*panic), "the write-ahead log was not moved");
@@ -192,11 +202,9 @@ impl Log {
         }
     }
 
-    /// Moves what is in the log, as far as snapshots let it.
-    pub(super) fn tend(&mut self) {
-        let moved = self.move_parts();
-        self.desk.go_on();
-        if let Err(error) = moved {
+    /// Moves what is in the log, as far as snapshots let it. At the end the writer may be in a pause.
+    fn tend(&mut self) {
+        if let Err(error) = self.move_parts() {
             // Everything is still in the log.
             tracing::warn!(%error, "the write-ahead log could not be moved into the database file");
             self.connection = None;

@@ -76,6 +76,31 @@ fn a_log_that_was_moved_starts_anew_although_readers_keep_snapshots() {
 }
 
 #[test]
+fn what_was_written_while_a_part_was_moved_is_left() {
+    let (mut log, _folder) = log();
+    let due = grow_until_due(&log);
+    let is_ending = Arc::new(AtomicBool::new(false));
+    let writing = thread::spawn({
+        let (desk, is_ending) = (Arc::clone(&log.desk), Arc::clone(&is_ending));
+        move || {
+            while !is_ending.load(Ordering::Relaxed) {
+                let connection = desk.take().unwrap();
+                connection.execute("INSERT INTO pages VALUES ('')", []).unwrap();
+                desk.lay_back(Some(connection));
+            }
+        }
+    });
+    let moved = log.move_part("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+    is_ending.store(true, Ordering::Relaxed);
+    writing.join().unwrap();
+    // It took a sync of thousands of pages, beside which there are many of one.
+    assert!(
+        matches!(moved, Moved::To(wal) if wal.moved >= due.pages && wal.left() > 0),
+        "not told of what came"
+    );
+}
+
+#[test]
 fn a_snapshot_of_somebody_else_is_waited_for_without_holding_up_the_writer() {
     let (mut log, _folder) = log();
     grow(&log);
