@@ -13,7 +13,7 @@ use rusqlite::backup::{Backup as Copying, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::open::{self, Whose};
-use super::wal;
+use super::wal::{Due, WAL_BYTES};
 
 /// How many pages are copied and synced at a time: 1 MiB.
 const PAGES_A_STEP: i32 = 256;
@@ -181,7 +181,7 @@ fn copy_database(from: &Path, to: &Path, copy: &Path) -> Result<(), BackupError>
         match step {
             StepResult::Done => break,
             StepResult::More => {
-                let rests = match wal::is_large(from) {
+                let rests = match Due::at(WAL_BYTES).is_exceeded(from) {
                     true => COPY_RESTS_LONG_LOG,
                     false => COPY_RESTS,
                 };

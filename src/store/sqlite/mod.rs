@@ -69,8 +69,8 @@ pub struct Options {
     pub queue_wait: Duration,
     /// How many writes share a commit at the most.
     pub batch_max: usize,
-    /// How long the write-ahead log gets before it is moved into the file, in bytes. The longer, the more of its pages are
-    /// there several times, of which only the last is moved.
+    /// How long the write-ahead log gets at least before it is moved into the file, in bytes. That of a large file gets
+    /// longer.
     pub wal_bytes: u64,
 }
 
@@ -84,7 +84,7 @@ impl Default for Options {
             queue_capacity: 1_024,
             queue_wait: Duration::from_secs(2),
             batch_max: 128,
-            wal_bytes: 64 * 1024 * 1024,
+            wal_bytes: wal::WAL_BYTES,
         }
     }
 }

@@ -17,9 +17,6 @@ const APPLICATION_ID: i32 = 0x4F52_494E;
 /// How long a connection waits for another process that holds the file, a backup say.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The size to which the write-ahead log shrinks whenever it starts anew.
-pub(super) const WAL_BYTES_MAX: u64 = 128 * 1024 * 1024;
-
 /// More than there are statements, so that none is ever prepared twice.
 const STATEMENTS_MAX: usize = 64;
 
@@ -296,8 +293,7 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-    connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_MAX.cast_signed(), |_| Ok(()))?;
-    // The writer does this itself, when nobody waits for it.
+    // The store moves the log itself, and cuts it where it is too long.
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     keep_statements(&connection)?;
     Ok(connection)

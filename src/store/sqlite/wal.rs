@@ -9,7 +9,7 @@
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,15 +20,15 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::desk::Desk;
-use super::open::{self, BUSY_TIMEOUT, WAL_BYTES_MAX};
+use super::open::{self, BUSY_TIMEOUT};
 use super::readers::Readers;
 use crate::error::panic_message;
 
+mod due;
+pub(super) use due::{Due, WAL_BYTES};
+
 /// The size of a page, SQLite's default.
 const PAGE: u64 = 4_096;
-
-/// A log is moved again whenever this many pages more came before it could start anew.
-const PAGES_MORE: i64 = 1_024;
 
 /// What the writer may be paused for: a part as long as its next few batches.
 const PAGES_LAST: i64 = 128;
@@ -50,11 +50,6 @@ const LOOK: Duration = Duration::from_micros(200);
 
 /// How soon new connections are tried again where there can be none.
 const RETRY: Duration = Duration::from_millis(100);
-
-/// Whether the log's file is longer than it stays when the log starts anew.
-pub(super) fn is_large(database: &Path) -> bool {
-    std::fs::metadata(open::log_of(database)).is_ok_and(|file| file.len() > WAL_BYTES_MAX)
-}
 
 /// How far a log is, in pages.
 #[derive(Clone, Copy, Debug)]
@@ -89,25 +84,6 @@ impl Wal {
 
     const fn left(self) -> i64 {
         self.pages - self.moved
-    }
-}
-
-/// When a log is worth to be moved: from so many pages on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Due(i64);
-
-impl Due {
-    pub(super) fn at(bytes: u64) -> Self {
-        Self(i64::try_from(bytes / PAGE).unwrap_or(i64::MAX))
-    }
-
-    pub(super) fn is(self, wal: Wal) -> bool {
-        wal.pages >= self.0 && wal.left() >= PAGES_MORE.min(self.0)
-    }
-
-    /// Whether it is so long that the writer must wait for that.
-    pub(super) const fn is_over(self, wal: Wal) -> bool {
-        wal.pages / 2 >= self.0
     }
 }
 
@@ -156,6 +132,7 @@ impl Mover {
 /// A log that is moved beside a writer.
 pub(super) struct Log {
     path: PathBuf,
+    due: Due,
     desk: Arc<Desk>,
     readers: Readers,
     connection: Option<Connection>,
@@ -175,9 +152,10 @@ enum Moved {
 }
 
 impl Log {
-    pub(super) fn new(path: PathBuf, desk: Arc<Desk>, readers: Readers) -> Self {
+    pub(super) fn new(path: PathBuf, due: Due, desk: Arc<Desk>, readers: Readers) -> Self {
         Self {
             path,
+            due,
             desk,
             readers,
             connection: None,
@@ -264,7 +242,7 @@ impl Log {
             // than SQLite would.
             thread::sleep(LOOK);
         }
-        if is_large(&self.path) && !cut(self.connection()?)? {
+        if self.due.is_exceeded(&self.path) && !cut(self.connection()?)? {
             tracing::debug!("readers kept the write-ahead log from being cut");
         }
         Ok(())

@@ -82,7 +82,12 @@ impl Writer {
 
     /// The log of the same database, for whoever moves it.
     fn log(&self) -> Log {
-        Log::new(self.path.clone(), Arc::clone(&self.desk), self.readers.clone())
+        Log::new(
+            self.path.clone(),
+            self.due,
+            Arc::clone(&self.desk),
+            self.readers.clone(),
+        )
     }
 
     fn serve(&mut self, jobs: &Receiver<Box<dyn Job>>, mover: &Mover) {
@@ -96,8 +101,8 @@ impl Writer {
             // Jobs catch their own panics. One from elsewhere is our mistake, and must not end all writing.
             let ran = catch_unwind(AssertUnwindSafe(|| self.serve_batch(batch)));
             match ran {
-                Ok(Some(wal)) if self.due.is(wal) => {
-                    if self.due.is_over(wal) && !mover.is_held() {
+                Ok(Some(wal)) if self.due.is(wal, &self.path) => {
+                    if self.due.is_over(wal, &self.path) && !mover.is_held() {
                         // Before the mover is woken, for it ends this pause when it is done.
                         self.desk.begin_pause();
                     }
