@@ -15,6 +15,10 @@ from scenarios import API_KEY, SCENARIOS, Wrk
 
 # After the first answer, until what starting takes is given back.
 SETTLE_SECONDS = 0.1
+# For how long orders of random products come, on how many connections, before a load of orders is measured: until the log
+# of the largest database has started anew. Until then the file system makes it longer with each commit.
+WARM_UP_SECONDS = 2
+WARM_UP_CONNECTIONS = 64
 # What differs in each answer, or what the server library sets itself.
 NOT_RECORDED = {"date", "content-length", "connection", "transfer-encoding"}
 BATCHES = (1, 16, 64, 256)
@@ -32,6 +36,15 @@ class Target:
     binary: pathlib.Path
 
 
+def answered_and_sent(scenario, sample, connections):
+    """How many of a load's writes were answered at least, and how many were sent at the most."""
+    if scenario.name == "mix":
+        # Which answers were of orders wrk does not say; but what was handed out before those on their way is answered. One
+        # more was handed out where wrk tried the script.
+        return sample["orders_sent"] - connections - 1, sample["orders_sent"]
+    return sample["requests"], sample["requests"] + connections
+
+
 class Bench:
     """What all measurements share: the programs, a folder on the disk, and the databases in it."""
 
@@ -47,7 +60,8 @@ class Bench:
         """Measures the constant bytes once."""
         server = Server([str(self.tools / "ceiling-http"), str(self.answers)], {}, self.folder / "ceiling.log")
         with server:
-            return self._load(server, self._requests(scenario, SMALL, None, connections), connections)
+            idle = self._settle(server)
+            return {**self._load(server, self._requests(scenario, SMALL, None, connections), connections), **idle}
 
     def run(self, target, size, scenario, connections, beside=None, seconds=None, meanwhile=None):
         """Measures a build of the service once. `beside` is a context that is entered while the load runs; `meanwhile` is
@@ -56,15 +70,18 @@ class Bench:
         before = databases.tally(self.tools, database)
         requests = self._requests(scenario, size, database, connections)
         with service(target.binary, database, self.folder) as server:
+            idle = self._settle(server)
+            warm_up = self._warm_up(server, size) if scenario.writes == "orders" else None
             with beside(server, database) if beside else nullcontext():
                 work = meanwhile and functools.partial(meanwhile, database)
                 sample = self._load(server, requests, connections, scenario.is_once, seconds, work)
         after = databases.tally(self.tools, database)
-        self._check(scenario, database, before, after, sample, connections)
+        loads = [(SCENARIOS["order"], warm_up, WARM_UP_CONNECTIONS)] if warm_up else []
+        self._check([*loads, (scenario, sample, connections)], before, after)
         # The audit of a big one takes longer than all else; `audit_big` does it at the end, of all that was written.
         if scenario.writes and size is not BIG:
             databases.audit(target.binary, database)
-        return {**sample, "database_mb": database.stat().st_size / 1e6}
+        return {**sample, **idle, "database_mb": database.stat().st_size / 1e6}
 
     def beside_orders(self, target, size, connections):
         """Reads, while so many connections place orders as fast as they can; the orders are held to the database."""
@@ -103,7 +120,7 @@ class Bench:
         before = databases.tally(self.tools, database)
         sample = self.run(target, size, orders, connections, seconds=BACKUP_SECONDS_MAX, meanwhile=back_up)
         for path in made:
-            databases.check_orders(before, databases.tally(self.tools, path), 0, sample["requests"] + connections)
+            databases.check_orders(before, databases.tally(self.tools, path), 0, sample["written"])
             databases.audit(target.binary, path)
             databases.remove(path)
         return {**sample, "backups": len(made), "backup_seconds": sum(seconds) / len(made)}
@@ -120,9 +137,17 @@ class Bench:
         size = PAYABLE if scenario.writes == "payments" else SMALL
         return self.seeds.copy(target.binary, size, f"{target.name}.db")
 
-    def _load(self, server, requests, connections, is_once=False, seconds=None, meanwhile=None):
+    def _settle(self, server):
+        """What the server is when nothing was asked of it yet."""
         time.sleep(SETTLE_SECONDS)
-        idle_mb, _ = server.memory_mb()
+        return {"start_ms": server.start_seconds * 1e3, "idle_mb": server.memory_mb()[0]}
+
+    def _warm_up(self, server, size):
+        """Places orders for a while, and says how many."""
+        requests = self._requests(SCENARIOS["order"], size, None, WARM_UP_CONNECTIONS)
+        return Wrk(self.wrk, server.port, requests, WARM_UP_CONNECTIONS, WARM_UP_SECONDS).result()
+
+    def _load(self, server, requests, connections, is_once=False, seconds=None, meanwhile=None):
         cpu_before = server.cpu_seconds()
         load = Wrk(self.wrk, server.port, requests, connections, seconds or self.seconds, is_once)
         if meanwhile:
@@ -139,19 +164,15 @@ class Bench:
             **sample,
             "cpu_us": cpu * 1e6 / sample["requests"],
             "generator_cpu_us": sample["generator_cpu_seconds"] * 1e6 / sample["requests"],
-            "start_ms": server.start_seconds * 1e3,
-            "idle_mb": idle_mb,
             "end_mb": end_mb,
             "peak_mb": peak_mb,
         }
 
-    def _check(self, scenario, database, before, after, sample, connections):
-        """Holds the database to what was answered."""
-        answered, sent = sample["requests"], sample["requests"] + connections
-        if scenario.name == "mix":
-            # Which answers were of orders wrk does not say; but what was handed out before those on their way is
-            # answered. One more was handed out where wrk tried the script.
-            answered, sent = sample["orders_sent"] - connections - 1, sample["orders_sent"]
+    def _check(self, loads, before, after):
+        """Holds the database to what was answered to these loads, the last of which was measured."""
+        bounds = [answered_and_sent(*load) for load in loads]
+        answered, sent = map(sum, zip(*bounds))
+        scenario, sample, _ = loads[-1]
         if scenario.writes == "orders":
             sample["written"] = databases.check_orders(before, after, answered, sent)
         elif scenario.writes == "payments":

@@ -10,7 +10,7 @@ import sys
 import textwrap
 
 from databases import BIG, PAYABLE, SMALL
-from measure import READERS
+from measure import READERS, WARM_UP_CONNECTIONS, WARM_UP_SECONDS
 from scenarios import MAIN, SCENARIOS
 from table import groups, number, ratios, spread
 from targets import CONNECTIONS, verdicts
@@ -278,6 +278,9 @@ def of_method(results):
         connection did not send meanwhile, so one stall counts for all the requests that it kept away.""",
         """Each run has a process of its own on a database of its own; only the million rows are kept from run to run.
         In each round all that is compared stands next to each other, in the other order every second time.""",
+        f"""Before a load that places orders, {WARM_UP_CONNECTIONS} connections order random products for {WARM_UP_SECONDS} s
+        that are not measured: a service just started makes its log longer with each commit, one that has been at work
+        writes to one that it has.""",
         f"""After each run that writes, the units that left the stock, the orders, and the units and rows of the ledger
         must be one number, and it must be the number of orders that were answered with 201, give or take those on
         their way when the load stopped; payments likewise. Then `orders-inventory audit` must be clean (on the million

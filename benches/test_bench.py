@@ -8,6 +8,7 @@ import pathlib
 import unittest
 
 import databases
+import measure
 import report
 import scenarios
 import targets
@@ -79,6 +80,11 @@ class Books(unittest.TestCase):
         return {
             name: value + changes.get(name, 0) + (1 if name == off_by_one else 0) for name, value in self.before.items()
         }
+
+    def test_what_was_answered_and_sent(self):
+        sample = {"requests": 600, "orders_sent": 60}
+        self.assertEqual(measure.answered_and_sent(SCENARIOS["order"], sample, 16), (600, 616))
+        self.assertEqual(measure.answered_and_sent(SCENARIOS["mix"], sample, 16), (43, 60))
 
     def test_orders_that_were_answered_are_there(self):
         self.assertEqual(databases.check_orders(self.before, self.after(100), 100, 116), 100)
