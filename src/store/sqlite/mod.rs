@@ -69,8 +69,8 @@ pub struct Options {
     pub queue_wait: Duration,
     /// How many writes share a commit at the most.
     pub batch_max: usize,
-    /// How long the write-ahead log gets at least before it is moved into the file, in bytes. That of a large file gets
-    /// longer.
+    /// How long the write-ahead log gets before it is moved into the file, in bytes. That of a large file gets longer, up to
+    /// four times.
     pub wal_bytes: u64,
 }
 

@@ -212,9 +212,9 @@ async fn the_log_stays_short_while_many_write_and_read() {
     for client in clients {
         client.await.unwrap();
     }
-    // 240 MB came twice: into the log, which starts anew when it is as long as the file, and from there into the file.
+    // 240 MB came, and beside such a file the log is four times as long, or waited for at twice that.
     let wal = std::fs::metadata(folder.path().join("test.db-wal")).unwrap();
-    assert!(wal.len() < 180 << 20, "{}", wal.len());
+    assert!(wal.len() < 140 << 20, "{}", wal.len());
     store.close().await;
     let again = SqliteStore::open(options).unwrap();
     let kept = again.read(|view| view.products(None, 1_000)).await.unwrap();
