@@ -143,7 +143,7 @@ class Bench:
         return {"start_ms": server.start_seconds * 1e3, "idle_mb": server.memory_mb()[0]}
 
     def _warm_up(self, server, size):
-        """Places orders for a while, and says how many."""
+        """Places orders for a while; what came of them, for the books."""
         requests = self._requests(SCENARIOS["order"], size, None, WARM_UP_CONNECTIONS)
         return Wrk(self.wrk, server.port, requests, WARM_UP_CONNECTIONS, WARM_UP_SECONDS).result()
 

@@ -189,7 +189,8 @@ async fn many_writes_at_once_are_all_answered() {
 async fn the_log_stays_short_while_many_write_and_read() {
     let folder = TempDir::new().unwrap();
     let options = Options {
-        wal_bytes: 16 << 20,
+        // Four times as much beside the file that this makes.
+        wal_bytes: 4 << 20,
         ..options(&folder)
     };
     let store = SqliteStore::open(options.clone()).unwrap();
@@ -212,9 +213,9 @@ async fn the_log_stays_short_while_many_write_and_read() {
     for client in clients {
         client.await.unwrap();
     }
-    // 240 MB came, and beside such a file the log is four times as long, or waited for at twice that.
+    // 240 MB came.
     let wal = std::fs::metadata(folder.path().join("test.db-wal")).unwrap();
-    assert!(wal.len() < 140 << 20, "{}", wal.len());
+    assert!(wal.len() < 64 << 20, "{}", wal.len());
     store.close().await;
     let again = SqliteStore::open(options).unwrap();
     let kept = again.read(|view| view.products(None, 1_000)).await.unwrap();
