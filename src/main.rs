@@ -60,6 +60,9 @@ fn serve(settings: &Settings) -> Result<(), String> {
         path: settings.database_url.path().to_owned(),
         queue_wait: Duration::from_secs(settings.request_timeout_seconds),
         wal_bytes: settings.wal_bytes,
+        readers: u32::try_from(serve::threads::count())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1),
         ..Options::default()
     };
     let telemetry = settings
@@ -71,9 +74,10 @@ fn serve(settings: &Settings) -> Result<(), String> {
         .map_err(|error| format!("DATABASE_URL: {error}"))?;
     render::warn_without_disk(settings);
 
+    // For all but connections, which have threads of their own; this one accepts them, and no other work may keep it.
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
-        .on_thread_park(serve::thread_parks)
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))?;
     let ended = runtime.block_on(async {

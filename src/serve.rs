@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -21,15 +21,15 @@ use hyper_util::server::conn::auto::Builder;
 use orders_inventory::http::{Peer, Router, too_many_connections};
 use orders_inventory::store::Store;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::stream::Stream;
-pub(crate) use self::stream::thread_parks;
+use self::threads::Threads;
 use crate::metrics::Connections;
 
 mod stream;
+pub(crate) mod threads;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4_096;
@@ -72,6 +72,7 @@ pub(crate) async fn serve<S: Store>(
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (tell_stop, stop) = watch::channel(());
+    let threads = Threads::start(threads::count())?;
     let builder = Arc::new(builder());
     let refusal = too_many_connections();
     let mut connections = JoinSet::new();
@@ -79,27 +80,26 @@ pub(crate) async fn serve<S: Store>(
     let mut told = pin!(told);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener) => accepted,
             Some(_) = connections.join_next() => continue,
             () = &mut told => break,
         };
         match accepted {
-            Ok((stream, _)) if connections.len() >= bounds.connections_max => {
+            Ok((mut stream, _)) if connections.len() >= bounds.connections_max => {
                 if !is_full {
                     tracing::warn!(connections = connections.len(), "connections are refused");
                 }
                 is_full = true;
                 measures.refused();
                 // Nobody waits for this client: what the system does not take at once is lost, and so is the connection.
-                // Not by way of the runtime, which does not know yet that a new connection can be written to.
-                let _ = stream.into_std().and_then(|mut stream| stream.write_all(&refusal));
+                let _ = stream.write_all(&refusal);
             }
             Ok((stream, address)) => {
                 is_full = false;
                 let peer = bounds.tells_peer.then(|| Peer(address.ip()));
                 let router = router.clone();
                 let held = hold(stream, peer, router, Arc::clone(&builder), bounds, stop.clone());
-                connections.spawn(measures.while_open(held));
+                threads.serve(&mut connections, measures.while_open(held));
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
@@ -118,6 +118,12 @@ pub(crate) async fn serve<S: Store>(
         let _ = tokio::time::timeout(END_WAIT, connections.shutdown()).await;
     }
     Ok(())
+}
+
+/// A new connection, which no runtime watches yet: that of its thread will.
+async fn accept(listener: &tokio::net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, address) = listener.accept().await?;
+    Ok((stream.into_std()?, address))
 }
 
 /// How many connections the process may have, at most so many: it asks the system for as many files as it is allowed.
@@ -176,6 +182,13 @@ async fn hold<S: Store>(
 ) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     let _ = socket.set_nodelay(true);
+    let socket = match tokio::net::TcpStream::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be served");
+            return;
+        }
+    };
     let activity = Arc::new(Activity::default());
     let stream = Stream::new(socket, Arc::clone(&activity));
     let service = service_fn(|request: Request<Incoming>| {
