@@ -1,26 +1,30 @@
-//! The ceiling of HTTP: the routes of the service, on the same server library and allocator, each answering constant
-//! bytes. What the bytes and headers are comes from a file, recorded from the service itself.
+//! The ceiling of HTTP: the routes of the service, on the same server library and allocator and on as many threads, each
+//! with connections of its own as there, and each route answering constant bytes. What the bytes and headers are comes
+//! from a file, recorded from the service itself.
 //!
 //! It reads a request's body and looks at nothing in it. It keeps no log, asks for no key, and puts no limit on
 //! anything.
 
-use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::{fs, io, thread};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use axum::serve::ListenerExt;
+use axum::serve::Listener;
 use clap::Parser;
 use mimalloc::MiMalloc;
 use orders_inventory_benches::Failure;
 use serde::Deserialize;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// As in the service.
 #[global_allocator]
@@ -84,7 +88,40 @@ fn route(answer: &Answer) -> Result<MethodRouter, Failure> {
     })
 }
 
-#[tokio::main]
+/// The connections that a thread was given.
+struct Given {
+    address: SocketAddr,
+    connections: UnboundedReceiver<std::net::TcpStream>,
+}
+
+impl Listener for Given {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        while let Some(connection) = self.connections.recv().await {
+            if let Ok(connection) = TcpStream::from_std(connection) {
+                return (connection, self.address);
+            }
+        }
+        std::future::pending().await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
+/// Starts a thread that answers on the connections it is given.
+fn serving(address: SocketAddr, router: Router) -> io::Result<UnboundedSender<std::net::TcpStream>> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let (give, connections) = unbounded_channel();
+    let given = Given { address, connections };
+    thread::spawn(move || runtime.block_on(axum::serve(given, router).into_future()));
+    Ok(give)
+}
+
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let Options { answers, port } = Options::parse();
     let answers: Vec<Answer> = serde_json::from_slice(&fs::read(answers)?)?;
@@ -94,17 +131,20 @@ async fn main() -> Result<(), Failure> {
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    let served = axum::serve(
-        listener.tap_io(|stream| {
-            // Where it cannot be set the answers are only later.
-            let _ = stream.set_nodelay(true);
-        }),
-        router,
-    );
-    served
-        .with_graceful_shutdown(async move {
-            terminate.recv().await;
-        })
-        .await?;
+    let address = listener.local_addr()?;
+    let count = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = (0..count)
+        .map(|_| serving(address, router.clone()))
+        .collect::<io::Result<Vec<_>>>()?;
+    // All connections of a load come at once and stay as long as one another, so turns are fair.
+    for give in threads.iter().cycle() {
+        let (connection, _) = tokio::select! {
+            accepted = listener.accept() => accepted?,
+            _ = terminate.recv() => break,
+        };
+        // Where it cannot be set the answers are only later.
+        let _ = connection.set_nodelay(true);
+        give.send(connection.into_std()?)?;
+    }
     Ok(())
 }
