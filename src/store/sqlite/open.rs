@@ -31,6 +31,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("0001_products_orders.sql")),
     M::up(include_str!("0002_payments_versions_kept_answers.sql")),
     M::up(include_str!("0003_chains.sql")),
+    M::up(include_str!("0004_appended_answers.sql")),
 ];
 
 /// Why the store cannot be opened. Each is one line that names the file.

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::app::payments;
 use crate::domain::{EventKind, State, Timestamp};
-use crate::store::{OrderFilter, SqliteStore, Store, Tx, View, audit};
+use crate::store::{Kept, Key, OrderFilter, SqliteStore, Store, StoredAnswer, Tx, View, audit};
 use crate::testing::{NOW, money, new_product, options, order_id, payment_event};
 
 fn open(folder: &TempDir) -> Result<SqliteStore, OpenError> {
@@ -188,6 +188,7 @@ const SAMPLES: &[&str] = &[
     include_str!("samples/0001.sql"),
     include_str!("samples/0002.sql"),
     include_str!("samples/0003.sql"),
+    include_str!("samples/0004.sql"),
 ];
 
 /// The file that a service of this version left.
@@ -211,6 +212,31 @@ fn files_of_every_version_are_brought_up_to_date() {
         let _store = open(&folder).unwrap();
         let report = audit(&options(&folder).path).unwrap();
         assert!(report.is_clean(), "from version {version}:\n{report}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_any_version_kept_are_given_again() {
+    let key = Key {
+        caller: String::new(),
+        path: "/orders".to_owned(),
+        key: "checkout-1".to_owned(),
+    };
+    let expected = StoredAnswer {
+        body_hash: [0; 32],
+        answer: Kept {
+            status: 201,
+            body: b"{}".to_vec(),
+            location: Some("/orders/1".to_owned()),
+            etag: Some("\"1\"".to_owned()),
+        },
+        kept_at: Timestamp::from_millis(2_000),
+    };
+    // The first one kept none.
+    for version in 2..=MIGRATIONS.len() {
+        let (folder, key) = (left_by(version), key.clone());
+        let stored = open(&folder).unwrap().read(move |view| view.stored_answer(&key)).await;
+        assert_eq!(stored.unwrap().as_ref(), Some(&expected), "from version {version}");
     }
 }
 

@@ -16,8 +16,8 @@ pub(super) const STORED_ANSWER: &str = concat!(
 
 pub(super) const HAS_ANSWER_KEPT_UNTIL: &str = "SELECT EXISTS (SELECT 1 FROM kept_answers WHERE kept_at_ms <= ?1)";
 
-pub(super) const DELETE_ANSWERS: &str = "DELETE FROM kept_answers WHERE (caller, path, key) IN \
-     (SELECT caller, path, key FROM kept_answers WHERE kept_at_ms <= ?1 ORDER BY kept_at_ms LIMIT ?2)";
+pub(super) const DELETE_ANSWERS: &str = "DELETE FROM kept_answers WHERE number IN \
+     (SELECT number FROM kept_answers WHERE kept_at_ms <= ?1 ORDER BY kept_at_ms LIMIT ?2)";
 
 impl KeptView for Session<'_> {
     fn stored_answer(&self, key: &Key) -> Result<Option<StoredAnswer>, Error> {

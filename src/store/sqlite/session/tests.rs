@@ -84,7 +84,7 @@ fn lists_use_their_indexes() {
         ),
         (
             kept::STORED_ANSWER,
-            "SEARCH kept_answers USING PRIMARY KEY (caller=? AND path=? AND key=?)",
+            "SEARCH kept_answers USING INDEX sqlite_autoindex_kept_answers_1 (key=? AND path=? AND caller=?)",
         ),
         (
             kept::HAS_ANSWER_KEPT_UNTIL,
@@ -93,7 +93,7 @@ fn lists_use_their_indexes() {
         ),
         (
             kept::DELETE_ANSWERS,
-            "SEARCH kept_answers USING PRIMARY KEY (caller=? AND path=? AND key=?); LIST SUBQUERY 2; \
+            "SEARCH kept_answers USING INTEGER PRIMARY KEY (rowid=?); LIST SUBQUERY 1; \
              SEARCH kept_answers USING COVERING INDEX kept_answers_by_age (kept_at_ms<?)",
         ),
     ] {
