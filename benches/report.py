@@ -106,8 +106,8 @@ def heading(results):
         "# Benchmarks",
         paragraph("""The service with its defaults (every commit synced to the disk, log on) and with API keys, measured
             beside two ceilings in one run on one machine: **constant bytes**, the same routes on the same server
-            library and as many threads, answering as many bytes and the same headers out of memory, and the **bare loop**, the same SQL on
-            the same schema with nothing around it."""),
+            library and as many threads, answering as many bytes and the same headers out of memory, and the **bare
+            loop**, the same SQL on the same schema with nothing around it."""),
         f"    {plan['command']}",
         paragraph(f"""wrote this page and [its plots and raw results](benchmarks/), on {machine["date"]}, of commit
             {machine["commit"]}. The machine: {machine["cores"]} cores ({machine["processor"]}),
@@ -273,10 +273,10 @@ def of_backups(found):
 def of_method(results):
     written = [sample["written"] for sample in results["samples"] if "written" in sample]
     points = [
-        f"""The load is a closed one, by wrk, with a thread for each core at most. It goes through {number(REQUESTS)} requests that
-        are drawn at random beforehand; payments are signed beforehand and each is sent once. wrk corrects its latencies
-        for what a stalled connection did not send meanwhile, so one stall counts for all the requests that it kept
-        away.""",
+        f"""The load is a closed one, by wrk, with a thread for each core at most. It goes through {number(REQUESTS)}
+        requests that are drawn at random beforehand; payments are signed beforehand and each is sent once. wrk corrects
+        its latencies for what a stalled connection did not send meanwhile, so one stall counts for all the requests
+        that it kept away.""",
         """Each run has a process of its own on a database of its own; only the million rows are kept from run to run.
         In each round all that is compared stands next to each other, in the other order every second time.""",
         f"""Before a load that places orders, {WARM_UP_CONNECTIONS} connections order random products for {WARM_UP_SECONDS} s

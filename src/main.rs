@@ -60,9 +60,8 @@ fn serve(settings: &Settings) -> Result<(), String> {
         path: settings.database_url.path().to_owned(),
         queue_wait: Duration::from_secs(settings.request_timeout_seconds),
         wal_bytes: settings.wal_bytes,
-        readers: u32::try_from(serve::threads::count())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1),
+        // Each thread that serves connections asks, and so does the sweeper.
+        readers: serve::threads::count().saturating_add(1),
         ..Options::default()
     };
     let telemetry = settings

@@ -33,9 +33,9 @@ pub(crate) mod threads;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4_096;
-/// Files that the process opens for itself: the database's, its log's, its listeners; and for each thread that serves
-/// connections its runtime's and its reader's.
-const FILES_OF_OUR_OWN: u64 = 64;
+/// Files that the process opens for itself: the database's, its log's, its listeners.
+const FILES_OF_OUR_OWN: u64 = 48;
+/// And for each thread that serves connections: its runtime's, its reader's.
 const FILES_OF_A_THREAD: u64 = 8;
 /// How long accepting pauses where the system has no room for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -131,8 +131,7 @@ async fn accept(listener: &tokio::net::TcpListener) -> io::Result<(TcpStream, So
 /// How many connections the process may have, at most so many: it asks the system for as many files as it is allowed.
 pub(crate) fn connections_within_files(wanted: u64) -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let threads = u64::try_from(threads::count()).unwrap_or(u64::MAX);
-    let ours = FILES_OF_OUR_OWN.saturating_add(FILES_OF_A_THREAD.saturating_mul(threads));
+    let ours = FILES_OF_OUR_OWN + FILES_OF_A_THREAD * u64::from(threads::count());
     let needed = wanted.saturating_add(ours);
     let allowed = maximum.unwrap_or(u64::MAX);
     let mut files = current.unwrap_or(u64::MAX);

@@ -17,8 +17,9 @@ use tokio::task::JoinSet;
 use super::stream::thread_parks;
 
 /// How many threads can run at once.
-pub(crate) fn count() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
+pub(crate) fn count() -> u32 {
+    let count = thread::available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// The threads; they end when this is dropped.
@@ -34,7 +35,7 @@ struct Thread {
 
 impl Threads {
     /// Starts so many, at least one.
-    pub(super) fn start(count: usize) -> io::Result<Self> {
+    pub(super) fn start(count: u32) -> io::Result<Self> {
         (0..count.max(1))
             .map(|_| Thread::start())
             .collect::<io::Result<_>>()

@@ -277,7 +277,7 @@ async fn one_connection_too_many_is_refused_and_takes_no_other_ones_place() {
 #[tokio::test]
 async fn where_the_system_allows_few_files_there_are_fewer_connections() {
     // It needs some for each core.
-    let files = 90 + 8 * std::thread::available_parallelism().unwrap().get();
+    let files = 84 + 8 * std::thread::available_parallelism().unwrap().get();
     let folder = TempDir::new().unwrap();
     let plain = command(&folder.path().join("test.db"));
     let mut limited = Command::new("/bin/sh");
