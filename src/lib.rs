@@ -9,11 +9,11 @@
 //! - [`app`]: the use cases: load, ask the domain, save.
 //! - [`store`]: what is remembered, as row-sized verbs, and the SQLite file behind them.
 //! - [`http`]: requests in, answers out.
-//! - [`log`]: what is said about all of it.
-//! - [`telemetry`]: what is counted meanwhile, and where it is shown.
+//! - [`log`]: log lines, to standard error.
+//! - [`metrics`]: what is counted, and the listener that shows it.
 //!
 //! Three places to begin: [`app::orders::place`] is all that placing an order means; [`store::Store`] is what a backend
-//! promises; [`http::router`] is what stands around every operation. `docs/ARCHITECTURE.md` follows one order from the
+//! promises; [`http::router`] is all that a request passes. `docs/ARCHITECTURE.md` follows one order from the
 //! socket to the disk and back, and says who may import whom.
 //!
 //! What a request and an answer look like is not here: that is `openapi.yaml`, and the crate `orders-inventory-api` made
@@ -25,9 +25,9 @@ pub mod domain;
 pub mod error;
 pub mod http;
 pub mod log;
+pub mod metrics;
 pub mod render;
 pub mod store;
-pub mod telemetry;
 
 #[cfg(test)]
 mod testing;

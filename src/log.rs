@@ -1,79 +1,72 @@
-//! The log: a line for each request and each failure, to standard error. Standard output has only what somebody asked
+//! The log: a line for each request and each failure, on standard error. Standard output has only what somebody asked
 //! for.
 //!
-//! A line is made by the thread that has something to say, and written by another, many at once: a request costs no
-//! system call here, nor does it wake anybody. It holds no policy of what is worth a line.
-//!
-//! - `line`: an event as a line, for people or for machines;
-//! - `lines`: lines on their way out;
-//! - [`request`]: whose request the current thread is at work on.
+//! Lines are formatted where they arise and written by a thread of their own. A log that nobody reads, or that cannot be
+//! written, costs lines and never holds up a request. What is worth a line is decided where it happens.
 
-use std::cell::Cell;
-use std::io::{self, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal};
+use std::time::Duration;
 
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
 
-use self::line::Shape;
-use self::lines::Lines;
 use crate::config::LogFormat;
 
-mod line;
-mod lines;
-pub mod request;
+/// How many lines may wait to be written; further ones are dropped.
+const LINES_MAX: usize = 16_384;
 
-/// The log of this process. When it is dropped, everything said so far is written.
+/// How often dropped lines are reported.
+const REPORT_PERIOD: Duration = Duration::from_secs(10);
+
+/// The log of this process. When it is dropped, waiting lines are written, within a second.
 #[must_use]
 #[derive(Debug)]
-pub struct Log(Lines);
-
-/// Starts the log of this process; the first call counts.
-///
-/// # Errors
-/// Where the system gives no thread for it.
-pub fn start(filter: EnvFilter, format: LogFormat) -> io::Result<Log> {
-    let shape = match format {
-        LogFormat::Json => Shape::Json,
-        LogFormat::Pretty => Shape::Text {
-            is_colored: io::stderr().is_terminal(),
-        },
-    };
-    let lines = Lines::start(io::stderr())?;
-    let writer = Writer {
-        shape,
-        lines: lines.clone(),
-    };
-    // Only a process that has a log already refuses another, and that one goes on.
-    let _ = tracing_subscriber::registry().with(filter).with(writer).try_init();
-    Ok(Log(lines))
+pub struct Log {
+    dropped: ErrorCounter,
+    _writer: WorkerGuard,
 }
 
-impl Drop for Log {
-    fn drop(&mut self) {
-        self.0.end();
+/// Starts the log of this process; only the first call has an effect.
+pub fn start(filter: EnvFilter, format: LogFormat) -> Log {
+    // Buffered, for the writing thread flushes once it has no more lines: many lines are one system call.
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES_MAX)
+        .lossy(true)
+        .thread_name("log")
+        .finish(BufWriter::new(io::stderr()));
+    let dropped = writer.error_counter();
+    let lines = fmt::layer()
+        .with_writer(writer)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal());
+    let lines = match format {
+        LogFormat::Pretty => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    };
+    // Refused only where the process has a log already, which then goes on.
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    Log {
+        dropped,
+        _writer: guard,
     }
 }
 
-thread_local! {
-    /// Room for the line that the thread is at; every thread makes its own, and only then waits for its turn.
-    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// Takes events and makes lines of them.
-struct Writer {
-    shape: Shape,
-    lines: Lines,
-}
-
-impl<S: Subscriber> Layer<S> for Writer {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        // Taken and put back, for a value that is written may itself have something to log.
-        let mut line = LINE.take();
-        self.shape.write(event, &mut line);
-        self.lines.push(&line, *event.metadata().level() <= Level::WARN);
-        line.clear();
-        LINE.set(line);
+impl Log {
+    /// Says from time to time how many lines were dropped, if any, for as long as the future is polled.
+    pub fn report_dropped_lines(&self) -> impl Future<Output = ()> + Send + use<> {
+        let dropped = self.dropped.clone();
+        async move {
+            let mut reported = 0;
+            loop {
+                tokio::time::sleep(REPORT_PERIOD).await;
+                let now = dropped.dropped_lines();
+                if now > reported {
+                    tracing::warn!(lines = now - reported, "log lines were dropped: they are not read fast enough");
+                    reported = now;
+                }
+            }
+        }
     }
 }

@@ -1,113 +1,202 @@
-//! The metrics of the running service: who counts, and where it is shown.
+//! Metrics: what is counted while the service runs, and the listener that shows it.
+//!
+//! `http::metrics` and the store's `metrics` register theirs with the [`Recorder`] once, at the start, and then hold
+//! handles: to count is to add to a number, without a look-up or a lock. Without a recorder nothing is counted. The
+//! [`table`] says once what each metric means.
+//!
+//! Nothing here knows products, orders or HTTP operations, and nothing is shown on the service's own address.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::fmt;
 
-use orders_inventory::http::{self, Clock};
-use orders_inventory::store::{self, SqliteStore};
-use orders_inventory::telemetry::{self, Counter, Gauge, Recorder, table};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{self, Registry};
 
-/// Everything that is counted, and the listener that will show it.
-pub(crate) struct Telemetry {
-    listener: TcpListener,
-    recorder: Recorder,
-    http: http::Measures,
-    connections: Connections,
-    pub(crate) store: store::Measures,
+mod listener;
+mod process;
+pub mod table;
+
+pub use listener::serve;
+pub use prometheus_client::metrics::counter::Counter;
+pub use prometheus_client::metrics::gauge::Gauge;
+pub use prometheus_client::metrics::histogram::Histogram;
+
+/// A row of the [`table`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// What it is called.
+    pub name: &'static str,
+    /// What can become of its value.
+    pub kind: Kind,
+    /// What it is told apart by.
+    pub labels: &'static [&'static str],
+    /// What it means, without a full stop.
+    pub help: &'static str,
 }
 
-impl Telemetry {
-    /// Takes the address. Who cannot have it hears so before anything else happens.
-    ///
-    /// # Errors
-    /// The one line that says so.
-    pub(crate) fn listen(address: SocketAddr, options: &store::Options) -> Result<Self, String> {
-        let listener =
-            TcpListener::bind(address).map_err(|error| format!("METRICS_ADDR: cannot listen on {address}: {error}"))?;
-        let mut recorder = Recorder::new();
-        let http = http::Measures::new(&mut recorder)
-            .map_err(|error| format!("the embedded contract cannot be read: {error}"))?;
-        let connections = Connections::new(&mut recorder);
-        let store = store::Measures::new(&mut recorder, options);
-        Ok(Self {
-            listener,
-            recorder,
-            http,
-            connections,
-            store,
-        })
+/// What can become of a metric's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It grows, and starts over with the process.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// It counts values, by how large they are.
+    Histogram,
+}
+
+/// All metrics of the process.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    registry: Registry,
+}
+
+/// The labels of one series, by name.
+type Labels = Vec<(&'static str, String)>;
+
+/// The series of a metric that has labels.
+#[derive(Clone, Debug)]
+pub struct Series<M, C = fn() -> M> {
+    labels: &'static [&'static str],
+    family: Family<Labels, M, C>,
+}
+
+impl Recorder {
+    /// A recorder that has what every process has: its version, and what the system says of it.
+    pub fn new() -> Self {
+        let mut recorder = Self::default();
+        let build = recorder.gauges(&table::BUILD_INFO);
+        build.of(&[env!("CARGO_PKG_VERSION")]).set(1);
+        recorder.registry.register_collector(Box::new(process::Process));
+        recorder
     }
 
-    /// What counts requests, and what counts connections.
-    pub(crate) fn handles(&self) -> (http::Measures, Connections) {
-        (self.http.clone(), self.connections.clone())
+    /// A counter, from 0.
+    pub fn counter(&mut self, row: &Metric) -> Counter {
+        let counter = Counter::default();
+        self.register(row, counter.clone());
+        counter
     }
 
-    /// Shows everything from now on; where.
+    /// A gauge, at 0.
+    pub fn gauge(&mut self, row: &Metric) -> Gauge {
+        let gauge = Gauge::default();
+        self.register(row, gauge.clone());
+        gauge
+    }
+
+    /// A histogram with buckets up to these values, and one for what is larger.
+    pub fn histogram(&mut self, row: &Metric, buckets: &'static [f64]) -> Histogram {
+        let histogram = Histogram::new(buckets.iter().copied());
+        self.register(row, histogram.clone());
+        histogram
+    }
+
+    /// Counters that are told apart by labels.
+    pub fn counters(&mut self, row: &Metric) -> Series<Counter> {
+        self.series(row, Counter::default)
+    }
+
+    /// Gauges that are told apart by labels.
+    pub fn gauges(&mut self, row: &Metric) -> Series<Gauge> {
+        self.series(row, Gauge::default)
+    }
+
+    /// Histograms of durations that are told apart by labels.
+    pub fn durations(&mut self, row: &Metric) -> Series<Histogram> {
+        self.series(row, || Histogram::new(DURATION_BUCKETS_SECONDS.iter().copied()))
+    }
+
+    /// A gauge whose value is asked for whenever somebody looks; `None` where nobody knows.
+    pub fn asked(&mut self, row: &'static Metric, value: impl Fn() -> Option<f64> + Send + Sync + 'static) {
+        let value = Box::new(value);
+        self.registry.register_collector(Box::new(Asked { row, value }));
+    }
+
+    /// Everything, in Prometheus' text format (version 0.0.4).
     ///
     /// # Errors
-    /// Where the listener has no address, which one that listens has.
-    pub(crate) fn show(self, store: SqliteStore, clock: Clock) -> io::Result<SocketAddr> {
-        let Self {
-            listener,
-            recorder,
-            http,
-            ..
-        } = self;
-        let address = listener.local_addr()?;
-        let refresh = move || {
-            let (http, store, now) = (http.clone(), store.clone(), clock.now());
-            async move { http.refresh(&store, now).await }
-        };
-        tokio::spawn(async move {
-            if let Err(error) = telemetry::serve(listener, recorder, refresh).await {
-                tracing::error!(%error, "the metrics listener failed");
+    /// Where a value cannot be written, which no value of ours is.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    fn series<M>(&mut self, row: &Metric, new: fn() -> M) -> Series<M>
+    where
+        Family<Labels, M, fn() -> M>: registry::Metric,
+    {
+        let family = Family::new_with_constructor(new);
+        self.register(row, family.clone());
+        Series {
+            labels: row.labels,
+            family,
+        }
+    }
+
+    fn register(&mut self, row: &Metric, metric: impl registry::Metric) {
+        self.registry.register(row.stem(), row.help, metric);
+    }
+}
+
+impl<M: Clone> Series<M> {
+    /// The series of these values, one for each of the metric's labels. It is there from now on.
+    pub fn of(&self, values: &[&str]) -> M {
+        debug_assert_eq!(self.labels.len(), values.len(), "{:?}", self.labels);
+        let labels = self.labels.iter().zip(values);
+        let labels = labels.map(|(label, value)| (*label, (*value).to_owned())).collect();
+        self.family.get_or_create_owned(&labels)
+    }
+}
+
+impl Metric {
+    /// The name as the encoder wants it: it adds `_total` by itself.
+    fn stem(&self) -> &'static str {
+        self.name.strip_suffix("_total").unwrap_or(self.name)
+    }
+
+    /// Writes a value that is known only now.
+    fn write(&self, encoder: &mut DescriptorEncoder<'_>, value: Option<f64>) -> fmt::Result {
+        let Some(value) = value else { return Ok(()) };
+        let help = format!("{}.", self.help);
+        match self.kind {
+            Kind::Counter => {
+                let encoder = encoder.encode_descriptor(self.stem(), &help, None, MetricType::Counter)?;
+                ConstCounter::new(value).encode(encoder)
             }
-        });
-        Ok(address)
-    }
-}
-
-/// What counts connections; by default nothing does.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Connections(Option<(Gauge, Counter)>);
-
-impl Connections {
-    fn new(recorder: &mut Recorder) -> Self {
-        let open = recorder.gauge(&table::HTTP_CONNECTIONS_OPEN);
-        let refused = recorder.counter(&table::HTTP_CONNECTIONS_REFUSED);
-        Self(Some((open, refused)))
-    }
-
-    /// One was one too many.
-    pub(crate) fn refused(&self) {
-        if let Some((_, refused)) = &self.0 {
-            refused.inc();
-        }
-    }
-
-    /// One is open until this future has ended or was given up.
-    pub(crate) fn while_open<F: Future>(&self, held: F) -> impl Future<Output = F::Output> + use<F> {
-        let open = self.0.as_ref().map(|(open, _)| Open::begin(open.clone()));
-        async move {
-            let _open = open;
-            held.await
+            Kind::Gauge | Kind::Histogram => {
+                let encoder = encoder.encode_descriptor(self.stem(), &help, None, MetricType::Gauge)?;
+                ConstGauge::new(value).encode(encoder)
+            }
         }
     }
 }
 
-/// A connection that is open.
-struct Open(Gauge);
+/// A gauge whose value is asked for.
+struct Asked {
+    row: &'static Metric,
+    value: Box<dyn Fn() -> Option<f64> + Send + Sync>,
+}
 
-impl Open {
-    fn begin(open: Gauge) -> Self {
-        open.inc();
-        Self(open)
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Asked({})", self.row.name)
     }
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
+impl Collector for Asked {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.row.write(&mut encoder, (self.value)())
     }
 }
+
+/// What a service takes for its requests, its reads and its commits: from 100 µs to 10 s, three or four for each power
+/// of ten. The objectives in `ops/slo.md` need a bound at 0.25.
+pub const DURATION_BUCKETS_SECONDS: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];

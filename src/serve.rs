@@ -1,315 +1,259 @@
-//! Connections: how many there are, what each may take, and an end for every one of them.
-//!
-//! A client that keeps a connection waiting loses it, however it does so: by sending nothing, half a request or a byte
-//! now and then, or by not taking its answer. No request that is being worked on is ever cut, but at the end of the
-//! drain.
+//! The command `serve`: settings become a store, a router and listeners, which serve until a signal says stop.
 
-use std::convert::Infallible;
-use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::num::NonZero;
+use std::thread;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use orders_inventory::http::{Peer, Router, too_many_connections};
-use orders_inventory::store::Store;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use orders_inventory::config::{LogFormat, Settings};
+use orders_inventory::http::signature::{Keyring, Secret};
+use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, sweeper};
+use orders_inventory::metrics::{self, Recorder};
+use orders_inventory::store::{self, SqliteStore};
+use orders_inventory::{log, render};
+use tokio::runtime::{Builder, Handle};
+use tokio::signal::unix::{SignalKind, signal};
 
-use self::stream::Stream;
-use self::threads::Threads;
-use crate::metrics::Connections;
+use self::connections::Bounds;
 
-mod stream;
-pub(crate) mod threads;
+mod connections;
 
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 4_096;
-/// Files that the process opens for itself: the database's, its log's, its listeners.
-const FILES_OF_OUR_OWN: u64 = 48;
-/// And for each thread that serves connections: its runtime's, its reader's.
-const FILES_OF_A_THREAD: u64 = 8;
-/// How long accepting pauses where the system has no room for another connection.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-/// How long a connection that is told to end may take for it.
-const END_WAIT: Duration = Duration::from_secs(1);
-/// The largest head of a request, and the least memory of a connection that sends one slowly.
-const HEAD_BYTES_MAX: usize = 32 * 1024;
-/// How many requests at once one HTTP/2 connection may make.
-const STREAMS_MAX: u32 = 100;
+/// How long the store may take to finish the writes it has accepted, once no request is left.
+const STORE_WAIT: Duration = Duration::from_secs(5);
 
-/// What connections may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    /// How many there may be.
-    pub(crate) connections_max: usize,
-    /// How long a request's head may take.
-    pub(crate) head: Duration,
-    /// How long a connection may be open with nothing asked on it.
-    pub(crate) idle: Duration,
-    /// How long running requests may take to finish once the service is told to stop.
-    pub(crate) drain: Duration,
-    /// Whether requests carry the address of their [`Peer`].
-    pub(crate) tells_peer: bool,
-}
+/// How often the runtime is woken from outside; see [`keep_polling`].
+const WAKE_PERIOD: Duration = Duration::from_millis(100);
 
-/// Serves until `told` to stop, then finishes what is under way and returns.
-pub(crate) async fn serve<S: Store>(
-    listener: TcpListener,
-    router: Router<S>,
-    bounds: Bounds,
-    measures: Connections,
-    told: impl Future<Output = ()>,
-) -> io::Result<()> {
-    // Again, for the standard library's own backlog is 128: a burst of clients would wait a second and longer.
-    rustix::net::listen(&listener, BACKLOG)?;
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let (tell_stop, stop) = watch::channel(());
-    let threads = Threads::start(threads::count())?;
-    let builder = Arc::new(builder());
-    let refusal = too_many_connections();
-    let mut connections = JoinSet::new();
-    let mut is_full = false;
-    let mut told = pin!(told);
-    loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener) => accepted,
-            Some(_) = connections.join_next() => continue,
-            () = &mut told => break,
-        };
-        match accepted {
-            Ok((mut stream, _)) if connections.len() >= bounds.connections_max => {
-                if !is_full {
-                    tracing::warn!(connections = connections.len(), "connections are refused");
-                }
-                is_full = true;
-                measures.refused();
-                // Nobody waits for this client: what the system does not take at once is lost, and so is the connection.
-                let _ = stream.write_all(&refusal);
-            }
-            Ok((stream, address)) => {
-                is_full = false;
-                let peer = bounds.tells_peer.then(|| Peer(address.ip()));
-                let router = router.clone();
-                let held = hold(stream, peer, router, Arc::clone(&builder), bounds, stop.clone());
-                threads.serve(&mut connections, measures.while_open(held));
-            }
-            Err(error) if is_the_clients(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, "no connection could be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    drop(listener);
-    tracing::info!(connections = connections.len(), "stopping");
-    drop(tell_stop);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(bounds.drain, drained).await.is_err() {
-        tracing::warn!(connections = connections.len(), "cut off what did not end in time");
-        // One that waits for the disk itself cannot be ended, only left behind.
-        let _ = tokio::time::timeout(END_WAIT, connections.shutdown()).await;
-    }
+/// Serves until a signal says stop.
+///
+/// # Errors
+/// The one line for whoever starts the service: a bad setting, an address or database that cannot be had, or a listener
+/// that failed.
+pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
+    settings.check().map_err(|bad_setting| bad_setting.to_string())?;
+    let log = log::start(settings.log.directives(), settings.log_format);
+    // The address comes first: a second service on it, by mistake, touches no database.
+    let address = SocketAddr::new(settings.host, settings.port);
+    let listener =
+        TcpListener::bind(address).map_err(|error| format!("HOST and PORT: cannot listen on {address}: {error}"))?;
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let options = store::Options {
+        path: settings.database_url.path().to_owned(),
+        queue_capacity: within_usize(settings.requests_max),
+        queue_wait: Duration::from_secs(settings.request_timeout_seconds),
+        wal_bytes: settings.wal_bytes,
+        readers: u32::try_from(cores).unwrap_or(u32::MAX),
+        ..store::Options::default()
+    };
+    let metrics = settings
+        .metrics_addr
+        .map(|address| Metrics::listen(address, &options))
+        .transpose()?;
+    let store_metrics = metrics.as_ref().map(|metrics| metrics.store.clone());
+    let store = SqliteStore::open_measured(options, store_metrics.unwrap_or_default())
+        .map_err(|error| format!("DATABASE_URL: {error}"))?;
+    render::warn_without_disk(settings);
+
+    // One more thread than connections that read on them: a disk that hangs holds up reads, and nothing else.
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(cores.saturating_add(1))
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start threads: {error}"))?;
+    keep_polling(runtime.handle().clone()).map_err(|error| format!("cannot start threads: {error}"))?;
+    let ended = runtime.block_on(async {
+        tokio::spawn(log.report_dropped_lines());
+        let served = serve_until_stopped(settings, listener, store.clone(), metrics).await;
+        let closed = tokio::time::timeout(STORE_WAIT, store.close()).await;
+        served.map_err(|error| format!("the server failed: {error}"))?;
+        closed.map_err(|_| "DATABASE_URL: the storage did not end its work".to_owned())
+    });
+    // A read that the disk does not answer must not keep the process.
+    runtime.shutdown_background();
+    ended?;
+    tracing::info!("stopped");
     Ok(())
 }
 
-/// A new connection, which no runtime watches yet: that of its thread will.
-async fn accept(listener: &tokio::net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (stream, address) = listener.accept().await?;
-    Ok((stream.into_std()?, address))
-}
-
-/// How many connections the process may have, at most so many: it asks the system for as many files as it is allowed.
-pub(crate) fn connections_within_files(wanted: u64) -> usize {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let ours = FILES_OF_OUR_OWN + FILES_OF_A_THREAD * u64::from(threads::count());
-    let needed = wanted.saturating_add(ours);
-    let allowed = maximum.unwrap_or(u64::MAX);
-    let mut files = current.unwrap_or(u64::MAX);
-    if files < needed {
-        let raised = Rlimit {
-            current: Some(needed.min(allowed)),
-            maximum,
-        };
-        if setrlimit(Resource::Nofile, raised).is_ok() {
-            files = needed.min(allowed);
-        }
-    }
-    let connections = wanted.min(files.saturating_sub(ours)).max(1);
-    if connections < wanted {
-        tracing::warn!(
-            connections,
-            files,
-            "CONNECTIONS_MAX is more than the process may open files for"
-        );
-    }
-    usize::try_from(connections).unwrap_or(usize::MAX)
-}
-
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    // Heads and idle connections are timed here, by `waits_too_long`; hyper would allow an idle connection no longer than
-    // a head, and proxies keep theirs for a minute.
-    builder.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
-    builder
-}
-
-/// Whether a connection was lost before it was accepted, which says nothing about the next.
-fn is_the_clients(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
-/// One connection, from its first byte to its end.
-async fn hold<S: Store>(
-    socket: TcpStream,
-    peer: Option<Peer>,
-    router: Router<S>,
-    builder: Arc<Builder<TokioExecutor>>,
-    bounds: Bounds,
-    mut stop: watch::Receiver<()>,
-) {
-    // Answers are small and written whole: waiting to fill a packet would only delay them.
-    let _ = socket.set_nodelay(true);
-    let socket = match tokio::net::TcpStream::from_std(socket) {
-        Ok(socket) => socket,
-        Err(error) => {
-            tracing::warn!(%error, "a connection could not be served");
-            return;
+/// Starts a thread that wakes the runtime from time to time.
+///
+/// The runtime's threads take turns in polling sockets, timers and signals. A thread that leaves this to run a task hands
+/// it on only where more tasks are ready; if that task then waits for a disk that hangs, no thread polls. A task from
+/// outside wakes a thread that does.
+fn keep_polling(runtime: Handle) -> io::Result<()> {
+    let wake = move || {
+        loop {
+            thread::sleep(WAKE_PERIOD);
+            drop(runtime.spawn(async {}));
         }
     };
-    let activity = Arc::new(Activity::default());
-    let stream = Stream::new(socket, Arc::clone(&activity));
-    let service = service_fn(|request: Request<Incoming>| {
-        let working = activity.begin();
-        let mut request = request.map(body);
-        if let Some(peer) = peer {
-            request.extensions_mut().insert(peer);
+    thread::Builder::new().name("wake".to_owned()).spawn(wake).map(drop)
+}
+
+async fn serve_until_stopped(
+    settings: &Settings,
+    listener: TcpListener,
+    store: SqliteStore,
+    metrics: Option<Metrics>,
+) -> io::Result<()> {
+    let clock = Clock::system();
+    let (http_metrics, connection_metrics) = match &metrics {
+        Some(metrics) => (metrics.http.clone(), metrics.connections.clone()),
+        None => Default::default(),
+    };
+    let options = http::Options {
+        clock: clock.clone(),
+        body_limits: BodyLimits {
+            bytes_max: within_usize(settings.body_bytes_max),
+            timeout: Duration::from_secs(settings.request_timeout_seconds),
+        },
+        rate_limit_per_minute: settings.rate_limit_per_minute,
+        trusted_proxies: settings.trusted_proxies.into(),
+        is_behind_tls: settings.is_on_render() || settings.trusted_proxies > 0,
+        api_keys: api_keys(settings),
+        keyring: keyring(settings),
+        order_ttl: Some(Duration::from_secs(settings.order_ttl_seconds)).filter(|ttl| !ttl.is_zero()),
+        metrics: http_metrics.clone(),
+    };
+    let bounds = Bounds {
+        connections_max: connections::connections_within_files(settings.connections_max),
+        head: Duration::from_secs(settings.header_timeout_seconds),
+        idle: Duration::from_secs(settings.idle_timeout_seconds),
+        drain: Duration::from_secs(settings.drain_seconds),
+    };
+    tokio::spawn(sweeper::run(store.clone(), clock.clone(), http_metrics));
+    let metrics_address = match metrics {
+        Some(metrics) => Some(metrics.serve(store.clone(), clock)?),
+        None => None,
+    };
+    let router = http::router(store, options);
+    let address = listener.local_addr()?;
+    // From here on a signal is a clean stop, so only now does the service say that it is there.
+    let stop = stop_signal()?;
+    greet(settings, address, metrics_address);
+    connections::serve(listener, router, bounds, connection_metrics, stop).await
+}
+
+fn within_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn api_keys(settings: &Settings) -> ApiKeys {
+    let keys = ApiKeys::new(settings.api_keys.as_str());
+    if keys.is_empty() {
+        tracing::warn!("API_KEYS is not set, so everybody may call every operation");
+    }
+    keys
+}
+
+fn keyring(settings: &Settings) -> Keyring {
+    let secrets = [&settings.webhook_secret, &settings.webhook_secret_previous];
+    let secrets: Vec<_> = secrets
+        .into_iter()
+        .filter_map(|text| Secret::new(text.as_str()))
+        .collect();
+    if secrets.is_empty() {
+        tracing::warn!("WEBHOOK_SECRET is not set, so payment webhooks are refused");
+    }
+    Keyring {
+        secrets,
+        tolerance: Duration::from_secs(settings.webhook_tolerance_seconds),
+    }
+}
+
+/// Ready once SIGTERM or SIGINT has come.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-        let answering = router.answer(request);
-        async move {
-            let answer = answering.await;
-            drop(working);
-            Ok::<_, Infallible>(answer)
-        }
-    });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = waits_too_long(&activity, bounds.head, bounds.idle) => {}
-        // An error: the one who tells is gone.
-        _ = stop.changed() => {
-            connection.as_mut().graceful_shutdown();
-            // Whoever takes long for a request or an answer now holds up the end.
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                () = waits_too_long(&activity, bounds.head, bounds.head) => {}
+    })
+}
+
+/// Prints where everything is.
+fn greet(settings: &Settings, address: SocketAddr, metrics: Option<SocketAddr>) {
+    let api = format!("http://{}", reachable(address));
+    let docs = format!("{api}/docs");
+    let metrics = metrics.map(|address| format!("http://{}/metrics", reachable(address)));
+    let data = settings.database_url.path().display().to_string();
+    match settings.log_format {
+        LogFormat::Pretty => {
+            println!("Docs  {docs}\nAPI   {api}\nData  {data}");
+            if let Some(metrics) = metrics {
+                println!("Stats {metrics}");
             }
         }
-    }
-    connection.as_mut().graceful_shutdown();
-    while tokio::time::timeout(END_WAIT, connection.as_mut()).await.is_err() {
-        // A request may have come at the very last moment.
-        if !activity.look().is_working {
-            return;
-        }
+        LogFormat::Json => println!(
+            "{}",
+            serde_json::json!({"message": "serving", "docs": docs, "api": api, "data": data, "metrics": metrics})
+        ),
     }
 }
 
-/// A body to read; most requests have none, and nothing is kept for it.
-fn body(incoming: Incoming) -> Body {
-    match incoming.is_end_stream() {
-        true => Body::empty(),
-        false => Body::new(incoming),
-    }
+/// Where a listener on this address is reached from here.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(host, address.port())
 }
 
-/// Returns once the client has kept its connection waiting for too long: for a head, or, with nothing asked, for a request
-/// or for the end of an answer. It looks seldom, so the bounds may be passed by as much as the shorter of them.
-async fn waits_too_long(activity: &Activity, head: Duration, idle: Duration) {
-    let every = head.min(idle);
-    let (mut before, mut quiet) = (activity.look(), Duration::ZERO);
-    loop {
-        tokio::time::sleep(every).await;
-        let now = activity.look();
-        let has_gone_on = now.is_working || now.begun != before.begun || now.is_in_head() && !before.is_in_head();
-        quiet = if has_gone_on { Duration::ZERO } else { quiet + every };
-        let bound = if now.is_in_head() { head } else { idle };
-        if quiet >= bound {
-            return;
-        }
-        before = now;
-    }
+/// Everything that is counted, and the listener that will show it.
+struct Metrics {
+    listener: TcpListener,
+    recorder: Recorder,
+    http: http::Metrics,
+    connections: connections::Metrics,
+    store: store::Measures,
 }
 
-/// What happens on a connection.
-#[derive(Debug, Default)]
-struct Activity {
-    /// How many requests have begun.
-    begun: AtomicU64,
-    /// How many of them are being worked on.
-    working: AtomicU32,
-    /// Whether anything came since the last of them ended.
-    has_heard: AtomicBool,
-}
-
-/// What was seen of a connection at one moment.
-#[derive(Clone, Copy, Debug)]
-struct Look {
-    begun: u64,
-    is_working: bool,
-    has_heard: bool,
-}
-
-impl Look {
-    /// Whether a head is awaited: the first one, or the rest of one.
-    fn is_in_head(self) -> bool {
-        !self.is_working && (self.begun == 0 || self.has_heard)
-    }
-}
-
-impl Activity {
-    fn look(&self) -> Look {
-        Look {
-            begun: self.begun.load(Ordering::Relaxed),
-            is_working: self.working.load(Ordering::Relaxed) > 0,
-            has_heard: self.has_heard.load(Ordering::Relaxed),
-        }
+impl Metrics {
+    /// Takes the address, before anything else happens.
+    ///
+    /// # Errors
+    /// The one line that says why it cannot be had.
+    fn listen(address: SocketAddr, options: &store::Options) -> Result<Self, String> {
+        let listener =
+            TcpListener::bind(address).map_err(|error| format!("METRICS_ADDR: cannot listen on {address}: {error}"))?;
+        let mut recorder = Recorder::new();
+        let http = http::Metrics::new(&mut recorder)
+            .map_err(|error| format!("the embedded contract cannot be read: {error}"))?;
+        Ok(Self {
+            listener,
+            http,
+            connections: connections::Metrics::new(&mut recorder),
+            store: store::Measures::new(&mut recorder, options),
+            recorder,
+        })
     }
 
-    /// Something came.
-    fn hear(&self) {
-        self.has_heard.store(true, Ordering::Relaxed);
-    }
-
-    /// A request has begun; it ends with what is returned here.
-    fn begin(self: &Arc<Self>) -> Working {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        self.working.fetch_add(1, Ordering::Relaxed);
-        Working(Arc::clone(self))
-    }
-}
-
-/// A request that is being worked on.
-struct Working(Arc<Activity>);
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        self.0.has_heard.store(false, Ordering::Relaxed);
-        self.0.working.fetch_sub(1, Ordering::Relaxed);
+    /// Shows everything from now on; where.
+    ///
+    /// # Errors
+    /// Where the listener has no address, which one that listens has.
+    fn serve(self, store: SqliteStore, clock: Clock) -> io::Result<SocketAddr> {
+        let Self {
+            listener,
+            recorder,
+            http,
+            ..
+        } = self;
+        let address = listener.local_addr()?;
+        let refresh = move || {
+            let (http, store, now) = (http.clone(), store.clone(), clock.now());
+            async move { http.refresh(&store, now).await }
+        };
+        tokio::spawn(async move {
+            if let Err(error) = metrics::serve(listener, recorder, refresh).await {
+                tracing::error!(%error, "the metrics listener failed");
+            }
+        });
+        Ok(address)
     }
 }

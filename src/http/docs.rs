@@ -1,39 +1,36 @@
 //! The documentation: Swagger UI over the embedded contract, and the contract itself.
 //!
-//! It holds the files that `build.rs` prepared and the few headers they are served with. It refuses to know the
-//! contract: what the page shows is whatever `openapi.yaml` says. Everything is part of the binary, so nothing here reads
-//! a disk, takes a lock, or copies a body.
+//! It holds the files that `build.rs` prepared and the headers they are served with. It does not read the contract: the
+//! page shows whatever `openapi.yaml` says. Everything is part of the binary, so nothing here reads a disk.
 
 use std::borrow::Cow;
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::{Path, rejection::PathRejection},
-    http::{HeaderMap, HeaderName, StatusCode, header},
-    response::{IntoResponse, Redirect, Response},
-    routing::get,
-};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use rust_embed::{Embed, EmbeddedFile};
+use tower_http::compression::CompressionLayer;
 
-mod negotiation;
+use super::Problem;
+
 #[cfg(test)]
 mod yaml_to_json;
-
-use negotiation::{Coding, is_not_modified, preferred_coding};
 
 /// The contract, byte for byte as it was written.
 pub const CONTRACT_YAML: &str = include_str!("../../openapi.yaml");
 
-/// What `build.rs` prepared: each file under its path, below a folder named after its content coding.
+/// What `build.rs` prepared.
 #[derive(Embed)]
-#[folder = "$OUT_DIR/docs"]
+#[folder = "$OUT_DIR/docs/identity"]
 struct Files;
 
-/// The contract as JSON; empty if `build.rs` made none.
-pub(super) fn contract_json() -> Cow<'static, [u8]> {
-    Files::get("identity/openapi.json").map_or_else(Cow::default, |file| file.data)
-}
+/// Where the assets are among the files. Their names hold their content's hash.
+const ASSETS: &str = "assets/";
 
 /// Sent with every file, in place of the stricter policy of every other answer.
 ///
@@ -45,68 +42,60 @@ const POLICY: [(HeaderName, &str); 1] = [(
      font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 )];
 
+/// The contract as JSON; empty if `build.rs` made none.
+pub(super) fn contract_json() -> Cow<'static, [u8]> {
+    Files::get("openapi.json").map_or_else(Cow::default, |file| file.data)
+}
+
 /// The routes of the documentation: `/`, `/docs` and what the page loads, `/openapi.yaml` and `/openapi.json`.
-///
-/// `not_found` makes the answer for an asset that does not exist, so that it looks like every other 404.
-pub fn router<S>(not_found: fn() -> Response) -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let file = move |path: &'static str| {
-        get(move |headers: HeaderMap| async move { serve(path, &headers).unwrap_or_else(not_found) })
-    };
-    let asset = move |name: Result<Path<String>, PathRejection>, headers: HeaderMap| async move {
+pub(super) fn router() -> Router {
+    let file = |path: &'static str| get(async move |headers: HeaderMap| serve(path, &headers));
+    let asset = async |name: Result<Path<String>, PathRejection>, headers: HeaderMap| match name {
+        Ok(Path(name)) => serve(&format!("{ASSETS}{name}"), &headers),
         // A name that does not even decode is one more that does not exist.
-        let found = name
-            .ok()
-            .and_then(|Path(name)| serve(&format!("{ASSETS}{name}"), &headers));
-        found.unwrap_or_else(not_found)
+        Err(_) => Problem::not_found().into_response(),
     };
     Router::new()
         // Temporary: what stands at the root may change, and browsers keep a permanent redirect for good.
-        .route("/", get(|| async { Redirect::temporary("/docs") }))
+        .route("/", get(async || Redirect::temporary("/docs")))
         .route("/docs", file("index.html"))
         // Permanent: this is only another spelling of the same page.
-        .route("/docs/", get(|| async { Redirect::permanent("/docs") }))
+        .route("/docs/", get(async || Redirect::permanent("/docs")))
         .route("/docs/{asset}", get(asset))
         .route("/openapi.yaml", file("openapi.yaml"))
         .route("/openapi.json", file("openapi.json"))
+        .layer(CompressionLayer::new())
 }
 
-/// Where the assets are among the files. Their names hold their content's hash.
-const ASSETS: &str = "assets/";
+/// Whether this route is one of the documentation's.
+pub(super) fn is_route(route: &str) -> bool {
+    matches!(route, "/" | "/openapi.yaml" | "/openapi.json") || route.starts_with("/docs")
+}
 
-/// Answers with the file at `path`, in the coding that the request prefers, or with 304 where the client has it already.
-/// `None` if there is no such file.
-fn serve(path: &str, request: &HeaderMap) -> Option<Response> {
-    let in_coding = |coding: Coding| Files::get(&format!("{}/{path}", coding.name()));
-    let coding = preferred_coding(request, |coding| in_coding(coding).is_some());
-    let file = in_coding(coding)?;
-    let etag = entity_tag(&file)?;
-
-    // What a cache updates its copy with: a 304 carries it as well (RFC 9110 §15.4.5).
-    let caching = [
-        (header::CACHE_CONTROL, cache_control(path)),
-        (header::ETAG, &etag),
-        (header::VARY, header::ACCEPT_ENCODING.as_str()),
-    ];
-    if is_not_modified(request, &etag) {
-        return Some((StatusCode::NOT_MODIFIED, POLICY, caching).into_response());
+/// Answers with the file at `path`, or with 304 where the client has it already.
+fn serve(path: &str, request: &HeaderMap) -> Response {
+    let Some(file) = Files::get(path) else {
+        return Problem::not_found().into_response();
+    };
+    let etag = entity_tag(&file);
+    // A 304 carries what a cache updates its copy with (RFC 9110, section 15.4.5).
+    let caching = [(header::CACHE_CONTROL, cache_control(path)), (header::ETAG, &etag)];
+    if let (Some(known), Ok(etag)) = (request.typed_get::<IfNoneMatch>(), etag.parse::<ETag>())
+        && !known.precondition_passes(&etag)
+    {
+        return (StatusCode::NOT_MODIFIED, POLICY, caching).into_response();
     }
     let content_type = [(header::CONTENT_TYPE, media_type(path))];
-    let content_encoding = (coding != Coding::Identity).then_some([(header::CONTENT_ENCODING, coding.name())]);
     let body = match file.data {
         Cow::Borrowed(embedded) => Bytes::from_static(embedded),
         Cow::Owned(read) => Bytes::from(read),
     };
-    Some((POLICY, caching, content_type, content_encoding, body).into_response())
+    (POLICY, caching, content_type, body).into_response()
 }
 
-/// A strong entity tag: the hash of what is sent. Each coding has its own, as RFC 9110 §8.8.3.3 wants it.
-fn entity_tag(file: &EmbeddedFile) -> Option<String> {
-    let hash = file.metadata.sha256_hash();
-    let (first_half, _) = hash.split_first_chunk::<16>()?;
-    Some(format!("\"{:032x}\"", u128::from_be_bytes(*first_half)))
+/// The hash of the file. A weak tag, for it is the same whether or not the answer is compressed (RFC 9110, section 8.8.3.3).
+fn entity_tag(file: &EmbeddedFile) -> String {
+    format!("W/\"{}\"", hex::encode(file.metadata.sha256_hash()))
 }
 
 /// An asset's name changes with its content, so it never goes stale; everything else is asked for again each time, which

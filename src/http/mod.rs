@@ -1,62 +1,199 @@
-//! The way in and out: it turns requests into use cases and what comes back into answers.
+//! HTTP: requests become calls of use cases, and their results become answers.
 //!
-//! Here, and only here, are status codes, the generated types, and the clock: everything below gets `now` as a value.
-//! It decides nothing about products and orders, and it holds no SQL.
+//! Only this module knows status codes, the generated types and the clock; everything below it is handed `now`. It decides
+//! nothing about products and orders, and it holds no SQL. [`router`] is the list of all that a request passes.
 //!
-//! - [`layers`]: what every request passes: its id, its log line, the catching of panics, its body within limits;
-//! - `router`: who answers a request;
-//! - `rate`, `security`: how often one caller may ask, and the headers of every answer;
-//! - [`problem`]: the one shape of every error, and the pages that explain them;
 //! - `products`, `orders`, `webhooks`, `operations`: the operations of each tag;
-//! - `page`, `versions`, `retries`: cursors, entity tags, idempotency keys;
-//! - [`callers`], [`signature`]: who may call, and who may say that an order was paid;
-//! - [`sweeper`]: what time alone does;
-//! - [`measure`]: what is counted;
-//! - [`docs`]: the documentation.
+//! - [`auth`], [`signature`]: who may call, and who may say that an order was paid;
+//! - `bodies`, `rate_limit`: admission control;
+//! - `idempotency`, `etag`, `pagination`: idempotency keys, entity tags, cursors;
+//! - [`problem`]: the one shape of every error, and the pages that explain them;
+//! - `request_id`, `trace`, `security_headers`, [`metrics`]: what every request and answer gets;
+//! - [`docs`]: the documentation;
+//! - [`sweeper`]: what time alone does.
 
+use std::any::Any;
 use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::request;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use orders_inventory_api::apis::{Api, SecurityScheme};
-use orders_inventory_api::types;
+use orders_inventory_api::{server, types};
+use tower::ServiceBuilder;
+use tower_http::ServiceBuilderExt;
+use tower_http::catch_panic::CatchPanicLayer;
 
-use self::callers::Caller;
-use self::layers::{Admission, Front};
-use self::rate::RateLimit;
-use self::security::SecurityHeaders;
+use self::auth::{Caller, Identity};
+use self::bodies::BodyReader;
+use self::rate_limit::RateLimit;
 use crate::domain::Timestamp;
+use crate::error::{Error, panic_message};
 use crate::store::Store;
 
-pub mod callers;
+pub mod auth;
+mod bodies;
 pub mod docs;
-pub mod layers;
-pub mod measure;
+mod etag;
+mod idempotency;
+pub mod metrics;
 mod operations;
 mod orders;
-mod page;
+mod pagination;
 pub mod problem;
 mod products;
-mod rate;
-mod retries;
-mod router;
-mod security;
+mod rate_limit;
+mod request_id;
+mod security_headers;
 pub mod signature;
 pub mod sweeper;
-mod versions;
+mod trace;
 mod webhooks;
 
-pub use callers::ApiKeys;
-pub use layers::Limits;
-pub use measure::Measures;
+pub use auth::ApiKeys;
+pub use bodies::BodyLimits;
+pub use metrics::Metrics;
 pub use problem::{Problem, too_many_connections};
-pub use rate::Peer;
-pub use router::Router;
 pub use signature::Keyring;
+
+/// What the service is told when it starts.
+#[derive(Clone)]
+pub struct Options {
+    /// The time.
+    pub clock: Clock,
+    /// What a request's body may take.
+    pub body_limits: BodyLimits,
+    /// How many requests one caller may make in a minute; `None` for any number.
+    pub rate_limit_per_minute: Option<NonZeroU32>,
+    /// How many proxies stand in front, whose word on the client's address counts.
+    pub trusted_proxies: usize,
+    /// Whether a proxy in front ends TLS, so that clients never come by plain HTTP.
+    pub is_behind_tls: bool,
+    /// The keys that callers need.
+    pub api_keys: ApiKeys,
+    /// What payment webhooks are signed with.
+    pub keyring: Keyring,
+    /// After how long an unpaid order expires; `None` for never.
+    pub order_ttl: Option<Duration>,
+    /// What counts; by default nothing does.
+    pub metrics: Metrics,
+}
+
+/// The service: every operation of the contract, its documentation, and a problem for every other path and method.
+///
+/// A request passes the layers from top to bottom, and its answer from bottom to top. They stand behind the routing, so
+/// each knows the route ([`axum::extract::MatchedPath`]). None ends a request that has begun its work: a timeout that did
+/// could not say what became of a write.
+pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
+    let Options {
+        clock,
+        body_limits,
+        rate_limit_per_minute,
+        trusted_proxies,
+        is_behind_tls,
+        api_keys,
+        keyring,
+        order_ttl,
+        metrics,
+    } = options;
+    let count = metrics.is_on().then(|| from_fn_with_state(metrics.clone(), metrics::count));
+    let rate_limit = rate_limit_per_minute.map(|limit| Arc::new(RateLimit::new(limit, trusted_proxies)));
+    let service = Service(Arc::new(Shared {
+        store,
+        clock,
+        bodies: BodyReader::new(body_limits),
+        keyring,
+        order_ttl,
+        metrics,
+    }));
+    let layers = ServiceBuilder::new()
+        .map_request(request_id::remove_unusable)
+        .set_request_id(request_id::HEADER, request_id::MakeUuid)
+        .map_request(move |request| Identity::attach(&api_keys, request))
+        .layer(trace::layer())
+        .option_layer(count)
+        .propagate_request_id(request_id::HEADER)
+        .layer(security_headers::content_security_policy())
+        .layer(security_headers::content_type_options())
+        .layer(security_headers::referrer_policy())
+        .layer(security_headers::cache_control())
+        .option_layer(security_headers::strict_transport_security(is_behind_tls))
+        .option_layer(rate_limit.map(|limit| from_fn_with_state(limit, rate_limit::enforce)))
+        .map_response(|response: axum::http::Response<_>| response.map(Body::new))
+        .layer(CatchPanicLayer::custom(answer_panic));
+    server::new(service)
+        .merge(docs::router())
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(layers)
+}
+
+/// The answer where a handler panicked: an internal error like any other.
+fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
+    Problem::from(Error::internal(format!("panic: {}", panic_message(&*panic)))).into_response()
+}
+
+/// The operations of the contract, over a store. Clones share it.
+struct Service<S>(Arc<Shared<S>>);
+
+struct Shared<S> {
+    store: S,
+    clock: Clock,
+    bodies: BodyReader,
+    keyring: Keyring,
+    order_ttl: Option<Duration>,
+    metrics: Metrics,
+}
+
+impl<S> Clone for Service<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S> Deref for Service<S> {
+    type Target = Shared<S>;
+
+    fn deref(&self) -> &Shared<S> {
+        &self.0
+    }
+}
+
+impl<S: Store> Api for Service<S> {
+    type Error = Problem;
+    type Caller = Caller;
+
+    fn authorize(&self, scheme: SecurityScheme, head: &request::Parts) -> Result<Caller, Problem> {
+        match scheme {
+            SecurityScheme::ApiKey => Identity::of(&head.extensions).caller().map_err(Problem::unauthorized),
+            SecurityScheme::WebhookSignature if self.keyring.secrets.is_empty() => {
+                Err(Problem::webhook_not_configured())
+            }
+            // Whether it is the provider is known once the body is there.
+            SecurityScheme::WebhookSignature => Ok(Caller::PaymentProvider),
+        }
+    }
+
+    async fn receive(&self, body: Body) -> Result<Bytes, Problem> {
+        self.bodies.read(body).await
+    }
+
+    fn verify(&self, scheme: SecurityScheme, head: &request::Parts, body: &Bytes) -> Result<(), Problem> {
+        match scheme {
+            SecurityScheme::ApiKey => Ok(()),
+            SecurityScheme::WebhookSignature => signature::verify(&head.headers, body, &self.keyring, self.clock.now())
+                .map_err(|refused| {
+                    tracing::warn!(%refused, "a webhook was refused");
+                    self.metrics.signature_refused(refused);
+                    Problem::invalid_signature()
+                }),
+        }
+    }
+}
 
 /// Tells the time, to the millisecond.
 #[derive(Clone)]
@@ -86,103 +223,4 @@ impl From<Timestamp> for types::Timestamp {
     fn from(instant: Timestamp) -> Self {
         Self::from_unix_ms(instant.millis())
     }
-}
-
-/// What the service is told when it starts.
-#[derive(Clone)]
-pub struct Options {
-    /// The time.
-    pub clock: Clock,
-    /// What requests may ask for.
-    pub limits: Limits,
-    /// How many requests one caller may make in a minute; `None` for any number.
-    pub rate_limit_per_minute: Option<NonZeroU32>,
-    /// How many proxies stand in front, whose word on the client's address counts.
-    pub trusted_proxies: usize,
-    /// Whether a proxy in front ends TLS, so that clients never come by plain HTTP.
-    pub is_behind_tls: bool,
-    /// Whom to let in.
-    pub api_keys: ApiKeys,
-    /// What payment webhooks are signed with.
-    pub keyring: Keyring,
-    /// After how long an unpaid order expires; `None` for never.
-    pub order_ttl: Option<Duration>,
-    /// What counts; by default nothing does.
-    pub measures: Measures,
-}
-
-/// The operations of the contract, over a store. Every request has a clone of it.
-#[derive(Clone)]
-struct Service<S>(Arc<Shared<S>>);
-
-struct Shared<S> {
-    store: S,
-    clock: Clock,
-    api_keys: Arc<ApiKeys>,
-    keyring: Keyring,
-    order_ttl: Option<Duration>,
-    measures: Measures,
-}
-
-impl<S> Deref for Service<S> {
-    type Target = Shared<S>;
-
-    fn deref(&self) -> &Shared<S> {
-        &self.0
-    }
-}
-
-impl<S: Store> Api for Service<S> {
-    type Error = Problem;
-    type Caller = Caller;
-
-    fn authorize(&self, scheme: SecurityScheme, parts: &request::Parts, body: &Bytes) -> Result<Caller, Problem> {
-        match scheme {
-            SecurityScheme::ApiKey => self.api_keys.identify(&parts.headers).map_err(Problem::stranger),
-            SecurityScheme::WebhookSignature if self.keyring.secrets.is_empty() => {
-                Err(Problem::webhook_not_configured())
-            }
-            SecurityScheme::WebhookSignature => {
-                match signature::verify(&parts.headers, body, &self.keyring, self.clock.now()) {
-                    Ok(()) => Ok(Caller::PaymentProvider),
-                    Err(refused) => {
-                        tracing::warn!(%refused, "a webhook was refused");
-                        self.measures.signature_refused(refused);
-                        Err(Problem::invalid_signature())
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The service: every operation of the contract, its documentation, and a problem for every other path and method.
-pub fn router<S: Store>(store: S, options: Options) -> Router<S> {
-    let Options {
-        clock,
-        limits,
-        rate_limit_per_minute,
-        trusted_proxies,
-        is_behind_tls,
-        api_keys,
-        keyring,
-        order_ttl,
-        measures,
-    } = options;
-    let api_keys = Arc::new(api_keys);
-    let rate = rate_limit_per_minute.map(|limit| RateLimit::new(limit, trusted_proxies, Arc::clone(&api_keys)));
-    let service = Service(Arc::new(Shared {
-        store,
-        clock,
-        api_keys,
-        keyring,
-        order_ttl,
-        measures: measures.clone(),
-    }));
-    let headers = SecurityHeaders { is_behind_tls };
-    Router::new(service, Admission::new(limits, rate), Front { headers, measures })
-}
-
-fn not_found() -> Response {
-    Problem::not_found().into_response()
 }

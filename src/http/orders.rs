@@ -8,10 +8,10 @@ use orders_inventory_api::apis::orders::{
 use orders_inventory_api::models;
 use orders_inventory_api::types::Decimal;
 
-use super::callers::Caller;
+use super::auth::Caller;
 use super::problem::{at_pointer, parameter};
-use super::retries::{Address, Created, Request};
-use super::{Problem, Service, page, versions};
+use super::idempotency::{Address, Created, Request};
+use super::{Problem, Service, etag, pagination};
 use crate::app::orders;
 use crate::domain::{Order, OrderChange, OrderId, ProductId, Quantity, Status};
 use crate::store::{OrderFilter, Store, Tx, View};
@@ -40,7 +40,7 @@ impl<S: Store> Orders for Service<S> {
             let location = format!("/orders/{}", order.id());
             let address = Some(Address {
                 location,
-                e_tag: versions::entity_tag(order.version()),
+                e_tag: etag::entity_tag(order.version()),
             });
             Ok(Created {
                 body: models::Order::from(order),
@@ -49,7 +49,7 @@ impl<S: Store> Orders for Service<S> {
         };
         let (body, address, idempotency_replayed) = self.create(request, create).await?.addressed()?;
         if idempotency_replayed.is_none() {
-            self.measures.order_placed();
+            self.metrics.order_placed();
         }
         let Address { location, e_tag } = address;
         Ok(CreateOrderResponse::Status201 {
@@ -61,7 +61,7 @@ impl<S: Store> Orders for Service<S> {
     }
 
     async fn list_orders(&self, _: Caller, params: ListOrdersParams) -> Result<ListOrdersResponse, Problem> {
-        let before = page::cursor(params.cursor.as_deref(), OrderId::new)?;
+        let before = pagination::cursor(params.cursor.as_deref(), OrderId::new)?;
         let product_id = parameter("product_id", params.product_id.map(ProductId::new).transpose())?;
         let filter = OrderFilter {
             status: params.status.map(Into::into),
@@ -75,7 +75,7 @@ impl<S: Store> Orders for Service<S> {
         } else {
             self.store.read(list).await?
         };
-        let next_cursor = found.next.map(|id| page::next_cursor(id.get()));
+        let next_cursor = found.next.map(|id| pagination::next_cursor(id.get()));
         let product_id = product_id.map(|id| id.to_string());
         let filters = [
             ("status", filter.status.map(Status::name)),
@@ -85,7 +85,7 @@ impl<S: Store> Orders for Service<S> {
                 filter.refund_due.map(|due| if due { "true" } else { "false" }),
             ),
         ];
-        let link = page::link("/orders", params.limit, next_cursor.as_deref(), &filters);
+        let link = pagination::link("/orders", params.limit, next_cursor.as_deref(), &filters);
         let items = found.items.into_iter().map(Into::into).collect();
         Ok(ListOrdersResponse::Status200 {
             body: models::OrderPage { items, next_cursor },
@@ -96,8 +96,8 @@ impl<S: Store> Orders for Service<S> {
     async fn get_order(&self, _: Caller, params: GetOrderParams) -> Result<GetOrderResponse, Problem> {
         let id = order_id(params.id)?;
         let order = self.store.read(move |view| orders::get(view, id)).await?;
-        let e_tag = versions::entity_tag(order.version());
-        match versions::is_known(params.if_none_match.as_deref(), order.version())? {
+        let e_tag = etag::entity_tag(order.version());
+        match etag::is_known(params.if_none_match.as_deref(), order.version())? {
             true => Ok(GetOrderResponse::Status304 { e_tag }),
             false => Ok(GetOrderResponse::Status200 {
                 body: order.into(),
@@ -119,10 +119,10 @@ impl<S: Store> Orders for Service<S> {
             quantity,
         };
         let now = self.clock.now();
-        let expected = versions::if_match(params.if_match.as_deref())?;
+        let expected = etag::if_match(params.if_match.as_deref())?;
         let update = move |tx: &mut dyn Tx| orders::update(tx, id, &expected, change, now);
         let updated = self.store.write(update).await?;
-        self.measures.order_updated(&updated);
+        self.metrics.order_updated(&updated);
         let order = updated.order;
         if order.refund_due() {
             tracing::warn!(
@@ -130,7 +130,7 @@ impl<S: Store> Orders for Service<S> {
                 "a canceled order owes its payment back; see GET /orders?refund_due=true"
             );
         }
-        let e_tag = versions::entity_tag(order.version());
+        let e_tag = etag::entity_tag(order.version());
         Ok(UpdateOrderResponse::Status200 {
             body: order.into(),
             e_tag,
@@ -140,7 +140,7 @@ impl<S: Store> Orders for Service<S> {
     async fn delete_order(&self, _: Caller, params: DeleteOrderParams) -> Result<DeleteOrderResponse, Problem> {
         let id = order_id(params.id)?;
         let now = self.clock.now();
-        let expected = versions::if_match(params.if_match.as_deref())?;
+        let expected = etag::if_match(params.if_match.as_deref())?;
         self.store
             .write(move |tx| orders::delete(tx, id, &expected, now))
             .await?;

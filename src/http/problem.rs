@@ -13,7 +13,7 @@ use orders_inventory_api::models::{self, ProblemType};
 use orders_inventory_api::read::{Failure, Place, Rejection};
 use orders_inventory_api::write;
 
-use super::callers::Stranger;
+use super::auth::Unauthorized;
 use crate::domain::Invalid;
 use crate::error::Error;
 
@@ -60,13 +60,13 @@ impl Problem {
         )
     }
 
-    pub(super) fn stranger(stranger: Stranger) -> Self {
-        match stranger {
-            Stranger::WithoutKey => Self::new(
+    pub(super) fn unauthorized(reason: Unauthorized) -> Self {
+        match reason {
+            Unauthorized::MissingKey => Self::new(
                 ProblemType::MissingApiKey,
                 "The request needs an API key in the header X-API-Key.",
             ),
-            Stranger::WithUnknownKey => {
+            Unauthorized::InvalidKey => {
                 Self::new(ProblemType::InvalidApiKey, "The service does not know this API key.")
             }
         }
@@ -140,7 +140,7 @@ impl Problem {
     }
 }
 
-/// A refusal of a caller who asks too often.
+/// A refusal of a caller who has used up the rate limit.
 #[derive(Debug)]
 pub(super) struct RateLimited {
     problem: Problem,

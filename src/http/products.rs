@@ -10,10 +10,10 @@ use orders_inventory_api::apis::products::{
 use orders_inventory_api::models;
 use orders_inventory_api::types::Decimal;
 
-use super::callers::Caller;
+use super::auth::Caller;
 use super::problem::{at_pointer, parameter};
-use super::retries::{Address, Answer, Created, Request};
-use super::{Problem, Service, page, versions};
+use super::idempotency::{Address, Answer, Created, Request};
+use super::{Problem, Service, etag, pagination};
 use crate::app::{products, stock};
 use crate::domain::{
     Delta, Money, MovementId, NewProduct, Note, OrderId, Price, Product, ProductChange, ProductId, ProductName, Reason,
@@ -48,7 +48,7 @@ impl<S: Store> Products for Service<S> {
             let location = format!("/products/{}", product.id);
             let address = Some(Address {
                 location,
-                e_tag: versions::entity_tag(product.version),
+                e_tag: etag::entity_tag(product.version),
             });
             Ok(Created {
                 body: models::Product::from(product),
@@ -66,7 +66,7 @@ impl<S: Store> Products for Service<S> {
     }
 
     async fn list_products(&self, params: ListProductsParams) -> Result<ListProductsResponse, Problem> {
-        let after = page::cursor(params.cursor.as_deref(), ProductId::new)?;
+        let after = pagination::cursor(params.cursor.as_deref(), ProductId::new)?;
         let sku = params.sku.map(Sku::new).transpose();
         let sku = parameter("sku", sku)?;
         let limit = usize::try_from(params.limit).unwrap_or_default();
@@ -75,9 +75,9 @@ impl<S: Store> Products for Service<S> {
             .store
             .read(move |view| products::list(view, filter.as_ref(), after, limit))
             .await?;
-        let next_cursor = found.next.map(|id| page::next_cursor(id.get()));
+        let next_cursor = found.next.map(|id| pagination::next_cursor(id.get()));
         let filters = [("sku", sku.as_ref().map(Sku::as_str))];
-        let link = page::link("/products", params.limit, next_cursor.as_deref(), &filters);
+        let link = pagination::link("/products", params.limit, next_cursor.as_deref(), &filters);
         let items = found.items.into_iter().map(Into::into).collect();
         Ok(ListProductsResponse::Status200 {
             body: models::ProductPage { items, next_cursor },
@@ -88,8 +88,8 @@ impl<S: Store> Products for Service<S> {
     async fn get_product(&self, params: GetProductParams) -> Result<GetProductResponse, Problem> {
         let id = product_id(params.id)?;
         let product = self.store.read(move |view| products::get(view, id)).await?;
-        let e_tag = versions::entity_tag(product.version);
-        match versions::is_known(params.if_none_match.as_deref(), product.version)? {
+        let e_tag = etag::entity_tag(product.version);
+        match etag::is_known(params.if_none_match.as_deref(), product.version)? {
             true => Ok(GetProductResponse::Status304 { e_tag }),
             false => Ok(GetProductResponse::Status200 {
                 body: product.into(),
@@ -111,13 +111,13 @@ impl<S: Store> Products for Service<S> {
             price: body.price.map(price).transpose()?,
             stock: at_pointer("/stock", body.stock.map(Stock::new).transpose())?,
         };
-        let expected = versions::if_match(params.if_match.as_deref())?;
+        let expected = etag::if_match(params.if_match.as_deref())?;
         let now = self.clock.now();
         let product = self
             .store
             .write(move |tx| products::update(tx, id, &expected, &change, now))
             .await?;
-        let e_tag = versions::entity_tag(product.version);
+        let e_tag = etag::entity_tag(product.version);
         Ok(UpdateProductResponse::Status200 {
             body: product.into(),
             e_tag,
@@ -126,7 +126,7 @@ impl<S: Store> Products for Service<S> {
 
     async fn delete_product(&self, _: Caller, params: DeleteProductParams) -> Result<DeleteProductResponse, Problem> {
         let id = product_id(params.id)?;
-        let expected = versions::if_match(params.if_match.as_deref())?;
+        let expected = etag::if_match(params.if_match.as_deref())?;
         self.store.write(move |tx| products::delete(tx, id, &expected)).await?;
         Ok(DeleteProductResponse::Status204)
     }
@@ -137,15 +137,15 @@ impl<S: Store> Products for Service<S> {
         params: ListStockMovementsParams,
     ) -> Result<ListStockMovementsResponse, Problem> {
         let id = product_id(params.id)?;
-        let before = page::cursor(params.cursor.as_deref(), MovementId::new)?;
+        let before = pagination::cursor(params.cursor.as_deref(), MovementId::new)?;
         let limit = usize::try_from(params.limit).unwrap_or_default();
         let found = self
             .store
             .scan(move |view| stock::list(view, id, before, limit))
             .await?;
-        let next_cursor = found.next.map(|id| page::next_cursor(id.get()));
+        let next_cursor = found.next.map(|id| pagination::next_cursor(id.get()));
         let path = format!("/products/{id}/stock-movements");
-        let link = page::link(&path, params.limit, next_cursor.as_deref(), &[]);
+        let link = pagination::link(&path, params.limit, next_cursor.as_deref(), &[]);
         let items = found.items.into_iter().map(Into::into).collect();
         Ok(ListStockMovementsResponse::Status200 {
             body: models::StockMovementPage { items, next_cursor },

@@ -1,48 +1,48 @@
-//! What time alone does: unpaid orders expire, and kept answers go.
+//! The sweeper: unpaid orders expire, and stored responses are deleted after their time.
 //!
-//! No request comes in here; like one, it reads the clock and hands `now` to a use case. It asks before it writes, so an
-//! idle service stays idle, and it works in bounded batches, so that requests never wait behind a long one.
+//! It reads before it writes, so an idle service stays idle, and works in bounded batches, so that no request waits behind
+//! a long one. Like a request it reads the clock and hands `now` to a use case.
 
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::{Clock, Measures};
+use super::{Clock, Metrics};
 use crate::app::{idempotency, orders};
 use crate::domain::Timestamp;
 use crate::error::Error;
 use crate::store::Store;
 
-/// How often it looks.
+/// How often it looks for work.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// How much one transaction does at the most.
 const BATCH_MAX: usize = 100;
 
 /// Sweeps for as long as the future is polled.
-pub async fn run<S: Store>(store: S, clock: Clock, measures: Measures) {
+pub async fn run<S: Store>(store: S, clock: Clock, metrics: Metrics) {
     let mut ticks = tokio::time::interval(PERIOD);
-    // After a pause one look does for all the ticks that were missed.
+    // After a pause one look is enough for all the ticks that were missed.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         // The store has logged its own failures, and the next tick tries again.
-        if let Err(error) = sweep(&store, clock.now(), &measures).await {
+        if let Err(error) = sweep(&store, clock.now(), &metrics).await {
             tracing::debug!(%error, "the sweeper had to stop early");
         }
     }
 }
 
-/// Does all that is due: cancels unpaid orders whose time is up, and removes answers that are given no longer.
+/// Does all that is due: cancels unpaid orders whose time is up, and deletes stored responses that have expired.
 ///
 /// # Errors
 /// As the store's.
-pub async fn sweep<S: Store>(store: &S, now: Timestamp, measures: &Measures) -> Result<(), Error> {
+pub async fn sweep<S: Store>(store: &S, now: Timestamp, metrics: &Metrics) -> Result<(), Error> {
     if store.read(move |view| orders::is_any_due(view, now)).await? {
         let mut canceled = 0;
         loop {
             let expired = store.write(move |tx| orders::expire_due(tx, now, BATCH_MAX)).await?;
-            measures.orders_expired(expired.count);
+            metrics.orders_expired(expired.count);
             canceled += expired.count;
             if !expired.has_more {
                 break;

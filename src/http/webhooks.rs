@@ -7,9 +7,9 @@ use orders_inventory_api::models;
 use orders_inventory_api::read::{Failures, Pointer, Read};
 use orders_inventory_api::types::{AnyJson, Decimal};
 
-use super::callers::Caller;
+use super::auth::Caller;
 use super::problem::{at_pointer, parameter};
-use super::{Problem, Service, measure, page};
+use super::{Problem, Service, metrics, pagination};
 use crate::app::payments::{self, Delivery};
 use crate::domain::{
     Amount, EventId, EventKind, EventNumber, EventResult, Money, OrderId, OtherType, PaymentData, PaymentEvent,
@@ -25,9 +25,9 @@ impl<S: Store> Webhooks for Service<S> {
     ) -> Result<ReceivePaymentEventResponse, Problem> {
         let event = event(body)?;
         let now = self.clock.now();
-        let kind = measure::event_type(&event.kind);
+        let kind = metrics::event_type(&event.kind);
         let receipt = self.store.write(move |tx| payments::receive(tx, &event, now)).await?;
-        self.measures.event_taken(kind, &receipt);
+        self.metrics.event_taken(kind, &receipt);
         if let Delivery::Recorded(result) = receipt.result
             && result.needs_a_person()
         {
@@ -53,7 +53,7 @@ impl<S: Store> Webhooks for Service<S> {
         _: Caller,
         params: ListPaymentEventsParams,
     ) -> Result<ListPaymentEventsResponse, Problem> {
-        let before = page::cursor(params.cursor.as_deref(), EventNumber::new)?;
+        let before = pagination::cursor(params.cursor.as_deref(), EventNumber::new)?;
         let order_id = parameter("order_id", params.order_id.map(OrderId::new).transpose())?;
         let filter = EventFilter {
             result: params.result.map(Into::into),
@@ -64,13 +64,13 @@ impl<S: Store> Webhooks for Service<S> {
             .store
             .read(move |view| payments::list(view, filter, before, limit))
             .await?;
-        let next_cursor = found.next.map(|number| page::next_cursor(number.get()));
+        let next_cursor = found.next.map(|number| pagination::next_cursor(number.get()));
         let order_id = order_id.map(|id| id.to_string());
         let filters = [
             ("result", filter.result.map(EventResult::name)),
             ("order_id", order_id.as_deref()),
         ];
-        let link = page::link("/payment-events", params.limit, next_cursor.as_deref(), &filters);
+        let link = pagination::link("/payment-events", params.limit, next_cursor.as_deref(), &filters);
         let items = found.items.into_iter().map(Into::into).collect();
         Ok(ListPaymentEventsResponse::Status200 {
             body: models::PaymentEventPage { items, next_cursor },
@@ -82,14 +82,14 @@ impl<S: Store> Webhooks for Service<S> {
 /// The event in our words. Its envelope has been read; its data is read here, for the types that mean something.
 fn event(body: models::PaymentEvent) -> Result<PaymentEvent, Problem> {
     let kind = match body.r_type.as_str() {
-        EventKind::SUCCEEDED => EventKind::Succeeded(Told::read(body.data.as_ref(), true)?.of_an_order()?),
-        EventKind::REFUNDED => EventKind::Refunded(Told::read(body.data.as_ref(), true)?.of_an_order()?),
+        EventKind::SUCCEEDED => EventKind::Succeeded(EventData::read(body.data.as_ref(), true)?.of_an_order()?),
+        EventKind::REFUNDED => EventKind::Refunded(EventData::read(body.data.as_ref(), true)?.of_an_order()?),
         EventKind::FAILED => {
-            let Told {
+            let EventData {
                 order_id,
                 payment_id,
                 amount,
-            } = Told::read(body.data.as_ref(), false)?;
+            } = EventData::read(body.data.as_ref(), false)?;
             EventKind::Failed {
                 order_id,
                 payment_id,
@@ -106,13 +106,13 @@ fn event(body: models::PaymentEvent) -> Result<PaymentEvent, Problem> {
 }
 
 /// What an event's data tells.
-struct Told {
+struct EventData {
     order_id: Option<OrderId>,
     payment_id: Option<PaymentId>,
     amount: Option<Amount>,
 }
 
-impl Told {
+impl EventData {
     /// Reads an event's data, noting every failure at once.
     fn read(data: Option<&AnyJson>, needs_order: bool) -> Result<Self, Problem> {
         let at = Pointer::Member(&Pointer::Root, "data");

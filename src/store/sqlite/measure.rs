@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{Options, open};
 use crate::error::Error;
-use crate::telemetry::{Counter, DURATION_BUCKETS_SECONDS, Gauge, Histogram, Recorder, table};
+use crate::metrics::{Counter, DURATION_BUCKETS_SECONDS, Gauge, Histogram, Recorder, table};
 
 /// Up to [`Options::batch_max`] by default.
 const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];

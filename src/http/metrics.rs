@@ -1,13 +1,15 @@
-//! What the way in and out counts: requests, errors, orders, payments.
+//! What HTTP counts: requests, errors, orders, payments.
 //!
-//! Operations and statuses are those of the contract, so every series is there from the start, at 0, and nothing that a
-//! client sends makes a new one. What happened to orders is counted once its transaction is kept, so that a write that
-//! was rolled back never is. Who does not wait for an answer goes uncounted, and so does what he asked for, if it happened.
+//! Operations and statuses are those of the contract, so every series is there from the start, at 0, and no client can
+//! make a new one. What happened to orders is counted after its commit, so a write that was rolled back never is. A
+//! request whose caller leaves before its answer is not counted.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
+use axum::middleware::Next;
 use axum::response::Response;
 use orders_inventory_api::models::ProblemType;
 
@@ -19,7 +21,7 @@ use crate::app::payments::{Delivery, Receipt};
 use crate::domain::{EventKind, EventResult, Status, Timestamp};
 use crate::error::Error;
 use crate::store::{OrderFilter, Store};
-use crate::telemetry::{Counter, Gauge, Histogram, Recorder, Series, table};
+use crate::metrics::{Counter, Gauge, Histogram, Recorder, Series, table};
 
 mod contract;
 
@@ -32,17 +34,17 @@ const PLACE_ORDER: (&str, &str) = ("POST", "/orders");
 /// Up to how many orders are counted when somebody looks.
 const COUNTED_MAX: usize = 1_000;
 
-/// The handles of everything that is counted here; none of them where nobody looks.
+/// The metrics of HTTP; by default none, and nothing is counted.
 #[derive(Clone, Debug, Default)]
-pub struct Measures(Option<Arc<Handles>>);
+pub struct Metrics(Option<Arc<Handles>>);
 
 #[derive(Debug)]
 struct Handles {
     requests: Series<Counter>,
     /// The operations of the contract.
-    operations: Vec<Measured>,
+    operations: Vec<OperationMetrics>,
     /// Everything else.
-    other: Measured,
+    other: OperationMetrics,
     in_flight: Gauge,
     problems: ByType,
     orders: Orders,
@@ -57,7 +59,7 @@ type ByType = Vec<(ProblemType, Counter)>;
 
 /// One operation's series.
 #[derive(Debug)]
-struct Measured {
+struct OperationMetrics {
     method: String,
     route: String,
     /// Each with its status.
@@ -79,7 +81,7 @@ struct Orders {
     refund_due: Gauge,
 }
 
-impl Measured {
+impl OperationMetrics {
     fn new(operation: Operation, requests: &Series<Counter>, durations: &Series<Histogram>) -> Self {
         let Operation {
             method,
@@ -115,15 +117,15 @@ impl Orders {
     }
 }
 
-impl Measures {
-    /// Takes handles for everything.
+impl Metrics {
+    /// Registers every metric.
     ///
     /// # Errors
-    /// Where the contract is none.
+    /// Where the embedded contract cannot be read.
     pub fn new(recorder: &mut Recorder) -> Result<Self, serde_json::Error> {
         let requests = recorder.counters(&table::HTTP_REQUESTS);
         let durations = recorder.durations(&table::HTTP_REQUEST_DURATION);
-        let measured = |operation: Operation| Measured::new(operation, &requests, &durations);
+        let measured = |operation: Operation| OperationMetrics::new(operation, &requests, &durations);
         let operations = contract::operations()?.into_iter().map(measured).collect();
         let other = measured(Operation::other());
         let problems = recorder.counters(&table::HTTP_PROBLEMS);
@@ -152,18 +154,9 @@ impl Measures {
         Ok(Self(Some(Arc::new(handles))))
     }
 
-    /// A request begins; it is in flight until what this returns is gone.
-    pub(in crate::http) fn begin(&self, method: &Method, route: Option<&str>) -> Begun {
-        Begun(self.0.as_ref().map(|handles| {
-            handles.in_flight.inc();
-            // HEAD is GET without the body, and answered by it.
-            let method = if method == Method::HEAD { &Method::GET } else { method };
-            let operation = handles
-                .operations
-                .iter()
-                .position(|operation| Some(operation.route.as_str()) == route && operation.method == method.as_str());
-            (Arc::clone(handles), operation)
-        }))
+    /// Whether anything is counted.
+    pub(super) const fn is_on(&self) -> bool {
+        self.0.is_some()
     }
 
     /// An order was placed.
@@ -190,7 +183,7 @@ impl Measures {
             Status::Pending | Status::Paid => {}
         }
         if order.refund_due() {
-            count(&handles.money, &EventResult::RefundDue);
+            count_one(&handles.money, &EventResult::RefundDue);
         }
     }
 
@@ -204,9 +197,9 @@ impl Measures {
     /// A payment event of this type was taken.
     pub(super) fn event_taken(&self, kind: &'static str, receipt: &Receipt) {
         let Some(handles) = &self.0 else { return };
-        count(&handles.events, &(kind, receipt.result));
+        count_one(&handles.events, &(kind, receipt.result));
         if let Delivery::Recorded(result) = receipt.result {
-            count(&handles.money, &result);
+            count_one(&handles.money, &result);
         }
         let step = receipt.order_was.zip(receipt.order_status);
         if step == Some((Status::Pending, Status::Paid)) {
@@ -219,7 +212,7 @@ impl Measures {
     /// A call of the webhook was not signed as it must be.
     pub(super) fn signature_refused(&self, refused: Refused) {
         let Some(handles) = &self.0 else { return };
-        count(&handles.signatures_refused, &refused);
+        count_one(&handles.signatures_refused, &refused);
     }
 
     /// Looks up what stands in the store and is not counted on the way. What cannot be looked up stays as it was.
@@ -241,45 +234,69 @@ impl Measures {
     }
 }
 
-/// A request that is in flight.
-pub(in crate::http) struct Begun(Option<(Arc<Handles>, Option<usize>)>);
+/// Middleware: counts the request and its answer.
+pub(super) async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let Some(handles) = metrics.0 else {
+        return next.run(request).await;
+    };
+    let began = Instant::now();
+    let _in_flight = InFlight::begin(handles.in_flight.clone());
+    let operation = handles.operation(request.method(), request.extensions().get());
+    let response = next.run(request).await;
+    let operation = operation.and_then(|index| handles.operations.get(index));
+    handles.answered(operation.unwrap_or(&handles.other), &response, began.elapsed());
+    response
+}
 
-impl Begun {
-    /// It was answered, after so long.
-    pub(in crate::http) fn answered(&self, response: &Response, duration: Duration) {
-        let Some((handles, operation)) = &self.0 else { return };
-        let measured = operation.and_then(|index| handles.operations.get(index));
-        let measured = measured.unwrap_or(&handles.other);
-        measured.duration.observe(duration.as_secs_f64());
+impl Handles {
+    /// Which operation of the contract this is, if it is one.
+    fn operation(&self, method: &Method, route: Option<&MatchedPath>) -> Option<usize> {
+        let route = route?.as_str();
+        // HEAD is GET without the body, and answered by it.
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let is_asked = |operation: &OperationMetrics| operation.route == route && operation.method == method.as_str();
+        self.operations.iter().position(is_asked)
+    }
+
+    fn answered(&self, operation: &OperationMetrics, response: &Response, duration: Duration) {
+        operation.duration.observe(duration.as_secs_f64());
         let status = response.status().as_u16();
-        match measured.answers.iter().find(|(known, _)| *known == status) {
+        match operation.answers.iter().find(|(known, _)| *known == status) {
             Some((_, counter)) => {
                 counter.inc();
             }
-            // None that the contract names, so it is rare, and there are only so many that the service can give.
+            // One that the contract does not name: rare, and there are only so many that the service can give.
             None => {
-                let labels = [&measured.route, &measured.method, &status.to_string()];
-                handles.requests.of(&labels.map(String::as_str)).inc();
+                let labels = [&operation.route, &operation.method, &status.to_string()];
+                self.requests.of(&labels.map(String::as_str)).inc();
             }
         }
         if let Some(problem) = response.extensions().get::<ProblemType>() {
-            count(&handles.problems, problem);
-            if measured.places_order {
-                count(&handles.orders.refused, problem);
+            count_one(&self.problems, problem);
+            if operation.places_order {
+                count_one(&self.orders.refused, problem);
             }
         }
     }
 }
 
-impl Drop for Begun {
-    fn drop(&mut self) {
-        if let Some((handles, _)) = &self.0 {
-            handles.in_flight.dec();
-        }
+/// A request that is in flight, until this is dropped.
+struct InFlight(Gauge);
+
+impl InFlight {
+    fn begin(gauge: Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
     }
 }
 
-/// What an event's type is called in a label: one of the three that mean something, or other.
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// An event's type as a label: one of the three that have a meaning, or `other`.
 pub(super) const fn event_type(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::Succeeded(_) => EventKind::SUCCEEDED,
@@ -307,7 +324,7 @@ fn by_type(series: &Series<Counter>) -> ByType {
 }
 
 /// Counts one of what is told apart by `key`.
-fn count<K: PartialEq>(counters: &[(K, Counter)], key: &K) {
+fn count_one<K: PartialEq>(counters: &[(K, Counter)], key: &K) {
     if let Some((_, counter)) = counters.iter().find(|(known, _)| known == key) {
         counter.inc();
     }

@@ -1,37 +1,33 @@
-//! How often one caller may ask: per API key where a good one is sent, else per client address.
+//! The rate limit: per API key where a valid one is sent, else per client address.
 //!
-//! It holds one time for each caller that asked lately and forgets the others, so that no crowd of callers fills the
-//! memory.
+//! It remembers the callers of the last minute and forgets the others, so that many callers cannot fill the memory. The
+//! webhook, health and the documentation are exempt.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-use super::callers::Caller;
+use super::auth::{Caller, Identity};
 use super::problem::RateLimited;
-use super::{ApiKeys, Problem};
+use super::{Problem, docs};
 
-/// The address at the other end of a request's connection. Whoever accepts connections puts it into the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
-
-/// After how many requests those who asked long ago are forgotten. A caller is remembered until its allowance is whole
-/// again, so this and what comes in a minute bound how many there are.
+/// After how many requests the callers of more than a minute ago are forgotten.
 const FORGET_EVERY: u32 = 4_096;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The limit and what its callers have used of it.
+/// The limit, and what each caller has used of it.
 pub(super) struct RateLimit {
     per_minute: NonZeroU32,
     trusted_proxies: usize,
-    api_keys: Arc<ApiKeys>,
     used: DefaultKeyedRateLimiter<Source>,
     clock: DefaultClock,
     checks: AtomicU32,
@@ -44,13 +40,30 @@ enum Source {
     Address(IpAddr),
 }
 
+/// Middleware: answers 429 in place of the operation where its caller's allowance is used up.
+pub(super) async fn enforce(State(limit): State<Arc<RateLimit>>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get().map(MatchedPath::as_str);
+    match route.is_some_and(is_exempt) {
+        true => next.run(request).await,
+        false => match limit.check(&request) {
+            Ok(()) => next.run(request).await,
+            Err(limited) => limited.into_response(),
+        },
+    }
+}
+
+/// Whether requests to this route are not limited. The payment provider retries what is refused, so a limit would only
+/// pile up its work; health and the documentation are answered from memory.
+fn is_exempt(route: &str) -> bool {
+    matches!(route, "/webhooks/payment" | "/healthz" | "/readyz") || docs::is_route(route)
+}
+
 impl RateLimit {
-    /// So many requests a minute for each caller; a minute's worth may come at once.
-    pub(super) fn new(per_minute: NonZeroU32, trusted_proxies: usize, api_keys: Arc<ApiKeys>) -> Self {
+    /// Allows each caller so many requests a minute; all of them may come at once.
+    pub(super) fn new(per_minute: NonZeroU32, trusted_proxies: usize) -> Self {
         Self {
             per_minute,
             trusted_proxies,
-            api_keys,
             used: DefaultKeyedRateLimiter::keyed(Quota::per_minute(per_minute)),
             clock: DefaultClock::default(),
             checks: AtomicU32::new(0),
@@ -69,26 +82,26 @@ impl RateLimit {
         let source = self.source(request);
         self.used.check_key(&source).map_err(|refused| {
             let wait = refused.wait_time_from(self.clock.now());
-            // Rounded up: who came back a moment too early would be refused again.
+            // Rounded up: a caller who comes back a moment too early would be refused again.
             let wait_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             Problem::rate_limited(self.per_minute, wait_seconds.max(1))
         })
     }
 
     fn source(&self, request: &Request) -> Source {
-        if let Ok(Caller::Key(digest)) = self.api_keys.identify(request.headers()) {
+        if let Ok(Caller::Key(digest)) = Identity::of(request.extensions()).caller() {
             return Source::Key(digest);
         }
-        let peer = request.extensions().get();
-        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |&Peer(address)| address);
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip());
         let client = forwarded(request.headers(), self.trusted_proxies).unwrap_or(peer);
-        Source::Address(household(client))
+        Source::Address(network(client))
     }
 }
 
-/// The client's address as the outermost of so many proxies saw it: that entry from the right, for each proxy adds the
-/// address of whoever called it at the end, and what stands before is the client's own word. `None` where there are no
-/// proxies, or no such entry, or it is no address.
+/// The client's address as the outermost trusted proxy saw it. Each proxy appends the address of its own caller, so that
+/// is the entry at the proxies' number counted from the right; entries before it are the client's own claim. `None`
+/// where there are no proxies, no such entry, or an entry that is no address.
 fn forwarded(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {
     let index = trusted_proxies.checked_sub(1)?;
     let lines = headers.get_all(FORWARDED_FOR).into_iter().rev();
@@ -96,8 +109,8 @@ fn forwarded(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {
     entries.nth(index)?.trim().parse().ok()
 }
 
-/// One address for all that one client may choose from: an IPv6 client commonly has the 2^64 addresses of a network.
-fn household(address: IpAddr) -> IpAddr {
+/// One address for all that one client may choose from: an IPv6 client commonly has the 2^64 addresses of its network.
+fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         address @ IpAddr::V4(_) => address,
@@ -109,19 +122,20 @@ mod tests {
     use axum::body::Body;
 
     use super::*;
+    use crate::http::ApiKeys;
 
     fn limit(per_minute: u32, trusted_proxies: usize) -> RateLimit {
-        let keys = Arc::new(ApiKeys::new("alpha,beta"));
-        RateLimit::new(NonZeroU32::new(per_minute).unwrap(), trusted_proxies, keys)
+        RateLimit::new(NonZeroU32::new(per_minute).unwrap(), trusted_proxies)
     }
 
     fn request(peer: &str, headers: &[(&'static str, &str)]) -> Request {
         let mut request = Request::new(Body::empty());
-        request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+        let peer = SocketAddr::new(peer.parse().unwrap(), 80);
+        request.extensions_mut().insert(ConnectInfo(peer));
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().unwrap());
         }
-        request
+        Identity::attach(&ApiKeys::new("alpha,beta"), request)
     }
 
     #[test]
@@ -168,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asked_long_ago_is_forgotten() {
+    fn callers_of_long_ago_are_forgotten() {
         // An allowance that is whole again after 10 microseconds.
         let limit = limit(6_000_000, 0);
         for client in 0..3 * FORGET_EVERY {

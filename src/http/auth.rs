@@ -1,23 +1,24 @@
-//! Who may call: API keys.
+//! API keys: who calls, and whether they may.
 //!
 //! Keys are held as SHA-256 digests and compared in constant time, so neither memory nor timing gives one away. Which
-//! operations need one is the contract's to say.
+//! operations need a key is decided by the contract, not here.
 
 use std::fmt;
 
-use axum::http::HeaderMap;
+use axum::extract::Request;
+use axum::http::{Extensions, HeaderMap};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 /// The header that brings a key.
 const HEADER: &str = "x-api-key";
 
-/// The keys that let a caller in. None at all let everybody in.
+/// The accepted keys. Without any, everybody may call.
 #[derive(Clone, Default)]
 pub struct ApiKeys(Vec<[u8; 32]>);
 
 impl ApiKeys {
-    /// The keys in a list with commas between them; blanks around a key do not count, and neither do empty ones.
+    /// Reads a comma-separated list; blanks around a key and empty keys are ignored.
     pub fn new(list: &str) -> Self {
         let keys = list.split(',').map(str::trim).filter(|key| !key.is_empty());
         Self(keys.map(|key| Sha256::digest(key).into()).collect())
@@ -28,17 +29,17 @@ impl ApiKeys {
         self.0.is_empty()
     }
 
-    /// Who sends this request.
+    /// Identifies the caller by the request's headers.
     ///
     /// # Errors
-    /// [`Stranger`] where there are keys and the request has none of them.
-    pub fn identify(&self, headers: &HeaderMap) -> Result<Caller, Stranger> {
+    /// [`Unauthorized`] where keys are configured and the request has none of them.
+    pub fn identify(&self, headers: &HeaderMap) -> Result<Caller, Unauthorized> {
         if self.is_empty() {
             return Ok(Caller::Anyone);
         }
         let mut sent = headers.get_all(HEADER).iter();
         let Some(key) = sent.next() else {
-            return Err(Stranger::WithoutKey);
+            return Err(Unauthorized::MissingKey);
         };
         let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
         // Every key is looked at, so that the time does not tell which one was close.
@@ -48,7 +49,7 @@ impl ApiKeys {
             .fold(Choice::from(0), |known, key| known | key.ct_eq(&digest));
         match (bool::from(known), sent.next()) {
             (true, None) => Ok(Caller::Key(digest)),
-            _ => Err(Stranger::WithUnknownKey),
+            _ => Err(Unauthorized::InvalidKey),
         }
     }
 }
@@ -64,9 +65,9 @@ impl fmt::Debug for ApiKeys {
 pub enum Caller {
     /// Anyone: the service has no keys.
     Anyone,
-    /// Whoever has the key of this digest.
+    /// The holder of the key with this digest.
     Key([u8; 32]),
-    /// The payment provider, by its signature.
+    /// The payment provider, identified by its signature.
     PaymentProvider,
 }
 
@@ -81,13 +82,51 @@ impl Caller {
     }
 }
 
-/// Somebody who may not call.
+/// Why a caller may not call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stranger {
-    /// There is no key in the request.
-    WithoutKey,
-    /// The key, or one of several, is none of ours.
-    WithUnknownKey,
+pub enum Unauthorized {
+    /// The request has no key.
+    MissingKey,
+    /// The request has an unknown key, or more than one.
+    InvalidKey,
+}
+
+/// Who sent a request, as an extension of it: decided once, for its span, its rate limit and its operation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity(Result<Caller, Unauthorized>);
+
+impl Identity {
+    /// Identifies the caller of each request and attaches the result.
+    pub(super) fn attach(keys: &ApiKeys, mut request: Request) -> Request {
+        let identity = Self(keys.identify(request.headers()));
+        request.extensions_mut().insert(identity);
+        request
+    }
+
+    /// The identity attached to a request; a missing key where there is none.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        let attached = extensions.get().copied();
+        attached.unwrap_or(Self(Err(Unauthorized::MissingKey)))
+    }
+
+    /// The caller.
+    ///
+    /// # Errors
+    /// [`Unauthorized`] where keys are configured and the request has none of them.
+    pub(super) const fn caller(self) -> Result<Caller, Unauthorized> {
+        self.0
+    }
+
+    /// What kind of caller it is, for the log.
+    pub(super) const fn kind(self) -> &'static str {
+        match self.0 {
+            Ok(Caller::Anyone) => "anyone",
+            Ok(Caller::Key(_)) => "key",
+            Ok(Caller::PaymentProvider) => "payment-provider",
+            Err(Unauthorized::MissingKey) => "no-key",
+            Err(Unauthorized::InvalidKey) => "invalid-key",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +149,7 @@ mod tests {
         let [alpha, beta] = ["alpha", "beta"].map(|key| keys.identify(&headers(&[key])).unwrap());
         assert_ne!(alpha, beta);
         assert_ne!(alpha.name(), beta.name());
-        assert_eq!(keys.identify(&headers(&[])), Err(Stranger::WithoutKey));
+        assert_eq!(keys.identify(&headers(&[])), Err(Unauthorized::MissingKey));
         for sent in [
             &["gamma"][..],
             &[""],
@@ -120,7 +159,7 @@ mod tests {
             &["alpha, beta"],
             &["alpha", "beta"],
         ] {
-            assert_eq!(keys.identify(&headers(sent)), Err(Stranger::WithUnknownKey), "{sent:?}");
+            assert_eq!(keys.identify(&headers(sent)), Err(Unauthorized::InvalidKey), "{sent:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use orders_inventory_api::respond::Body;
 use orders_inventory_api::write::{self, Write};
 use sha2::{Digest, Sha256};
 
-use super::callers::Caller;
+use super::auth::Caller;
 use super::{Problem, Service};
 use crate::app::idempotency::{self, Kept, Key, Outcome};
 use crate::domain::Timestamp;
