@@ -63,7 +63,10 @@ impl Log {
                 tokio::time::sleep(REPORT_PERIOD).await;
                 let now = dropped.dropped_lines();
                 if now > reported {
-                    tracing::warn!(lines = now - reported, "log lines were dropped: they are not read fast enough");
+                    tracing::warn!(
+                        lines = now - reported,
+                        "log lines were dropped: they are not read fast enough"
+                    );
                     reported = now;
                 }
             }

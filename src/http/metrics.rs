@@ -20,8 +20,8 @@ use crate::app::orders::Updated;
 use crate::app::payments::{Delivery, Receipt};
 use crate::domain::{EventKind, EventResult, Status, Timestamp};
 use crate::error::Error;
-use crate::store::{OrderFilter, Store};
 use crate::metrics::{Counter, Gauge, Histogram, Recorder, Series, table};
+use crate::store::{OrderFilter, Store};
 
 mod contract;
 

@@ -100,7 +100,9 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         order_ttl,
         metrics,
     } = options;
-    let count = metrics.is_on().then(|| from_fn_with_state(metrics.clone(), metrics::count));
+    let count = metrics
+        .is_on()
+        .then(|| from_fn_with_state(metrics.clone(), metrics::count));
     let rate_limit = rate_limit_per_minute.map(|limit| Arc::new(RateLimit::new(limit, trusted_proxies)));
     let service = Service(Arc::new(Shared {
         store,

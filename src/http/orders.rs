@@ -9,8 +9,8 @@ use orders_inventory_api::models;
 use orders_inventory_api::types::Decimal;
 
 use super::auth::Caller;
-use super::problem::{at_pointer, parameter};
 use super::idempotency::{Address, Created, Request};
+use super::problem::{at_pointer, parameter};
 use super::{Problem, Service, etag, pagination};
 use crate::app::orders;
 use crate::domain::{Order, OrderChange, OrderId, ProductId, Quantity, Status};

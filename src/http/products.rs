@@ -11,8 +11,8 @@ use orders_inventory_api::models;
 use orders_inventory_api::types::Decimal;
 
 use super::auth::Caller;
-use super::problem::{at_pointer, parameter};
 use super::idempotency::{Address, Answer, Created, Request};
+use super::problem::{at_pointer, parameter};
 use super::{Problem, Service, etag, pagination};
 use crate::app::{products, stock};
 use crate::domain::{

@@ -16,9 +16,8 @@ const CHARACTERS_MAX: usize = 128;
 pub(super) fn remove_unusable(mut request: Request) -> Request {
     let headers = request.headers_mut();
     let mut ids = headers.get_all(HEADER).iter();
-    let is_usable = |id: &HeaderValue| {
-        (1..=CHARACTERS_MAX).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
+    let is_usable =
+        |id: &HeaderValue| (1..=CHARACTERS_MAX).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
     let keep = match (ids.next(), ids.next()) {
         (None, _) => true,
         (Some(id), None) => is_usable(id),

@@ -12,8 +12,7 @@ use tracing::{Level, Span, info, span};
 use super::auth::Identity;
 
 /// Traces every request. Failures have no line of their own here: whoever meets one logs it, once.
-pub(super) fn layer()
--> TraceLayer<SharedClassifier<ServerErrorsAsFailures>, RequestSpan, (), LogAnswer, (), (), ()> {
+pub(super) fn layer() -> TraceLayer<SharedClassifier<ServerErrorsAsFailures>, RequestSpan, (), LogAnswer, (), (), ()> {
     TraceLayer::new_for_http()
         .make_span_with(RequestSpan)
         .on_request(())

@@ -97,7 +97,14 @@ pub(super) async fn serve(
             Ok((socket, peer)) => {
                 is_full = false;
                 let open = metrics.open();
-                let connection = connection(socket, peer, router.clone(), Arc::clone(&builder), bounds, is_stopping.clone());
+                let connection = connection(
+                    socket,
+                    peer,
+                    router.clone(),
+                    Arc::clone(&builder),
+                    bounds,
+                    is_stopping.clone(),
+                );
                 connections.spawn(async move {
                     connection.await;
                     drop(open);

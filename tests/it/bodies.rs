@@ -87,7 +87,7 @@ async fn a_body_must_say_that_it_is_json() {
 
 #[tokio::test]
 async fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
-    let app = TestApp::with(|options| options.limits.body_bytes_max = 100);
+    let app = TestApp::with(|options| options.body_limits.bytes_max = 100);
     let padded = |bytes: usize| format!("{PRODUCT:bytes$}");
     for (method, path) in WITH_BODY {
         let problem = app
@@ -116,7 +116,7 @@ fn begun(app: &Client, rest: impl Stream<Item = io::Result<&'static str>> + Send
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_in_time_is_given_up() {
-    let app = TestApp::with(|options| options.limits.body_timeout = Duration::from_millis(20));
+    let app = TestApp::with(|options| options.body_limits.timeout = Duration::from_millis(20));
     begun(&app, stream::pending())
         .await
         .expect_problem(408, "/problems/request-timeout");

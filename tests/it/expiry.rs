@@ -1,7 +1,7 @@
 //! Unpaid orders: until when they wait, and what becomes of them then.
 
 use orders_inventory::domain::Timestamp;
-use orders_inventory::http::{Measures, sweeper};
+use orders_inventory::http::{Metrics, sweeper};
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -225,7 +225,7 @@ async fn an_order_that_is_paid_as_it_expires_is_either_paid_or_expired() {
         let (store, now) = (app.store.clone(), Timestamp::from_millis(app.clock.now_ms()));
         let sweep = move || {
             let store = store.clone();
-            tokio::spawn(async move { sweeper::sweep(&store, now, &Measures::default()).await })
+            tokio::spawn(async move { sweeper::sweep(&store, now, &Metrics::default()).await })
         };
         // In turns the one or the other has a start; where they meet is up to the machine.
         let early = (round % 2 == 0).then(&sweep);

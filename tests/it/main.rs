@@ -10,20 +10,23 @@
     reason = "all of this crate is test code, also what stands outside of #[test] functions"
 )]
 
+mod auth;
 mod binary;
 mod bodies;
 mod browsers;
-mod callers;
 mod concurrency;
 mod disks;
 mod errors;
+mod etag;
 mod expiry;
 mod forgery;
 mod garbage;
 mod http2;
+mod idempotency;
 mod limits;
 mod lists;
 mod logs;
+mod metrics;
 mod money;
 mod operations;
 mod operator;
@@ -32,14 +35,11 @@ mod overload;
 mod products;
 mod property;
 mod refusals;
-mod retries;
 mod secrets;
 mod settings;
 mod slow_clients;
 mod stock_movements;
 mod stopping;
 mod support;
-mod telemetry;
 mod validation;
-mod versions;
 mod webhooks;

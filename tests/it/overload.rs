@@ -1,5 +1,5 @@
-//! Ten times as many requests at once as the service works on: it refuses the rest at once, loses nothing, stays well,
-//! and serves everybody again afterwards.
+//! Ten times as many writes at once as the queue holds: it refuses the rest at once, loses nothing, stays well, and serves
+//! everybody again afterwards.
 //!
 //! A few seconds of it, or `OVERLOAD_SECONDS`.
 
@@ -16,7 +16,7 @@ use crate::support::wire::Wire;
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":1000000000}"#;
 const ORDER: &str = r#"{"product_id":1,"quantity":1}"#;
 
-/// How many requests the service works on.
+/// How many writes may wait.
 const REQUESTS_MAX: usize = 16;
 /// So many times more are sent at once.
 const TIMES: usize = 10;

@@ -147,7 +147,7 @@ async fn furnished(change: impl FnOnce(&mut Options)) -> TestApp {
 #[tokio::test]
 async fn every_refusal_that_the_contract_names_can_be_had() {
     let contract = Contract::ours();
-    let app = furnished(|options| options.limits.body_timeout = Duration::from_millis(10)).await;
+    let app = furnished(|options| options.body_limits.timeout = Duration::from_millis(10)).await;
     let locked = TestApp::with(|options| options.api_keys = ApiKeys::new("right"));
     let deaf = TestApp::with(|options| options.keyring.secrets.clear());
     let broken: [fn() -> Error; 3] = [|| Error::Overloaded, || Error::storage("full"), || panic!("a bug")];

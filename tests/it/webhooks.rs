@@ -765,7 +765,7 @@ async fn data_that_breaks_the_contract_is_refused_whole() {
 
 #[tokio::test]
 async fn an_event_may_be_as_large_as_the_limit_and_no_larger() {
-    let app = TestApp::with(|options| options.limits.body_bytes_max = 100);
+    let app = TestApp::with(|options| options.body_limits.bytes_max = 100);
     let padded = |bytes: usize| format!("{:bytes$}", r#"{"id":"evt_1","type":"ping"}"#);
     let problem = app
         .webhook_text(&padded(101))

@@ -83,8 +83,10 @@ async fn list_problems<A: operations::Operations>(State(api): State<A>) -> Respo
 async fn create_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, body) = request.into_parts();
-        let caller = api.authorize(SecurityScheme::ApiKey, &head)?;
+        let scheme = SecurityScheme::ApiKey;
+        let caller = api.authorize(scheme, &head)?;
         let bytes = api.receive(body).await?;
+        api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
         let params = orders::CreateOrderParams::read(&head, &mut failures);
         let body = read::json::<models::NewOrder>(&head, &bytes, &mut failures)?;
@@ -98,7 +100,8 @@ async fn create_order<A: orders::Orders>(State(api): State<A>, request: Request)
 async fn delete_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, _) = request.into_parts();
-        let caller = api.authorize(SecurityScheme::ApiKey, &head)?;
+        let scheme = SecurityScheme::ApiKey;
+        let caller = api.authorize(scheme, &head)?;
         let mut failures = Failures::default();
         let params = orders::DeleteOrderParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
@@ -111,7 +114,8 @@ async fn delete_order<A: orders::Orders>(State(api): State<A>, request: Request)
 async fn get_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, _) = request.into_parts();
-        let caller = api.authorize(SecurityScheme::ApiKey, &head)?;
+        let scheme = SecurityScheme::ApiKey;
+        let caller = api.authorize(scheme, &head)?;
         let mut failures = Failures::default();
         let params = orders::GetOrderParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
@@ -124,7 +128,8 @@ async fn get_order<A: orders::Orders>(State(api): State<A>, request: Request) ->
 async fn list_orders<A: orders::Orders>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, _) = request.into_parts();
-        let caller = api.authorize(SecurityScheme::ApiKey, &head)?;
+        let scheme = SecurityScheme::ApiKey;
+        let caller = api.authorize(scheme, &head)?;
         let mut failures = Failures::default();
         let params = orders::ListOrdersParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
@@ -137,8 +142,10 @@ async fn list_orders<A: orders::Orders>(State(api): State<A>, request: Request) 
 async fn update_order<A: orders::Orders>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, body) = request.into_parts();
-        let caller = api.authorize(SecurityScheme::ApiKey, &head)?;
+        let scheme = SecurityScheme::ApiKey;
+        let caller = api.authorize(scheme, &head)?;
         let bytes = api.receive(body).await?;
+        api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
         let params = orders::UpdateOrderParams::read(&head, &mut failures);
         let body = read::json::<models::OrderUpdate>(&head, &bytes, &mut failures)?;
@@ -152,8 +159,10 @@ async fn update_order<A: orders::Orders>(State(api): State<A>, request: Request)
 async fn create_product<A: products::Products>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, body) = request.into_parts();
-        let caller = api.authorize(SecurityScheme::ApiKey, &head)?;
+        let scheme = SecurityScheme::ApiKey;
+        let caller = api.authorize(scheme, &head)?;
         let bytes = api.receive(body).await?;
+        api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
         let params = products::CreateProductParams::read(&head, &mut failures);
         let body = read::json::<models::NewProduct>(&head, &bytes, &mut failures)?;
@@ -167,8 +176,10 @@ async fn create_product<A: products::Products>(State(api): State<A>, request: Re
 async fn create_stock_movement<A: products::Products>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, body) = request.into_parts();
-        let caller = api.authorize(SecurityScheme::ApiKey, &head)?;
+        let scheme = SecurityScheme::ApiKey;
+        let caller = api.authorize(scheme, &head)?;
         let bytes = api.receive(body).await?;
+        api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
         let params = products::CreateStockMovementParams::read(&head, &mut failures);
         let body = read::json::<models::NewStockMovement>(&head, &bytes, &mut failures)?;
@@ -182,7 +193,8 @@ async fn create_stock_movement<A: products::Products>(State(api): State<A>, requ
 async fn delete_product<A: products::Products>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, _) = request.into_parts();
-        let caller = api.authorize(SecurityScheme::ApiKey, &head)?;
+        let scheme = SecurityScheme::ApiKey;
+        let caller = api.authorize(scheme, &head)?;
         let mut failures = Failures::default();
         let params = products::DeleteProductParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
@@ -219,7 +231,8 @@ async fn list_products<A: products::Products>(State(api): State<A>, request: Req
 async fn list_stock_movements<A: products::Products>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, _) = request.into_parts();
-        let caller = api.authorize(SecurityScheme::ApiKey, &head)?;
+        let scheme = SecurityScheme::ApiKey;
+        let caller = api.authorize(scheme, &head)?;
         let mut failures = Failures::default();
         let params = products::ListStockMovementsParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
@@ -232,8 +245,10 @@ async fn list_stock_movements<A: products::Products>(State(api): State<A>, reque
 async fn update_product<A: products::Products>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, body) = request.into_parts();
-        let caller = api.authorize(SecurityScheme::ApiKey, &head)?;
+        let scheme = SecurityScheme::ApiKey;
+        let caller = api.authorize(scheme, &head)?;
         let bytes = api.receive(body).await?;
+        api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
         let params = products::UpdateProductParams::read(&head, &mut failures);
         let body = read::json::<models::ProductUpdate>(&head, &bytes, &mut failures)?;
@@ -247,7 +262,8 @@ async fn update_product<A: products::Products>(State(api): State<A>, request: Re
 async fn list_payment_events<A: webhooks::Webhooks>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, _) = request.into_parts();
-        let caller = api.authorize(SecurityScheme::ApiKey, &head)?;
+        let scheme = SecurityScheme::ApiKey;
+        let caller = api.authorize(scheme, &head)?;
         let mut failures = Failures::default();
         let params = webhooks::ListPaymentEventsParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
@@ -260,8 +276,10 @@ async fn list_payment_events<A: webhooks::Webhooks>(State(api): State<A>, reques
 async fn receive_payment_event<A: webhooks::Webhooks>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, body) = request.into_parts();
-        let caller = api.authorize(SecurityScheme::WebhookSignature, &head)?;
+        let scheme = SecurityScheme::WebhookSignature;
+        let caller = api.authorize(scheme, &head)?;
         let bytes = api.receive(body).await?;
+        api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
         read::refuse_query(&head.uri, &mut failures);
         let body = read::json::<models::PaymentEvent>(&head, &bytes, &mut failures)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use orders_inventory::domain::Timestamp;
 use orders_inventory::http::signature::{Keyring, Secret};
-use orders_inventory::http::{self, ApiKeys, Clock, Limits, sweeper};
+use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, sweeper};
 use orders_inventory::store::{Options, SqliteStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,10 +25,9 @@ pub(crate) const SECRET: &str = "whsec_test";
 pub(crate) fn options(clock: Clock) -> http::Options {
     http::Options {
         clock,
-        limits: Limits {
-            body_bytes_max: 65_536,
-            body_timeout: Duration::from_secs(10),
-            requests_max: 1_024,
+        body_limits: BodyLimits {
+            bytes_max: 65_536,
+            timeout: Duration::from_secs(10),
         },
         rate_limit_per_minute: None,
         trusted_proxies: 0,
@@ -39,7 +38,7 @@ pub(crate) fn options(clock: Clock) -> http::Options {
             tolerance: Duration::from_secs(300),
         },
         order_ttl: Some(Duration::from_secs(86_400)),
-        measures: http::Measures::default(),
+        metrics: http::Metrics::default(),
     }
 }
 
@@ -60,17 +59,21 @@ impl TestApp {
     /// The service with other options.
     pub(crate) fn with(change: impl FnOnce(&mut http::Options)) -> Self {
         let folder = TempDir::new().expect("a folder");
-        Self::over(folder, TestClock::default(), change)
+        let store = store_options(folder.path());
+        Self::over(folder, store, TestClock::default(), change)
     }
 
-    fn over(folder: TempDir, clock: TestClock, change: impl FnOnce(&mut http::Options)) -> Self {
-        let options = Options {
-            path: database(folder.path()),
-            // No test waits for an Overloaded here, and a busy machine must not make one.
-            queue_wait: Duration::from_secs(60),
-            scan_wait: Duration::from_secs(60),
-            ..Options::default()
+    /// The service with room for so many writes that wait.
+    pub(crate) fn with_queue_capacity(queue_capacity: usize) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let store = Options {
+            queue_capacity,
+            ..store_options(folder.path())
         };
+        Self::over(folder, store, TestClock::default(), |_| ())
+    }
+
+    fn over(folder: TempDir, options: Options, clock: TestClock, change: impl FnOnce(&mut http::Options)) -> Self {
         let store = SqliteStore::open(options).expect("a store");
         let mut options = self::options(clock.clock());
         change(&mut options);
@@ -86,7 +89,8 @@ impl TestApp {
     /// The service after its end and another beginning, over the same file.
     pub(crate) async fn reopened(self) -> Self {
         self.store.close().await;
-        Self::over(self.folder, self.clock, |_| ())
+        let store = store_options(self.folder.path());
+        Self::over(self.folder, store, self.clock, |_| ())
     }
 
     /// The database file.
@@ -115,7 +119,7 @@ impl TestApp {
     /// Does what time does: what is due now.
     pub(crate) async fn sweep(&self) {
         let now = Timestamp::from_millis(self.clock.now_ms());
-        sweeper::sweep(&self.store, now, &http::Measures::default())
+        sweeper::sweep(&self.store, now, &http::Metrics::default())
             .await
             .expect("a sweep");
     }
@@ -132,6 +136,16 @@ impl Deref for TestApp {
 
     fn deref(&self) -> &Client {
         &self.client
+    }
+}
+
+fn store_options(folder: &Path) -> Options {
+    Options {
+        path: database(folder),
+        // No test waits for an Overloaded here, and a busy machine must not make one.
+        queue_wait: Duration::from_secs(60),
+        scan_wait: Duration::from_secs(60),
+        ..Options::default()
     }
 }
 

@@ -3,15 +3,12 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use std::sync::Arc;
-
+use axum::Router;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, Method, Request};
-use axum::response::Response;
-use orders_inventory::http::Router;
-use orders_inventory::store::Store;
 use serde_json::Value;
+use tower::ServiceExt;
 
 use super::Answer;
 use super::contract::Contract;
@@ -19,18 +16,15 @@ use super::contract::Contract;
 /// How long an answer may take that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Asks a router. Clones ask the same one.
+/// Calls a router. Clones call the same one.
 #[derive(Clone)]
 pub(crate) struct Client {
-    ask: Arc<Ask>,
+    router: Router,
 }
 
-type Ask = dyn Fn(Request<Body>) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync;
-
 impl Client {
-    pub(crate) fn new(router: Router<impl Store>) -> Self {
-        let ask = Arc::new(move |request| Box::pin(router.answer(request)) as _);
-        Self { ask }
+    pub(crate) fn new(router: Router) -> Self {
+        Self { router }
     }
 
     pub(crate) fn get(&self, path: &str) -> Call {
@@ -67,9 +61,9 @@ impl Client {
     /// Sends a request as it is.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let answering = (self.ask)(request);
+        let answering = self.router.clone().oneshot(request);
         let response = tokio::time::timeout(PATIENCE, answering).await;
-        let response = response.unwrap_or_else(|_| panic!("no answer to {method} {path} in {PATIENCE:?}"));
+        let Ok(response) = response.unwrap_or_else(|_| panic!("no answer to {method} {path} in {PATIENCE:?}"));
         let answer = Answer::read(response).await;
         if let Err(breach) = Contract::ours().check(&method, &path, &answer) {
             panic!("{method} {path} breaks the contract: {breach}\n{answer:?}");

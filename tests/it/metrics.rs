@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use orders_inventory::telemetry::{Kind, table};
+use orders_inventory::metrics::{Kind, table};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
