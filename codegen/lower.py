@@ -88,7 +88,7 @@ KEYWORD_VALUES = {
     ),
     **dict.fromkeys(("minimum", "maximum"), (is_number, "a number")),
     **dict.fromkeys(
-        ("exclusiveMinimum", "exclusiveMaximum", "nullable", "x-set-by-layer", "x-with-bytes", "x-kept"),
+        ("exclusiveMinimum", "exclusiveMaximum", "nullable", "x-set-by-layer", "x-with-bytes", "x-stored"),
         (lambda value: isinstance(value, bool), "true or false"),
     ),
     **dict.fromkeys(
@@ -424,7 +424,7 @@ class Contract:
 
     def response(self, node, code, at):
         response, _, at = self.resolve(node, at, "responses")
-        check(response, at, {"headers", "content", "links", "x-kept"}, needed=["description"])
+        check(response, at, {"headers", "content", "links", "x-stored"}, needed=["description"])
         headers = response.get("headers", {})
         lowered = {"description": response["description"], "headers": {}, "x-doc": doc_lines(response)}
         if len({name.lower() for name in headers}) != len(headers):
@@ -445,7 +445,7 @@ class Contract:
                 self.component(name)
                 lowered["content"] = {media: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
                 lowered["x-json"] = True
-                lowered["x-kept"] = response.get("x-kept", False)
+                lowered["x-stored"] = response.get("x-stored", False)
             elif media == "text/html" and schema.get("type") == "string":
                 check(schema, there, {"type"})
                 lowered["content"] = {media: {"schema": {"type": "string"}}}

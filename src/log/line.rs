@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use orders_inventory_api::types::Timestamp;
-use orders_inventory_api::write::Write;
+use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
@@ -30,18 +30,18 @@ impl Shape {
         match self {
             Self::Json => {
                 line.extend_from_slice(b"{\"timestamp\":");
-                now().write(line);
+                json(&now(), line);
                 line.extend_from_slice(b",\"level\":");
-                level.as_str().write(line);
+                json(level.as_str(), line);
                 event.record(&mut JsonFields(line));
                 request::with_current(|id| {
                     line.extend_from_slice(b",\"request_id\":");
-                    id.write(line);
+                    json(id, line);
                 });
                 line.extend_from_slice(b"}\n");
             }
             Self::Text { is_colored } => {
-                line.extend_from_slice(&now().to_ascii());
+                let _ = write!(line, "{}", now());
                 line.push(b' ');
                 if is_colored {
                     // Memory takes everything.
@@ -59,6 +59,12 @@ impl Shape {
             }
         }
     }
+}
+
+/// Appends a value as JSON.
+fn json(value: &(impl Serialize + ?Sized), line: &mut Vec<u8>) {
+    // Memory takes everything.
+    let _ = serde_json::to_writer(line, value);
 }
 
 fn now() -> Timestamp {
@@ -86,14 +92,14 @@ fn is_of_the_bridge(field: &Field) -> bool {
 struct JsonFields<'a>(&'a mut Vec<u8>);
 
 impl JsonFields<'_> {
-    fn value(&mut self, field: &Field, value: &(impl Write + ?Sized)) {
+    fn value(&mut self, field: &Field, value: &(impl Serialize + ?Sized)) {
         if is_of_the_bridge(field) {
             return;
         }
         self.0.push(b',');
-        field.name().write(self.0);
+        json(field.name(), self.0);
         self.0.push(b':');
-        value.write(self.0);
+        json(value, self.0);
     }
 }
 
@@ -162,7 +168,7 @@ impl Visit for TextFields<'_> {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.value(field, |line| value.write(line));
+        self.value(field, |line| json(&value, line));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
