@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes generated/ from openapi.yaml: lower.py checks and lowers the contract, openapi-generator renders templates/.
+# Makes generated/ from openapi.yaml: check.py refuses what the templates would not enforce, lower.py feeds the rest to
+# openapi-generator, which renders templates/. What generated code stands on is written by hand, in runtime/.
 #
 #   codegen/generate.sh                      writes generated/
 #   codegen/generate.sh --check              writes nothing; fails where generated/ is not what the contract makes
@@ -33,14 +34,15 @@ while IFS= read -r word; do names+=("$word"); done <"$work/names"
 mkdir "$work/crate"
 cp codegen/.openapi-generator-ignore "$work/crate" # it counts only where the files go
 .venv/bin/openapi-generator-cli generate --generator-name rust-axum --input-spec "$work/contract.json" \
-  --template-dir codegen/templates --config codegen/config.yaml ${names[@]+"${names[@]}"} \
+  --template-dir codegen/templates ${names[@]+"${names[@]}"} \
   --additional-properties "packageName=$package" --output "$work/crate" >"$work/log" 2>&1 ||
   { cat "$work/log" >&2; exit 1; }
 rustfmt --edition 2024 --config-path rustfmt.toml "$work/crate/src/lib.rs"
 
-rm -rf "${folder:?}/src"
-mkdir -p "$folder"
+rm -rf "${folder:?}/src" "$folder/.openapi-generator"
+mkdir -p "$folder/.openapi-generator"
 cp -R "$work/crate/Cargo.toml" "$work/crate/src" "$folder"
+cp "$work/crate/.openapi-generator/VERSION" "$folder/.openapi-generator"
 
 if [ -n "$check" ] && ! diff -r -u generated "$folder"; then
   echo "generated/ is not what openapi.yaml and codegen/ make; mend it with: make generate" >&2

@@ -266,7 +266,7 @@ fn every_failure_is_named_at_once_and_once() {
             "#/errors/0/text must be a string",
             "#/errors/1 must be an object",
             "#/errors/2/text is required",
-            "#/errors/3/text stands more than once",
+            "#/errors/3/text is given more than once",
             "#/errors/3/x is not a known member",
             "#/flag must be true or false",
             "#/id must be at least 1",
@@ -278,7 +278,7 @@ fn every_failure_is_named_at_once_and_once() {
             "#/move must be a number",
             "#/price must be a multiple of 0.01",
             "#/price must be greater than 0 and at most 1000000",
-            "#/price stands more than once",
+            "#/price is given more than once",
             "#/type must have at most 3 characters",
             "#/type must match ^[a-z]*$",
         ],
@@ -326,13 +326,13 @@ fn objects_count_and_refuse_members() {
         "PUT",
         "/open",
         r#"{"known":true,"known":true}"#,
-        &["# must have at least 2 members", "#/known stands more than once"],
+        &["# must have at least 2 members", "#/known is given more than once"],
     );
     refused(
         "PUT",
         "/open",
         r#"{"known":true,"x":1,"x":2}"#,
-        &["#/x stands more than once"],
+        &["#/x is given more than once"],
     );
 }
 
@@ -343,7 +343,7 @@ fn the_first_of_two_members_is_read_in_any_order() {
         r#"{"int":1,"long":1,"int":"x"}"#,
         r#"{"int":1,"int":"x","long":1}"#,
     ] {
-        refused("POST", "/numbers", body, &["#/int stands more than once"]);
+        refused("POST", "/numbers", body, &["#/int is given more than once"]);
     }
 }
 
@@ -524,7 +524,7 @@ fn a_hostile_body_gets_the_first_hundred_failures_quickly() {
         "POST",
         "/numbers",
         members(100_000, |_| "int".to_owned()),
-        &["#/int stands more than once"],
+        &["#/int is given more than once"],
     );
     let items = vec!["0"; 100_000].join(",");
     let answer = send("PATCH", "/things/1", format!("{{\"inner\":{{\"notes\":[{items}]}}}}"));
@@ -545,7 +545,7 @@ fn seventeen_members_are_told_apart_as_sixteen_are() {
             "PUT",
             "/open",
             body,
-            &["#/known stands more than once", "#/x03 stands more than once"],
+            &["#/known is given more than once", "#/x03 stands more than once"],
         );
     }
 }

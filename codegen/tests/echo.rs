@@ -86,8 +86,8 @@ macro_rules! echo {
                     let mut failures = Failures::default();
                     let at = Pointer::Member(&Pointer::Root, "data");
                     if let Some(data) = &body.data {
-                        // A kept answer is asked for by text of no meaning to the contract.
-                        if data.get().get() == "\"kept\"" {
+                        // A stored answer is asked for by text of no meaning to the contract.
+                        if data.get().get() == "\"stored\"" {
                             let body = Body::Written(bytes);
                             return Ok(GuardResponse::Status200 {
                                 body,

@@ -1,4 +1,4 @@
-//! Operations that ask who calls, take any JSON, and may answer with what was kept.
+//! Operations that ask who calls, take any JSON, and may answer with what was stored.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -39,12 +39,12 @@ fn the_operation_learns_who_calls() {
 }
 
 #[test]
-fn a_kept_answer_goes_out_byte_for_byte() {
-    let kept = "{ \"color\" : null,\n\"data\":\"kept\"}";
-    let answer = guarded(Some("me"), kept);
+fn a_stored_answer_goes_out_byte_for_byte() {
+    let stored = "{ \"color\" : null,\n\"data\":\"stored\"}";
+    let answer = guarded(Some("me"), stored);
     assert_eq!(
         (answer.text.as_str(), answer.header("content-type")),
-        (kept, Some("application/json"))
+        (stored, Some("application/json"))
     );
     assert_eq!(guarded(Some("me"), "{ \"color\" : null }").text, "{\"color\":null}");
 }

@@ -6,7 +6,8 @@ mod bodies;
 mod change;
 mod echo;
 mod guarded;
+mod models;
 mod parameters;
 mod paths;
 mod responses;
-mod values;
+

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests the code generation: lower.py by itself, then the templates on fixture.yaml, which has every construct that they
+# Tests the code generation: the Python by itself, then the templates on fixture.yaml, which has every construct that they
 # support, and on a second contract that changed.sed makes of it. Needs what codegen/generate.sh needs, and cargo.
 #
 #   codegen/tests/run.sh [ARGUMENTS OF cargo test]
@@ -16,8 +16,9 @@ sed -f codegen/tests/changed.sed codegen/tests/fixture.yaml >"$work/changed.yaml
 codegen/generate.sh codegen/tests/fixture.yaml "$work/fixture" fixture
 codegen/generate.sh "$work/changed.yaml" "$work/changed" changed
 
-# The workspace's versions, lints and profiles are the service's own.
-awk '/^\[/ { copied = /^\[(workspace|profile)\./ } copied' Cargo.toml | cat codegen/tests/Cargo.toml.in - >"$work/Cargo.toml"
+# The workspace's versions, lints and profiles are the service's own; its paths begin at the root.
+awk '/^\[/ { copied = /^\[(workspace|profile)\./ } copied' Cargo.toml | sed 's|path = "|path = "../../|' |
+  cat codegen/tests/Cargo.toml.in - >"$work/Cargo.toml"
 cp Cargo.lock "$work/Cargo.lock"
 
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"

@@ -2,21 +2,18 @@
 //!
 //! In reading order:
 //!
-//! - [`types`]: numbers and times as JSON writes them;
 //! - [`models`]: the schemas;
 //! - [`apis`]: one trait per tag, one method per operation, and what each can answer with;
-//! - [`read`]: how a request becomes valid values, or the list of all that is wrong with it;
-//! - [`mod@write`]: how a value becomes JSON;
-//! - [`respond`]: how an answer becomes a response;
 //! - [`server`]: the way from requests to the traits.
+//!
+//! What they stand on is written by hand, in `codegen/runtime/`, and given on from here: [`types`], [`read`] and
+//! [`respond`].
 //!
 //! This crate decides what a valid request is. It refuses to decide what an error looks like: every refusal is a
 //! [`read::Rejection`], and the server's own [`apis::Api::Error`] turns it into an answer.
 
 pub mod apis;
 pub mod models;
-pub mod read;
-pub mod respond;
 pub mod server;
-pub mod types;
-pub mod write;
+
+pub use api_runtime::{read, respond, types};

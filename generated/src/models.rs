@@ -12,7 +12,6 @@ use validator::{Validate, ValidationError};
 use crate::models;
 use crate::read::{self, Failures, Object, Pointer, Read, Text};
 use crate::types::{AnyJson, Decimal, Timestamp};
-use crate::write::{self, Write};
 
 /// What became of the event, as in `PaymentResult`; or `duplicate`, where it was recorded before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,12 +70,6 @@ impl DeliveryResult {
     }
 }
 
-impl Write for DeliveryResult {
-    fn write(&self, json: &mut Vec<u8>) {
-        self.as_str().write(json);
-    }
-}
-
 impl Text for DeliveryResult {
     fn from_text(text: &str) -> Result<Self, String> {
         read::one_of(Self::ALL, Self::as_str, text)
@@ -103,30 +96,12 @@ pub struct Failure {
     pub detail: String,
 }
 
-impl Write for Failure {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.optional(",\"pointer\":", self.pointer.as_ref());
-        object.optional(",\"parameter\":", self.parameter.as_ref());
-        object.member(",\"detail\":", &self.detail);
-        object.close();
-    }
-}
-
 /// What the service says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// Always `ok`; a service that is not well answers with another status code.
     #[serde(rename = "status")]
     pub status: models::HealthStatus,
-}
-
-impl Write for Health {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"status\":", &self.status);
-        object.close();
-    }
 }
 
 /// Always `ok`; a service that is not well answers with another status code.
@@ -146,12 +121,6 @@ impl HealthStatus {
         match self {
             Self::Ok => "ok",
         }
-    }
-}
-
-impl Write for HealthStatus {
-    fn write(&self, json: &mut Vec<u8>) {
-        self.as_str().write(json);
     }
 }
 
@@ -219,12 +188,6 @@ impl MovementReason {
     }
 }
 
-impl Write for MovementReason {
-    fn write(&self, json: &mut Vec<u8>) {
-        self.as_str().write(json);
-    }
-}
-
 impl Text for MovementReason {
     fn from_text(text: &str) -> Result<Self, String> {
         read::one_of(Self::ALL, Self::as_str, text)
@@ -249,16 +212,7 @@ pub struct NewOrder {
     pub quantity: i64,
 }
 
-impl Write for NewOrder {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"product_id\":", &self.product_id);
-        object.member(",\"quantity\":", &self.quantity);
-        object.close();
-    }
-}
-
-/// A [`NewOrder`] on arrival: each member on its own, so that one that is wrong does not hide another.
+/// The members of a [`NewOrder`] as far as they could be read, so that all failures are found at once.
 #[derive(Validate)]
 struct NewOrderDraft {
     #[validate(range(min = 1i64))]
@@ -301,18 +255,7 @@ pub struct NewProduct {
     pub stock: i64,
 }
 
-impl Write for NewProduct {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"sku\":", &self.sku);
-        object.member(",\"name\":", &self.name);
-        object.member(",\"price\":", &self.price);
-        object.member(",\"stock\":", &self.stock);
-        object.close();
-    }
-}
-
-/// A [`NewProduct`] on arrival: each member on its own, so that one that is wrong does not hide another.
+/// The members of a [`NewProduct`] as far as they could be read, so that all failures are found at once.
 #[derive(Validate)]
 struct NewProductDraft {
     #[validate(length(min = 1, max = 64))]
@@ -384,16 +327,7 @@ pub struct NewStockMovement {
     pub note: Option<String>,
 }
 
-impl Write for NewStockMovement {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"delta\":", &self.delta);
-        object.optional(",\"note\":", self.note.as_ref());
-        object.close();
-    }
-}
-
-/// A [`NewStockMovement`] on arrival: each member on its own, so that one that is wrong does not hide another.
+/// The members of a [`NewStockMovement`] as far as they could be read, so that all failures are found at once.
 #[derive(Validate)]
 struct NewStockMovementDraft {
     #[validate(range(min = -1000000000i64, max = 1000000000i64))]
@@ -469,26 +403,6 @@ pub struct Order {
     pub canceled_at: Option<Timestamp>,
 }
 
-impl Write for Order {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"id\":", &self.id);
-        object.member(",\"product_id\":", &self.product_id);
-        object.member(",\"quantity\":", &self.quantity);
-        object.member(",\"unit_price\":", &self.unit_price);
-        object.member(",\"total\":", &self.total);
-        object.member(",\"status\":", &self.status);
-        object.member(",\"refund_due\":", &self.refund_due);
-        object.member(",\"created_at\":", &self.created_at);
-        object.member(",\"updated_at\":", &self.updated_at);
-        object.member(",\"expires_at\":", &self.expires_at);
-        object.member(",\"paid_at\":", &self.paid_at);
-        object.member(",\"shipped_at\":", &self.shipped_at);
-        object.member(",\"canceled_at\":", &self.canceled_at);
-        object.close();
-    }
-}
-
 /// A page of orders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderPage {
@@ -498,15 +412,6 @@ pub struct OrderPage {
     /// Pass it as `cursor` for the next page; null on the last.
     #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
-}
-
-impl Write for OrderPage {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"items\":", &self.items);
-        object.member(",\"next_cursor\":", &self.next_cursor);
-        object.close();
-    }
 }
 
 /// Where an order stands. `SHIPPED` and `CANCELED` are final.
@@ -541,12 +446,6 @@ impl OrderStatus {
     }
 }
 
-impl Write for OrderStatus {
-    fn write(&self, json: &mut Vec<u8>) {
-        self.as_str().write(json);
-    }
-}
-
 impl Text for OrderStatus {
     fn from_text(text: &str) -> Result<Self, String> {
         read::one_of(Self::ALL, Self::as_str, text)
@@ -571,16 +470,7 @@ pub struct OrderUpdate {
     pub quantity: Option<i64>,
 }
 
-impl Write for OrderUpdate {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.optional(",\"status\":", self.status.as_ref());
-        object.optional(",\"quantity\":", self.quantity.as_ref());
-        object.close();
-    }
-}
-
-/// A [`OrderUpdate`] on arrival: each member on its own, so that one that is wrong does not hide another.
+/// The members of a [`OrderUpdate`] as far as they could be read, so that all failures are found at once.
 #[derive(Validate)]
 struct OrderUpdateDraft {
     status: Option<models::OrderStatus>,
@@ -619,17 +509,7 @@ pub struct PaymentData {
     pub amount: Option<Decimal>,
 }
 
-impl Write for PaymentData {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.optional(",\"order_id\":", self.order_id.as_ref());
-        object.optional(",\"payment_id\":", self.payment_id.as_ref());
-        object.optional(",\"amount\":", self.amount.as_ref());
-        object.close();
-    }
-}
-
-/// A [`PaymentData`] on arrival: each member on its own, so that one that is wrong does not hide another.
+/// The members of a [`PaymentData`] as far as they could be read, so that all failures are found at once.
 #[derive(Validate)]
 struct PaymentDataDraft {
     #[validate(range(min = 1i64))]
@@ -681,18 +561,7 @@ pub struct PaymentEvent {
     pub data: Option<AnyJson>,
 }
 
-impl Write for PaymentEvent {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"id\":", &self.id);
-        object.member(",\"type\":", &self.r_type);
-        object.optional(",\"created\":", self.created.as_ref());
-        object.optional(",\"data\":", self.data.as_ref());
-        object.close();
-    }
-}
-
-/// A [`PaymentEvent`] on arrival: each member on its own, so that one that is wrong does not hide another.
+/// The members of a [`PaymentEvent`] as far as they could be read, so that all failures are found at once.
 #[derive(Validate)]
 struct PaymentEventDraft {
     #[validate(length(min = 1, max = 255))]
@@ -734,15 +603,6 @@ pub struct PaymentEventPage {
     pub next_cursor: Option<String>,
 }
 
-impl Write for PaymentEventPage {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"items\":", &self.items);
-        object.member(",\"next_cursor\":", &self.next_cursor);
-        object.close();
-    }
-}
-
 /// What became of a delivered event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentEventReceipt {
@@ -758,17 +618,6 @@ pub struct PaymentEventReceipt {
     /// Where that order stands now, null where there is no such order.
     #[serde(rename = "order_status")]
     pub order_status: Option<models::OrderStatus>,
-}
-
-impl Write for PaymentEventReceipt {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"event_id\":", &self.event_id);
-        object.member(",\"result\":", &self.result);
-        object.member(",\"order_id\":", &self.order_id);
-        object.member(",\"order_status\":", &self.order_status);
-        object.close();
-    }
 }
 
 /// What became of an event. `applied`: the order was paid, or a payment was refunded whole. `ignored`: nothing
@@ -826,12 +675,6 @@ impl PaymentResult {
     }
 }
 
-impl Write for PaymentResult {
-    fn write(&self, json: &mut Vec<u8>) {
-        self.as_str().write(json);
-    }
-}
-
 impl Text for PaymentResult {
     fn from_text(text: &str) -> Result<Self, String> {
         read::one_of(Self::ALL, Self::as_str, text)
@@ -875,22 +718,6 @@ pub struct Problem {
     /// With `invalid-transition`, the statuses that this operation can move the order to from here.
     #[serde(rename = "allowed", default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<models::OrderStatus>>,
-}
-
-impl Write for Problem {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"type\":", &self.r_type);
-        object.member(",\"title\":", &self.title);
-        object.member(",\"status\":", &self.status);
-        object.member(",\"detail\":", &self.detail);
-        object.optional(",\"errors\":", self.errors.as_ref());
-        object.optional(",\"sku\":", self.sku.as_ref());
-        object.optional(",\"requested\":", self.requested.as_ref());
-        object.optional(",\"available\":", self.available.as_ref());
-        object.optional(",\"allowed\":", self.allowed.as_ref());
-        object.close();
-    }
 }
 
 /// What went wrong, as the path of the page that explains it.
@@ -1040,12 +867,6 @@ impl ProblemType {
     }
 }
 
-impl Write for ProblemType {
-    fn write(&self, json: &mut Vec<u8>) {
-        self.as_str().write(json);
-    }
-}
-
 impl Text for ProblemType {
     fn from_text(text: &str) -> Result<Self, String> {
         read::one_of(Self::ALL, Self::as_str, text)
@@ -1084,20 +905,6 @@ pub struct Product {
     pub updated_at: Timestamp,
 }
 
-impl Write for Product {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"id\":", &self.id);
-        object.member(",\"sku\":", &self.sku);
-        object.member(",\"name\":", &self.name);
-        object.member(",\"price\":", &self.price);
-        object.member(",\"stock\":", &self.stock);
-        object.member(",\"created_at\":", &self.created_at);
-        object.member(",\"updated_at\":", &self.updated_at);
-        object.close();
-    }
-}
-
 /// A page of products.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductPage {
@@ -1107,15 +914,6 @@ pub struct ProductPage {
     /// Pass it as `cursor` for the next page; null on the last.
     #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
-}
-
-impl Write for ProductPage {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"items\":", &self.items);
-        object.member(",\"next_cursor\":", &self.next_cursor);
-        object.close();
-    }
 }
 
 /// What changes about a product; members that are absent stay as they are.
@@ -1136,18 +934,7 @@ pub struct ProductUpdate {
     pub stock: Option<i64>,
 }
 
-impl Write for ProductUpdate {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.optional(",\"sku\":", self.sku.as_ref());
-        object.optional(",\"name\":", self.name.as_ref());
-        object.optional(",\"price\":", self.price.as_ref());
-        object.optional(",\"stock\":", self.stock.as_ref());
-        object.close();
-    }
-}
-
-/// A [`ProductUpdate`] on arrival: each member on its own, so that one that is wrong does not hide another.
+/// The members of a [`ProductUpdate`] as far as they could be read, so that all failures are found at once.
 #[derive(Validate)]
 struct ProductUpdateDraft {
     #[validate(length(min = 1, max = 64))]
@@ -1237,20 +1024,6 @@ pub struct RecordedPaymentEvent {
     pub received_at: Timestamp,
 }
 
-impl Write for RecordedPaymentEvent {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"event_id\":", &self.event_id);
-        object.member(",\"type\":", &self.r_type);
-        object.member(",\"order_id\":", &self.order_id);
-        object.member(",\"payment_id\":", &self.payment_id);
-        object.member(",\"amount\":", &self.amount);
-        object.member(",\"result\":", &self.result);
-        object.member(",\"received_at\":", &self.received_at);
-        object.close();
-    }
-}
-
 /// One entry of a product's ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockMovement {
@@ -1280,21 +1053,6 @@ pub struct StockMovement {
     pub created_at: Timestamp,
 }
 
-impl Write for StockMovement {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"id\":", &self.id);
-        object.member(",\"product_id\":", &self.product_id);
-        object.member(",\"delta\":", &self.delta);
-        object.member(",\"stock_after\":", &self.stock_after);
-        object.member(",\"reason\":", &self.reason);
-        object.member(",\"order_id\":", &self.order_id);
-        object.member(",\"note\":", &self.note);
-        object.member(",\"created_at\":", &self.created_at);
-        object.close();
-    }
-}
-
 /// A page of stock movements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockMovementPage {
@@ -1304,13 +1062,4 @@ pub struct StockMovementPage {
     /// Pass it as `cursor` for the next page; null on the last.
     #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
-}
-
-impl Write for StockMovementPage {
-    fn write(&self, json: &mut Vec<u8>) {
-        let mut object = write::Object::open(json);
-        object.member(",\"items\":", &self.items);
-        object.member(",\"next_cursor\":", &self.next_cursor);
-        object.close();
-    }
 }

@@ -4,7 +4,7 @@
 
 use axum::body::Bytes;
 use orders_inventory_api::respond::Body;
-use orders_inventory_api::write::{self, Write};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::auth::Caller;
@@ -59,7 +59,7 @@ impl<S: Store> Service<S> {
     /// Creates what `work` creates; with a key, at most once.
     pub(super) async fn create<M, F>(&self, request: Request, work: F) -> Result<Answer<M>, Problem>
     where
-        M: Write + Send + 'static,
+        M: Serialize + Send + 'static,
         F: Fn(&mut dyn Tx) -> Result<Created<M>, Error> + Send + 'static,
     {
         let Request {
@@ -83,7 +83,7 @@ impl<S: Store> Service<S> {
             key,
         };
         let body_hash = Sha256::digest(&body).into();
-        let once = move |tx: &mut dyn Tx| idempotency::once(tx, &key, body_hash, now, |tx| Ok(keep(work(tx)?)));
+        let once = move |tx: &mut dyn Tx| idempotency::once(tx, &key, body_hash, now, |tx| keep(work(tx)?));
         let (kept, idempotency_replayed) = match self.store.write(once).await? {
             Outcome::Fresh(kept) => (kept, None),
             Outcome::Replayed(kept) => (kept, Some("true".to_owned())),
@@ -118,13 +118,13 @@ impl<M> Answer<M> {
     }
 }
 
-fn keep<M: Write>(created: Created<M>) -> Kept {
+fn keep<M: Serialize>(created: Created<M>) -> Result<Kept, Error> {
     let Created { body, address } = created;
     let (location, etag) = address.map(|Address { location, e_tag }| (location, e_tag)).unzip();
-    Kept {
+    Ok(Kept {
         status: CREATED,
-        body: write::json(&body),
+        body: serde_json::to_vec(&body).map_err(Error::internal)?,
         location,
         etag,
-    }
+    })
 }

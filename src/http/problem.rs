@@ -11,7 +11,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use orders_inventory_api::models::{self, ProblemType};
 use orders_inventory_api::read::{Failure, Place, Rejection};
-use orders_inventory_api::write;
 
 use super::auth::Unauthorized;
 use crate::domain::Invalid;
@@ -262,7 +261,12 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let kind = self.0.r_type;
         let status = entry(kind).status;
-        let mut response = (status, write::json(&*self.0)).into_response();
+        // Only strings, numbers and lists of them: what could make this fail is not in a problem.
+        let body = serde_json::to_vec(&self.0).unwrap_or_else(|error| {
+            tracing::error!(%error, "a problem could not be written");
+            Vec::new()
+        });
+        let mut response = (status, body).into_response();
         // For those who count errors by type.
         response.extensions_mut().insert(kind);
         let headers = response.headers_mut();

@@ -55,7 +55,7 @@ async fn a_member_that_stands_twice_is_refused_as_that() {
             .await
             .expect_problem(422, "/problems/validation-failed");
         let failures = problem["errors"].as_array().unwrap();
-        let twice = |failure: &serde_json::Value| failure["detail"] == "stands more than once";
+        let twice = |failure: &serde_json::Value| failure["detail"] == "is given more than once";
         assert_eq!(failures.iter().filter(|failure| twice(failure)).count(), 1, "{problem}");
     }
 }

@@ -1,0 +1,108 @@
+"""The contract as it was written: its YAML with exact numbers, its references, and the names that Rust gives its parts.
+
+What cannot even be read is refused here: duplicate keys, numbers that JSON does not have, references that lead nowhere.
+"""
+
+import re
+from decimal import Decimal, InvalidOperation
+
+import yaml
+
+METHODS = ("get", "put", "post", "delete", "patch")
+INTEGERS = {"int32": "i32", "int64": "i64"}
+RUST_KEYWORDS = set(
+    "as async await become box break const continue crate do dyn else enum extern false final fn for gen if impl in let"
+    " loop macro match mod move mut override priv pub ref return self static struct super trait true try type typeof"
+    " unsafe unsized use virtual where while yield abstract".split()
+)
+
+
+class Unsupported(Exception):
+    """A construct that the templates would silently drop."""
+
+
+def refuse(at, why):
+    raise Unsupported(f"openapi.yaml#{at}: {why}")
+
+
+def below(at, key):
+    """The JSON Pointer of a member."""
+    return f"{at}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+def exact(loader, node):
+    """Numbers of the contract stay as written: 0.01 is not the nearest double."""
+    try:
+        return Decimal(loader.construct_scalar(node))
+    except InvalidOperation:
+        raise Unsupported(f"openapi.yaml: `{node.value}` in line {node.start_mark.line + 1} is no number of JSON") from None
+
+
+class Loader(yaml.SafeLoader):
+    """YAML with exact numbers, and a refusal of duplicate keys."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise Unsupported(f"openapi.yaml: duplicate key `{key}` near line {node.start_mark.line + 1}")
+        return super().construct_mapping(node, deep)
+
+
+Loader.add_constructor("tag:yaml.org,2002:float", exact)
+Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+
+
+class Contract:
+    """The contract, with `$ref`s followed inside the document."""
+
+    def __init__(self, text):
+        """Reads YAML."""
+        self.document = yaml.load(text, Loader)
+        self.components = self.document.get("components", {})
+        self.schemas = self.components.get("schemas", {})
+
+    def resolve(self, node, at, section="schemas"):
+        """The node itself, or what its `$ref` names; the component's name if it has one; and where the node stands."""
+        name, seen = None, set()
+        while isinstance(node, dict) and "$ref" in node:
+            ref = node["$ref"]
+            if len(node) > 1:
+                refuse(at, "OpenAPI 3.0 ignores what stands beside `$ref`")
+            prefix = f"#/components/{section}/"
+            if not isinstance(ref, str) or not ref.startswith(prefix):
+                refuse(below(at, "$ref"), f"must name something under {prefix[1:]}")
+            name = ref.removeprefix(prefix)
+            if name not in (self.components.get(section) or {}):
+                refuse(below(at, "$ref"), f"`{ref}` names nothing")
+            if name in seen:
+                refuse(below(at, "$ref"), f"`{ref}` leads back to itself")
+            seen.add(name)
+            node, at = self.components[section][name], ref[1:]
+        if not isinstance(node, dict):
+            refuse(at, "must be an object")
+        return node, name, at
+
+
+def is_named(schema):
+    """Whether a component's schema becomes a type of its own: an object or an enum."""
+    return schema.get("type") == "object" or "enum" in schema
+
+
+def scalar_type(schema):
+    """The Rust type of a scalar schema."""
+    if schema["type"] == "integer":
+        return INTEGERS[schema["format"]]
+    if schema.get("format") == "date-time":
+        return "Timestamp"
+    return {"string": "String", "number": "Decimal", "boolean": "bool"}[schema["type"]]
+
+
+def variant(value):
+    """The enum value's words, those after the last slash, in PascalCase."""
+    return "".join(word.capitalize() for word in re.split(r"[^A-Za-z0-9]+", value.rsplit("/", 1)[-1]) if word)
+
+
+def snake(name):
+    """`pageSize`, `page-size` and `Page-Size` are all `page_size`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()

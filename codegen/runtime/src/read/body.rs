@@ -1,0 +1,87 @@
+//! The body of a request: taken whole, then read as JSON.
+//!
+//! Refused are bodies that are too large, that break off, that are not declared as JSON, or that are not JSON.
+
+use std::error::Error;
+
+use axum::body::{self, Body, Bytes};
+use axum::http::{HeaderMap, header, request};
+use http_body_util::LengthLimitError;
+use serde_json::value::RawValue;
+
+use super::{Failures, Pointer, Read, Rejection};
+
+/// The largest body that is taken, in bytes. A server that wants less bounds bodies before they come here.
+pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Takes the whole body of a request.
+///
+/// # Errors
+///
+/// Where it does not arrive, or is larger than [`BODY_BYTES_MAX`].
+pub async fn bytes(body: Body) -> Result<Bytes, Rejection> {
+    body::to_bytes(body, BODY_BYTES_MAX)
+        .await
+        .map_err(|error| match error.source() {
+            Some(cause) if cause.is::<LengthLimitError>() => Rejection::PayloadTooLarge,
+            Some(_) | None => Rejection::BodyUnreadable(error),
+        })
+}
+
+/// Reads the JSON body of a request.
+///
+/// # Errors
+///
+/// Where there is no JSON to look into. What is wrong inside it is noted in `failures`.
+pub fn json<T: Read>(parts: &request::Parts, bytes: &Bytes, failures: &mut Failures) -> Result<Option<T>, Rejection> {
+    if !is_json(&parts.headers) {
+        return Err(Rejection::UnsupportedMediaType);
+    }
+    let json: &RawValue = serde_json::from_slice(bytes).map_err(|error| Rejection::MalformedJson(error.to_string()))?;
+    Ok(T::read(json, Pointer::Root, failures))
+}
+
+/// Whether the one `Content-Type` is `application/json`, with any parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    let essence = value
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    fn read(media_type: &str, body: &'static str) -> Result<Option<i64>, Rejection> {
+        let request = Request::builder().header(header::CONTENT_TYPE, media_type);
+        let (parts, body) = request.body(Bytes::from(body)).unwrap().into_parts();
+        json(&parts, &body, &mut Failures::default())
+    }
+
+    #[test]
+    fn a_body_is_json_and_says_so() {
+        assert_eq!(read("Application/JSON ; charset=utf-8", " 1 ").unwrap(), Some(1));
+        for media_type in ["", "text/plain", "application/x+json"] {
+            assert!(
+                matches!(read(media_type, "1"), Err(Rejection::UnsupportedMediaType)),
+                "{media_type}"
+            );
+        }
+        let malformed = read("application/json", "{").unwrap_err();
+        assert!(
+            matches!(&malformed, Rejection::MalformedJson(why) if why.contains("line 1 column 1")),
+            "{malformed:?}"
+        );
+    }
+}

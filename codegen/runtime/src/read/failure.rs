@@ -1,0 +1,131 @@
+//! Why a request is refused: as a whole, or for a list of failures with their places.
+//!
+//! More than [`FAILURES_MAX`] failures of one request are refused a place in that list.
+
+use std::collections::BTreeSet;
+
+use super::Pointer;
+
+/// Why a request did not become a call.
+#[derive(Debug)]
+pub enum Rejection {
+    /// The body is not declared as JSON.
+    UnsupportedMediaType,
+    /// The body is larger than [`BODY_BYTES_MAX`](super::BODY_BYTES_MAX).
+    PayloadTooLarge,
+    /// The body ended before it was complete, or its transfer broke.
+    BodyUnreadable(axum::Error),
+    /// The body is not JSON (RFC 8259); the text says where.
+    MalformedJson(String),
+    /// The request breaks the contract; all failures in the order of their places, each once, or the first
+    /// [`FAILURES_MAX`] of them.
+    Invalid(Vec<Failure>),
+    /// The server's answer could not be written: a fault of the server.
+    Unwritable(axum::Error),
+}
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Failure {
+    /// Where.
+    pub place: Place,
+    /// What, as the end of a sentence that starts with the place: `must be greater than 0`.
+    pub detail: String,
+}
+
+/// The part of a request that a [`Failure`] is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The name of a path, query or header parameter.
+    Parameter(String),
+    /// A JSON Pointer (RFC 6901) into the body.
+    Pointer(String),
+}
+
+/// How many failures of one request are reported: enough for a person, and a bound on what a hostile body can cost.
+pub const FAILURES_MAX: usize = 100;
+
+/// What was found wrong so far: the first [`FAILURES_MAX`] by their places, in whatever order they were found.
+#[derive(Debug, Default)]
+pub struct Failures(BTreeSet<Failure>);
+
+impl Failures {
+    /// Notes a failure of a parameter.
+    pub fn parameter(&mut self, name: &str, detail: impl Into<String>) {
+        self.note(Place::Parameter(name.to_owned()), detail.into());
+    }
+
+    /// Notes a failure in the body.
+    pub fn pointer(&mut self, at: Pointer<'_>, detail: impl Into<String>) {
+        self.note(Place::Pointer(at.to_string()), detail.into());
+    }
+
+    /// Whether a failure of exactly this value of the body was noted.
+    pub fn has(&self, at: Pointer<'_>) -> bool {
+        let place = Place::Pointer(at.to_string());
+        self.0.iter().any(|failure| failure.place == place)
+    }
+
+    fn note(&mut self, place: Place, detail: String) {
+        self.0.insert(Failure { place, detail });
+        if self.0.len() > FAILURES_MAX {
+            self.0.pop_last();
+        }
+    }
+
+    /// The values that were read, if nothing was found wrong.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Invalid`] with all failures.
+    pub fn accept<T>(self, values: Option<T>) -> Result<T, Rejection> {
+        match values {
+            Some(values) if self.0.is_empty() => Ok(values),
+            _ => Err(Rejection::Invalid(self.0.into_iter().collect())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noted(failures: Failures) -> Vec<String> {
+        match failures.accept(Some(())) {
+            Ok(()) => Vec::new(),
+            Err(Rejection::Invalid(failures)) => failures.into_iter().map(|failure| format!("{failure:?}")).collect(),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn failures_are_sorted_by_place_and_each_is_told_once() {
+        let mut failures = Failures::default();
+        failures.pointer(Pointer::Member(&Pointer::Root, "b"), "is required");
+        failures.pointer(Pointer::Member(&Pointer::Root, "a"), "is required");
+        failures.pointer(Pointer::Member(&Pointer::Root, "b"), "is required");
+        failures.parameter("z", "is required");
+        assert!(failures.has(Pointer::Member(&Pointer::Root, "a")) && !failures.has(Pointer::Root));
+        let places: Vec<Place> = failures.0.iter().map(|failure| failure.place.clone()).collect();
+        let pointer = |text: &str| Place::Pointer(text.to_owned());
+        assert_eq!(places, [Place::Parameter("z".to_owned()), pointer("/a"), pointer("/b")]);
+    }
+
+    #[test]
+    fn only_the_first_hundred_are_kept_whatever_the_order_they_come_in() {
+        let (mut up, mut down) = (Failures::default(), Failures::default());
+        for index in 0..1000 {
+            up.parameter(&format!("{index:04}"), "is required");
+            down.parameter(&format!("{:04}", 999 - index), "is required");
+        }
+        let (up, down) = (noted(up), noted(down));
+        assert_eq!((up.len(), &up), (FAILURES_MAX, &down));
+        assert!(up.last().is_some_and(|last| last.contains("0099")), "{up:?}");
+    }
+
+    #[test]
+    fn nothing_wrong_and_a_value_is_a_value() {
+        assert_eq!(Failures::default().accept(Some(7)).unwrap(), 7);
+        assert!(Failures::default().accept(None::<i64>).is_err());
+    }
+}

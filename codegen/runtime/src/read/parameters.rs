@@ -1,0 +1,251 @@
+//! Parameters of a request's path, query and headers.
+//!
+//! Refused are query parameters that are unknown, parameters that are given more than once, and percent-encoding that is
+//! not UTF-8.
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderMap, Uri, request};
+use validator::Validate;
+
+use super::rules::broken_rules;
+use super::{Failures, Text};
+
+/// The parameters of a request, asked for one by one.
+pub struct Parameters<'a> {
+    template: &'static str,
+    path: &'a str,
+    query: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    headers: &'a HeaderMap,
+    failures: &'a mut Failures,
+}
+
+impl<'a> Parameters<'a> {
+    /// Splits the request's path and query. Percent-encoding that is not UTF-8 is a failure.
+    pub fn of(template: &'static str, parts: &'a request::Parts, failures: &'a mut Failures) -> Self {
+        let query = query(&parts.uri, failures);
+        Self {
+            template,
+            path: parts.uri.path(),
+            query,
+            headers: &parts.headers,
+            failures,
+        }
+    }
+
+    fn parse<T: Text>(&mut self, name: &str, text: &str) -> Option<T> {
+        T::from_text(text)
+            .map_err(|detail| self.failures.parameter(name, detail))
+            .ok()
+    }
+
+    /// A part of the path.
+    pub fn path<T: Text>(&mut self, name: &'static str) -> Option<T> {
+        match percent_encoding::percent_decode_str(self.part(name)?).decode_utf8() {
+            Ok(text) => self.parse(name, &text),
+            Err(_) => {
+                self.failures.parameter(name, "must be valid UTF-8");
+                None
+            }
+        }
+    }
+
+    /// The part of the path where the template has this name.
+    fn part(&self, name: &str) -> Option<&'a str> {
+        let (mut template, mut path) = (self.template, self.path);
+        loop {
+            let (before, parameter) = template.split_once('{')?;
+            let (known, after) = parameter.split_once('}')?;
+            let rest = path.get(before.len()..)?;
+            let (part, rest) = rest.split_at(part_length(rest));
+            if known == name {
+                return Some(part);
+            }
+            (template, path) = (after, rest);
+        }
+    }
+
+    /// A query parameter, if it is there; one that is given more than once is a failure.
+    pub fn query<T: Text>(&mut self, name: &'static str) -> Option<T> {
+        let index = self.query.iter().position(|(key, _)| key == name)?;
+        let text = self.query.swap_remove(index).1;
+        self.parse(name, &text)
+    }
+
+    /// A header, if it is there; one that is given more than once is a failure.
+    pub fn header<T: Text>(&mut self, name: &'static str) -> Option<T> {
+        let headers = self.headers;
+        let mut values = headers.get_all(name).iter();
+        let value = values.next()?;
+        if values.next().is_some() {
+            self.failures.parameter(name, "is given more than once");
+            return None;
+        }
+        match value.to_str() {
+            Ok(text) => self.parse(name, text),
+            Err(_) => {
+                self.failures.parameter(name, "must be visible ASCII");
+                None
+            }
+        }
+    }
+
+    /// A query parameter that must be there.
+    pub fn required_query<T: Text>(&mut self, name: &'static str) -> Option<T> {
+        if !self.query.iter().any(|(key, _)| key == name) {
+            self.failures.parameter(name, "is required");
+        }
+        self.query(name)
+    }
+
+    /// A header that must be there.
+    pub fn required_header<T: Text>(&mut self, name: &'static str) -> Option<T> {
+        if !self.headers.contains_key(name) {
+            self.failures.parameter(name, "is required");
+        }
+        self.header(name)
+    }
+
+    /// Refuses the query parameters that were not asked for, and second ones of those that were.
+    pub fn refuse_unknown_query(&mut self, known: &[&str]) {
+        for (name, _) in std::mem::take(&mut self.query) {
+            let detail = match known.contains(&name.as_ref()) {
+                true => "is given more than once",
+                false => "is not a known parameter",
+            };
+            self.failures.parameter(&name, detail);
+        }
+    }
+
+    /// Notes what `validator` finds wrong with the parameters that could be read; `names` as in
+    /// [`Object::check`](super::Object::check).
+    pub fn check(self, draft: &impl Validate, names: &[(&str, &str)]) {
+        for (name, sentence) in broken_rules(draft, names) {
+            self.failures.parameter(&name, sentence);
+        }
+    }
+}
+
+/// How long the first segment of a path is, in bytes.
+pub fn part_length(path: &str) -> usize {
+    path.bytes().position(|byte| byte == b'/').unwrap_or(path.len())
+}
+
+/// The pairs of a query, in their order.
+fn query<'a>(uri: &'a Uri, failures: &mut Failures) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
+    let mut pairs = Vec::new();
+    for pair in uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+    {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match (decode(name), decode(value)) {
+            (Some(name), Some(value)) => pairs.push((name, value)),
+            (Some(name), None) => failures.parameter(&name, "must be valid UTF-8"),
+            (None, _) => failures.parameter(name, "must have a name of valid UTF-8"),
+        }
+    }
+    pairs
+}
+
+/// Refuses every query parameter, for an operation that has no parameters at all.
+pub fn refuse_query(uri: &Uri, failures: &mut Failures) {
+    for (name, _) in query(uri, failures) {
+        failures.parameter(&name, "is not a known parameter");
+    }
+}
+
+/// A name or value of a query, `application/x-www-form-urlencoded`; `None` where it is not UTF-8.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['+', '%']) {
+        return Some(Cow::Borrowed(text));
+    }
+    let spaced = text.replace('+', " ");
+    let decoded = percent_encoding::percent_decode_str(&spaced).decode_utf8().ok()?;
+    Some(Cow::Owned(decoded.into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+    use crate::read::{Place, Rejection};
+
+    /// What `read` finds wrong with the request, as `name detail`.
+    fn failures(request: axum::http::request::Builder, read: impl FnOnce(&mut Parameters<'_>)) -> Vec<String> {
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let mut failures = Failures::default();
+        read(&mut Parameters::of("/things/{id}/parts/{name}", &parts, &mut failures));
+        let line = |failure: &crate::read::Failure| match &failure.place {
+            Place::Parameter(name) => format!("{name} {}", failure.detail),
+            Place::Pointer(pointer) => panic!("{pointer} is no parameter"),
+        };
+        match failures.accept(Some(())) {
+            Ok(()) => Vec::new(),
+            Err(Rejection::Invalid(failures)) => failures.iter().map(line).collect(),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn parts_of_the_path_are_found_by_their_names_and_decoded() {
+        let found = failures(Request::get("/things/7/parts/a%20+b%ff"), |parameters| {
+            assert_eq!(parameters.path::<i64>("id"), Some(7));
+            assert_eq!(parameters.path::<String>("name"), None);
+            assert_eq!(parameters.path::<String>("other"), None);
+        });
+        assert_eq!(found, ["name must be valid UTF-8"]);
+        let found = failures(Request::get("/things/x/parts/a%20+b"), |parameters| {
+            assert_eq!(parameters.path::<i64>("id"), None);
+            assert_eq!(parameters.path::<String>("name"), Some("a +b".to_owned()));
+        });
+        assert_eq!(found, ["id must be a 64-bit integer"]);
+    }
+
+    #[test]
+    fn a_query_is_a_form_without_unknown_or_repeated_names() {
+        let found = failures(
+            Request::get("/?%6eote=a+b%2B&limit=1&limit=2&x=&y=%ff&%ff=1&&"),
+            |parameters| {
+                assert_eq!(parameters.query::<String>("note"), Some("a b+".to_owned()));
+                assert_eq!(parameters.query::<i64>("limit"), Some(1));
+                assert_eq!(parameters.required_query::<i64>("needed"), None);
+                parameters.refuse_unknown_query(&["note", "limit", "needed"]);
+            },
+        );
+        let wanted = [
+            "%ff must have a name of valid UTF-8",
+            "limit is given more than once",
+            "needed is required",
+            "x is not a known parameter",
+            "y must be valid UTF-8",
+        ];
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn a_header_is_given_once_and_in_ascii() {
+        let request = Request::get("/").header("a", "1").header("b", "1").header("b", "1");
+        let request = request.header("c", &b"\xe9"[..]);
+        let found = failures(request, |parameters| {
+            assert_eq!(parameters.header::<i64>("A"), Some(1));
+            assert_eq!(parameters.header::<i64>("B"), None);
+            assert_eq!(parameters.header::<String>("C"), None);
+            assert_eq!(parameters.header::<String>("D"), None);
+            assert_eq!(parameters.required_header::<String>("E"), None);
+        });
+        let wanted = ["B is given more than once", "C must be visible ASCII", "E is required"];
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn an_operation_without_parameters_refuses_every_query() {
+        let (parts, ()) = Request::get("/?x=1&y=%ff").body(()).unwrap().into_parts();
+        let mut failures = Failures::default();
+        refuse_query(&parts.uri, &mut failures);
+        assert!(matches!(failures.accept(Some(())), Err(Rejection::Invalid(failures)) if failures.len() == 2));
+    }
+}
