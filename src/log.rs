@@ -13,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::LogFormat;
+use crate::error::panic_message;
 
 /// How many lines may wait to be written; further ones are dropped.
 const LINES_MAX: usize = 16_384;
@@ -45,6 +46,11 @@ pub fn start(filter: EnvFilter, format: LogFormat) -> Log {
         LogFormat::Pretty => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     };
+    // As a line of the log, for in JSON every line is an object.
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(location, "a thread panicked: {}", panic_message(panic.payload()));
+    }));
     // Refused only where the process has a log already, which then goes on.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
     Log {

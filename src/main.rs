@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use orders_inventory::config::{Cli, Command};
+use orders_inventory::config::{Cli, Command, LogFormat};
 
 mod commands;
 mod serve;
@@ -14,17 +14,32 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let Cli { command, settings } = match Cli::read() {
         Ok(cli) => cli,
-        Err(bad_setting) => return failed(&bad_setting.to_string()),
+        // Which settings there are is not known, so the environment has to say how lines look.
+        Err(bad_setting) => match std::env::var("LOG_FORMAT").as_deref() {
+            Ok("json") => return failed_to_serve(&bad_setting.to_string(), LogFormat::Json),
+            Ok(_) | Err(_) => return failed(&bad_setting.to_string()),
+        },
     };
     match command {
         None | Some(Command::Serve) => match serve::serve(&settings) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(line) => failed(&line),
+            Err(line) => failed_to_serve(&line, settings.log_format),
         },
         Some(Command::Sign { file }) => commands::sign(&settings, file.as_deref()),
         Some(Command::Audit) => commands::audit(&settings),
         Some(Command::Backup { file }) => commands::backup(&settings, &file),
         Some(Command::Openapi) => commands::openapi(),
+    }
+}
+
+/// Says why the service does not run, as its log would.
+fn failed_to_serve(line: &str, format: LogFormat) -> ExitCode {
+    match format {
+        LogFormat::Pretty => failed(line),
+        LogFormat::Json => {
+            eprintln!("{}", serde_json::json!({"level": "ERROR", "message": line}));
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::process::{Server, command, read_answer};
+use crate::support::process::{PATIENCE, Server, command, read_answer, run};
 
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":5}"#;
 const ORDER: &str = r#"{"product_id":2,"quantity":1}"#;
@@ -67,7 +67,7 @@ fn every_request_is_one_line_and_every_failure_one_more() {
         for member in ["timestamp", "level", "message"] {
             assert!(line[member].is_string(), "no {member}: {line}");
         }
-        let Some(id) = line["request_id"].as_str() else {
+        let Some(id) = line["span"]["request_id"].as_str() else {
             assert_ne!(line["message"], "answered", "{line}");
             continue;
         };
@@ -92,7 +92,25 @@ fn every_request_is_one_line_and_every_failure_one_more() {
         }
     }
     assert_eq!(answered, wanted);
+    assert!(server.rest_of_output().is_empty(), "the greeting is one line");
     assert_eq!(failures, wanted_failures, "{lines:#?}");
+}
+
+#[test]
+fn a_start_that_fails_is_one_object_as_well() {
+    let folder = TempDir::new().unwrap();
+    let database = folder.path().join("test.db");
+    for (name, value) in [("PORT", "x"), ("DATABASE_URL", "sqlite:///proc/no/such/folder/test.db")] {
+        let output = run(command(&database).env("LOG_FORMAT", "json").env(name, value), PATIENCE);
+        assert!(!output.status.success() && output.stdout.is_empty());
+        let lines: Vec<Value> = str::from_utf8(&output.stderr).unwrap().lines().map(parse).collect();
+        let last = lines.last().unwrap();
+        assert_eq!(last["level"], "ERROR", "{last}");
+        assert!(
+            last["message"].as_str().unwrap().starts_with(&format!("{name}: ")),
+            "{last}"
+        );
+    }
 }
 
 fn parse(line: &str) -> Value {

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How long anything may take that takes milliseconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,18 +43,27 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Output {
     }
 }
 
+/// Whether the command is told to show metrics, which adds a line to its greeting.
+fn has_metrics(command: &Command) -> bool {
+    command
+        .get_envs()
+        .any(|(name, value)| name == "METRICS_ADDR" && value.is_some())
+}
+
 /// The running service. It does not outlive its test.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// Several threads may ask at once; one at a time reads the log.
+    /// Where its metrics are, if it says so.
+    metrics: Option<SocketAddr>,
+    /// Several threads may call at once; one at a time reads the log.
     log: Mutex<Receiver<String>>,
-    /// What it prints after its first line.
+    /// What it prints after its greeting.
     printed: Mutex<Receiver<String>>,
 }
 
 impl Server {
-    /// Starts the command, which must say where it is in its first line.
+    /// Starts the command, which must say where it is.
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let (log, printed) = (lines(child.stderr.take().unwrap()), lines(child.stdout.take().unwrap()));
@@ -62,32 +71,31 @@ impl Server {
             child.kill().unwrap();
             panic!("it did not start: {:?}", log.iter().collect::<Vec<_>>())
         });
-        let address = first
-            .strip_prefix("Docs  http://")
-            .and_then(|line| line.strip_suffix("/docs"));
-        let address = address.and_then(|address| address.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("the first line is no address: {first}"));
-        let (log, printed) = (Mutex::new(log), Mutex::new(printed));
+        let address = |url: &str, path: &str| url.strip_prefix("http://")?.strip_suffix(path)?.parse().ok();
+        let greeting: Value = serde_json::from_str(&first).unwrap_or_else(|_| {
+            let rest = printed.iter().take(if has_metrics(command) { 3 } else { 2 });
+            let lines: Vec<String> = [first.clone()].into_iter().chain(rest).collect();
+            let after = |word| lines.iter().find_map(|line| line.strip_prefix(word));
+            json!({"docs": after("Docs  "), "metrics": after("Stats ")})
+        });
+        let docs = greeting["docs"].as_str().and_then(|url| address(url, "/docs"));
         Self {
             child,
-            address,
-            log,
-            printed,
+            address: docs.unwrap_or_else(|| panic!("the greeting has no address: {first}")),
+            metrics: greeting["metrics"].as_str().and_then(|url| address(url, "/metrics")),
+            log: Mutex::new(log),
+            printed: Mutex::new(printed),
         }
     }
 
-    /// Where its metrics are, as it says; asked for once.
+    /// Where its metrics are.
     pub(crate) fn metrics_address(&self) -> SocketAddr {
-        let printed = self.printed.lock().unwrap();
-        loop {
-            let line = printed
-                .recv_timeout(PATIENCE)
-                .expect("no line says where the metrics are");
-            let address = line.strip_prefix("Stats http://");
-            if let Some(address) = address.and_then(|line| line.strip_suffix("/metrics")) {
-                return address.parse().unwrap();
-            }
-        }
+        self.metrics.expect("no line says where the metrics are")
+    }
+
+    /// What it printed after its greeting, to its end.
+    pub(crate) fn rest_of_output(&self) -> Vec<String> {
+        self.printed.lock().unwrap().iter().collect()
     }
 
     /// The first log line from here on that contains this.
