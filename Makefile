@@ -37,16 +37,17 @@ help: ## Show this list
 
 run: export WEBHOOK_SECRET ?= $(DEV_WEBHOOK_SECRET)
 run: ## Start the service on http://127.0.0.1:8080, its docs at /docs
-	@[ -e "$(TARGET_DIR)/local" ] || echo "Nothing is built yet. The first build takes about LATER minutes on 2 cores." >&2
+	@[ -e "$(TARGET_DIR)/local/orders-inventory" ] || \
+		echo "The first build takes about 3 minutes on 2 cores; later ones are quick." >&2
 	@cargo run --profile local --locked
 
 build: ## Build the service as it is deployed
 	cargo build --release --locked
 
-# One build for all tools that start the service, the load generator or the disk shim: built one by one, each would want
-# other features of the libraries they share, and have them built again.
-programs:
-	cargo build --workspace --exclude orders-inventory-benches --locked
+# What the tools start: the service, the load generator, the disk shim. With the targets of the tests, so that libraries
+# have the features that `unit` has built them with; with others, most of them would be built again.
+programs: ## Build what the tools' tests start
+	cargo build --workspace --all-targets --locked
 
 # A BASE_URL in the environment is a service that somebody else may be using; only `make smoke` by itself may go there.
 test: ## Run every check and test; a table at the end says what passed, failed, and took how long
