@@ -1,5 +1,5 @@
-# The two commands are `make run` and `make test`; the others are their parts. Needs a Rust toolchain, Node with npm and
-# Python 3 with venv; everything else is pinned in the lock files and installed below the project's folder.
+# The two commands are `make run`, which needs a Rust toolchain with a C compiler, and `make test`, which also needs Node
+# with npm and Python 3 with venv; the others are their parts. Everything else is pinned and installed below this folder.
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # The binary that is measured: one that is named, or the one that is deployed.
@@ -7,11 +7,11 @@ BENCH_BIN := $(or $(BIN),$(abspath $(TARGET_DIR))/release/orders-inventory)
 # The binary that the tools' tests start.
 export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 
-# Folders with Python pins and Node projects; those that are not there (yet) are not asked for.
+# The Python packages that the steps need, each pinned beside what uses it.
 REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/render/))
 VENV := .venv/.stamp
 
-# Locust brings much, and only the load tests need it.
+# Locust has many dependencies, and only the load tests need it.
 LOCUST_VENV := .venv-locust/.stamp
 LOCUST_PYTHON := .venv-locust/bin/python
 RELEASE := $(abspath $(TARGET_DIR))/release
@@ -200,14 +200,14 @@ clean: ## Remove what was built and installed, not the data
 	rm -rf .venv .venv-bench .venv-locust codegen/lint/node_modules postman/node_modules tests/browser/node_modules \
 		tests/links/node_modules
 
-# Made anew when the pins change: what is no longer asked for must not linger.
+# Made anew when the pins change, so that nothing of the old ones is left.
 $(VENV): $(REQUIREMENTS)
 	rm -rf .venv
 	python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input $(addprefix -r ,$(REQUIREMENTS))
 	@touch $@
 
-# What only one of the larger tools needs has a place of its own.
+# Tools with many dependencies have an environment of their own.
 .venv-bench/.stamp: benches/requirements.txt
 .venv-locust/.stamp: locust/requirements.txt
 .venv-bench/.stamp .venv-locust/.stamp: .venv-%/.stamp:
