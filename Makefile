@@ -1,5 +1,5 @@
-# The two commands are `make run` and `make test`; the others are their parts. Needs a Rust toolchain, Node with npm and
-# Python 3 with venv; everything else is pinned in the lock files and installed below the project's folder.
+# The two commands are `make run`, which needs a Rust toolchain with a C compiler, and `make test`, which also needs Node
+# with npm and Python 3 with venv; the others are their parts. Everything else is pinned and installed below this folder.
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # The binary that is measured: one that is named, or the one that is deployed.
@@ -7,19 +7,20 @@ BENCH_BIN := $(or $(BIN),$(abspath $(TARGET_DIR))/release/orders-inventory)
 # The binary that the tools' tests start.
 export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 
-# Folders with Python pins and Node projects; those that are not there (yet) are not asked for.
+# The Python packages that the steps need, each pinned beside what uses it.
 REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/render/))
 VENV := .venv/.stamp
 
-# Locust brings much, and only the load tests need it.
+# Locust has many dependencies, and only the load tests need it.
 LOCUST_VENV := .venv-locust/.stamp
 LOCUST_PYTHON := .venv-locust/bin/python
 RELEASE := $(abspath $(TARGET_DIR))/release
 LOAD := BIN=$(RELEASE)/orders-inventory OPEN_LOOP=$(RELEASE)/open-loop $(LOCUST_PYTHON)
 
-# In this order, the cheap ones first; `make test` stops at the first that fails.
-TEST_STEPS := check-fmt check-links lint-contract check-generated check-postman check-bench test-codegen clippy check-doc \
-	unit check-render smoke smoke-py check-curl check-ops check-load newman browser crash-test check-conformance
+# In this order: what is cheap and telling first. docs/testing.md says what each needs.
+TEST_STEPS := check-fmt clippy unit smoke check-doc \
+	check-run check-bench lint-contract check-generated check-postman check-links \
+	smoke-py check-curl newman check-render check-ops browser check-load check-conformance crash-test test-codegen
 
 # What `make run` and docs/curl.md sign payment webhooks with.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -28,7 +29,7 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build test $(TEST_STEPS) conformance load-light load-heavy load-limit load-test \
+.PHONY: help run build programs test $(TEST_STEPS) conformance load-light load-heavy load-limit load-test \
 	bench evidence render-rehearsal docs-curl fmt generate postman clean
 
 help: ## Show this list
@@ -36,18 +37,24 @@ help: ## Show this list
 
 run: export WEBHOOK_SECRET ?= $(DEV_WEBHOOK_SECRET)
 run: ## Start the service on http://127.0.0.1:8080, its docs at /docs
-	@cargo run --release --locked
+	@[ -e "$(TARGET_DIR)/local/orders-inventory" ] || \
+		echo "The first build takes about 3 minutes on 2 cores; later ones are quick." >&2
+	@cargo run --profile local --locked
 
 build: ## Build the service as it is deployed
 	cargo build --release --locked
 
+# What the tools start: the service, the load generator, the disk shim. With the targets of the tests, so that libraries
+# have the features that `unit` has built them with; with others, most of them would be built again.
+programs: ## Build what the tools' tests start
+	cargo build --workspace --all-targets --locked
+
 # A BASE_URL in the environment is a service that somebody else may be using; only `make smoke` by itself may go there.
-test: ## Run every check and test, the cheap ones first
-	@for step in $(TEST_STEPS); do \
-		printf '\n==== %s ====\n' "$$step"; \
-		env -u BASE_URL $(MAKE) --no-print-directory "$$step" || { printf '\n==== %s FAILED ====\n' "$$step" >&2; exit 1; }; \
-	done; \
-	printf '\n==== all passed: %s ====\n' "$(TEST_STEPS)"
+test: ## Run every check and test; a table at the end says what passed, failed, and took how long
+	@env -u BASE_URL tests/run.py $(TEST_STEPS)
+
+check-run: ## Test what runs these steps
+	python3 -B -m unittest tests/test_run.py
 
 check-fmt: ## Fail where Rust code is not formatted
 	cargo fmt --all --check
@@ -83,8 +90,7 @@ unit: ## Run the Rust tests
 	else cargo test --workspace --locked --lib --bins --tests; fi
 	cargo test --workspace --locked --doc
 
-check-render: $(VENV) ## Hold render.yaml to Render's reference, and do in short what it says
-	cargo build --quiet --locked
+check-render: $(VENV) programs ## Hold render.yaml to Render's reference, and do in short what it says
 	.venv/bin/python tests/render/blueprint.py
 	.venv/bin/python -m unittest discover --start-directory tests/render
 	.venv/bin/python tests/render/rehearse.py --fast
@@ -93,11 +99,11 @@ render-rehearsal: $(VENV) ## Deploy a clean clone on this machine as Render woul
 	.venv/bin/python tests/render/rehearse.py $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
 
 smoke: ## Go through a day of the shop over HTTP, at BASE_URL or at a server of its own
-	cargo test --quiet --locked --test smoke
+	cargo test --quiet --workspace --locked --test smoke
 
-smoke-py: $(VENV) ## The same in Python
+smoke-py: $(VENV) $(if $(BASE_URL),,programs) ## The same in Python
 	if [ -n "$$BASE_URL" ]; then exec .venv/bin/python tests/smoke.py; fi; \
-	cargo build --quiet --locked && export WEBHOOK_SECRET=smoke && \
+	export WEBHOOK_SECRET=smoke && \
 		env -u API_KEYS -u API_KEY tests/with-server.sh .venv/bin/python tests/smoke.py && \
 		API_KEYS=another,smoke API_KEY=smoke tests/with-server.sh .venv/bin/python tests/smoke.py
 
@@ -105,23 +111,19 @@ smoke-py: $(VENV) ## The same in Python
 CURL_PAGES := docs/curl.md docs/REFLECTION.md README.md
 REPLAY := PATH="$(CURDIR)/.venv/bin:$$PATH" $(CURL_SERVER) tests/curl/replay.py
 
-check-curl: $(VENV) ## Fail where the lines in README and docs get other answers than they show
-	cargo build --quiet --locked
+check-curl: $(VENV) programs ## Fail where the lines in README and docs get other answers than they show
 	set -e; for page in $(CURL_PAGES); do $(REPLAY) check $$page; done
 
-docs-curl: $(VENV) ## Put the answers of now into README and docs
-	cargo build --quiet --locked
+docs-curl: $(VENV) programs ## Put what the service answers today into README and docs
 	set -e; for page in $(CURL_PAGES); do $(REPLAY) write $$page; done
 
-check-ops: $(VENV) ## Hold ops/ to a running service, with a real Prometheus
-	cargo build --quiet --locked
+check-ops: $(VENV) programs ## Hold ops/ to a running service, with a real Prometheus
 	.venv/bin/python tests/ops/check.py
 
-newman: postman/node_modules/.stamp ## Run the Postman flow against a fresh service, or the one at BASE_URL
+newman: postman/node_modules/.stamp $(if $(BASE_URL),,programs) ## Run the Postman flow against a fresh service, or the one at BASE_URL
 ifdef BASE_URL
 	node postman/run.mjs
 else
-	cargo build --locked
 	env -u API_KEYS -u API_KEY -u REPORT WEBHOOK_SECRET=a-secret RUNS=2 \
 		tests/with-server.sh node postman/run.mjs
 	API_KEYS=a-key API_KEY=a-key WEBHOOK_SECRET=a-secret RUNS=2 \
@@ -131,8 +133,7 @@ else
 endif
 
 # The examples as they stand need a new database and no keys; the flow goes through the Authorize dialog as well.
-browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromium, at BASE_URL or at servers of its own
-	cargo build --locked
+browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Use the docs page in a real Chromium, at BASE_URL or at servers of its own
 	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
 	if [ -n "$$BASE_URL" ]; then exec npm --prefix tests/browser test --silent; fi; \
 	export WEBHOOK_SECRET=browser-secret && \
@@ -142,24 +143,18 @@ browser: tests/browser/node_modules/.stamp ## Use the docs page in a real Chromi
 evidence: ## Run the tools that people use, at BASE_URL or at servers of their own, and keep what they show
 	python3 tests/evidence.py
 
-crash-test: ## Kill the service N (50) times, cut its power and break its disk, and look for what was lost; SEED repeats it
-	cargo build --locked --package orders-inventory --package disk-shim
-	cargo test --quiet --locked --test crash
+crash-test: programs ## Kill the service N (50) times, cut its power and break its disk, and look for what was lost; SEED repeats it
+	cargo test --quiet --workspace --locked --test crash
 
 # The seed is fixed, so that a change of the code is what changes the outcome.
-check-conformance: $(VENV) ## Hold the service to its contract, in a minute or two
-	cargo build --locked
+check-conformance: $(VENV) programs ## Hold the service to its contract, in a minute or two
 	.venv/bin/python tests/conformance/conformance.py short 50 20260301
 
-conformance: $(VENV) ## The same with EXAMPLES (1000) an operation and a new SEED, and a proof that it can fail
-	cargo build --locked
+conformance: $(VENV) programs ## The same with EXAMPLES (1000) an operation and a new SEED, and a proof that it can fail
 	.venv/bin/python tests/conformance/can_fail.py
 	.venv/bin/python tests/conformance/conformance.py long $(or $(EXAMPLES),1000) $(SEED)
 
-# Built one by one, for built together the service would have what the generator wants of the libraries of both.
-check-load: $(LOCUST_VENV) ## Run the load tests' tools briefly, and show that they can fail
-	cargo build --locked
-	cargo build --locked --package open-loop
+check-load: $(LOCUST_VENV) programs ## Run the load tests' tools briefly, and show that they can fail
 	OPEN_LOOP="$$(dirname "$$BIN")/open-loop" $(LOCUST_PYTHON) locust/check.py
 
 load-light: ## 25 visitors by Locust for DURATION (60) s, at BASE_URL or at a server of their own
@@ -205,14 +200,14 @@ clean: ## Remove what was built and installed, not the data
 	rm -rf .venv .venv-bench .venv-locust codegen/lint/node_modules postman/node_modules tests/browser/node_modules \
 		tests/links/node_modules
 
-# Made anew when the pins change: what is no longer asked for must not linger.
+# Made anew when the pins change, so that nothing of the old ones is left.
 $(VENV): $(REQUIREMENTS)
 	rm -rf .venv
 	python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input $(addprefix -r ,$(REQUIREMENTS))
 	@touch $@
 
-# What only one of the larger tools needs has a place of its own.
+# Tools with many dependencies have an environment of their own.
 .venv-bench/.stamp: benches/requirements.txt
 .venv-locust/.stamp: locust/requirements.txt
 .venv-bench/.stamp .venv-locust/.stamp: .venv-%/.stamp:

@@ -45,6 +45,9 @@ class Plan:
         # Each run on a big database costs its start; every second round is enough to see whether it differs.
         sizes = [size for size in self.sizes if size is not BIG or number % 2 == 0]
         for scenario in map(SCENARIOS.get, self.scenarios):
+            if scenario.name == "idle":
+                yield from (idle_step(target, size) for size, target in itertools.product(sizes, turn(builds)))
+                continue
             if scenario.name in ("beside", "backup"):
                 of_one = beside_steps if scenario.name == "beside" else backup_steps
                 for size, target in itertools.product(sizes, turn(builds)):
@@ -75,6 +78,10 @@ def constant_step(scenario, connections):
 
 def loop_step(target, batch):
     return lambda bench, keep: keep("loop", SMALL.name, "order", batch, bench.bare_loop(target, batch))
+
+
+def idle_step(target, size):
+    return lambda bench, keep: keep(target.name, size.name, "idle", 0, bench.idle(target, size))
 
 
 def beside_steps(target, size, connections):

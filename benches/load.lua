@@ -1,11 +1,13 @@
 -- What wrk sends: whole requests from a file for each thread, made beforehand, so that here they only have to be cut
--- out. Each is preceded by its length in four digits and by "o" where it is an order, else "-". They are sent in the
+-- out. Each is preceded by its length in four digits and by its kind: "o" for an order, "k" for an order that gets a new
+-- random Idempotency-Key of 32 characters after its first BENCH_KEY_OFFSET bytes, "-" for all else. They are sent in the
 -- order of the file, which is a random one, and from the start again at its end; with BENCH_ONCE a thread stops there.
 --
 -- wrk calls the functions: setup in the main thread for each thread; init before that thread starts, but after those
 -- before it did, so it must be short; request in the thread; done at the end.
 
 local path, is_once = os.getenv("BENCH_REQUESTS"), os.getenv("BENCH_ONCE") == "1"
+local key_offset = tonumber(os.getenv("BENCH_KEY_OFFSET"))
 local threads = {}
 local requests, position, last = "", 1, nil
 
@@ -21,6 +23,13 @@ function init()
   local file = assert(io.open(path .. "." .. number, "rb"))
   requests = file:read("*a")
   file:close()
+  math.randomseed(tonumber(os.getenv("BENCH_SEED")) + number)
+end
+
+local function key()
+  local random = math.random
+  local max = 0xffffffff
+  return string.format("%08x%08x%08x%08x", random(0, max), random(0, max), random(0, max), random(0, max))
 end
 
 function request()
@@ -33,10 +42,16 @@ function request()
     position = 1
   end
   local length = tonumber(requests:sub(position, position + 3))
-  if requests:byte(position + 4) == 111 then orders = orders + 1 end
+  local kind = requests:byte(position + 4)
+  local first, after = position + 5, position + 5 + length
+  if kind == 107 then -- k
+    last = requests:sub(first, first + key_offset - 1) .. key() .. requests:sub(first + key_offset + 32, after - 1)
+  else
+    last = requests:sub(first, after - 1)
+  end
+  if kind ~= 45 then orders = orders + 1 end -- not "-"
   sent = sent + 1
-  last = requests:sub(position + 5, position + 4 + length)
-  position = position + 5 + length
+  position = after
   return last
 end
 

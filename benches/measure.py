@@ -15,8 +15,8 @@ from scenarios import API_KEY, SCENARIOS, Wrk
 
 # After the first answer, until what starting takes is given back.
 SETTLE_SECONDS = 0.1
-# For how long orders of random products come, on how many connections, before a load of orders is measured: until the log
-# of the largest database has started anew. Until then the file system makes it longer with each commit.
+# For how long orders of random products come, on how many connections, before a load of orders is measured: until the
+# write-ahead log of the largest database was reset once. Until then the file grows with each commit.
 WARM_UP_SECONDS = 2
 WARM_UP_CONNECTIONS = 64
 # What differs in each answer, or what the server library sets itself.
@@ -24,6 +24,10 @@ NOT_RECORDED = {"date", "content-length", "connection", "transfer-encoding"}
 BATCHES = (1, 16, 64, 256)
 # How long the backups of one run may take.
 BACKUP_SECONDS_MAX = 300
+# After orders, until what they left to do is done; and for how long an idle service is then watched. The system counts
+# hundredths of a second, so that is a thousandth of a core.
+QUIET_SECONDS = 2
+IDLE_SECONDS = 10
 # How many connections read beside those that order.
 READERS = 16
 
@@ -124,6 +128,23 @@ class Bench:
             databases.audit(target.binary, path)
             databases.remove(path)
         return {**sample, "backups": len(made), "backup_seconds": sum(seconds) / len(made)}
+
+    def idle(self, target, size):
+        """What the service uses while nothing is asked of it: after a start, and some orders."""
+        orders = SCENARIOS["order"]
+        database = self._database(target, size, orders)
+        before = databases.tally(self.tools, database)
+        with service(target.binary, database, self.folder) as server:
+            idle = self._settle(server)
+            placed = self._warm_up(server, size)
+            time.sleep(QUIET_SECONDS)
+            cpu_before, started = server.cpu_seconds(), time.perf_counter()
+            time.sleep(IDLE_SECONDS)
+            share = (server.cpu_seconds() - cpu_before) / (time.perf_counter() - started)
+            idle = {**idle, "idle_cpu_percent": 100 * share}
+        after = databases.tally(self.tools, database)
+        self._check([(orders, placed, WARM_UP_CONNECTIONS)], before, after)
+        return idle
 
     def audit_big(self, target):
         """Audits what all runs together left in the big database, if there was one."""

@@ -58,7 +58,7 @@ class Server:
         """Asks until /readyz is 200; `start_seconds` is from before the process is started until that answer is in."""
         while time.perf_counter() - started < START_SECONDS_MAX:
             if self.process.poll() is not None:
-                raise Failed(f"{self.argv[0]} ended with status {self.process.returncode}: {self.last_words()}")
+                raise Failed(f"{self.argv[0]} ended with status {self.process.returncode}: {self.log_tail()}")
             try:
                 if self.get("/readyz", START_SECONDS_MAX)[0] == 200:
                     self.start_seconds = time.perf_counter() - started
@@ -66,7 +66,7 @@ class Server:
             except OSError:
                 pass
             time.sleep(0.000_2)
-        raise Failed(f"{self.argv[0]} did not answer within {START_SECONDS_MAX} s: {self.last_words()}")
+        raise Failed(f"{self.argv[0]} did not answer within {START_SECONDS_MAX} s: {self.log_tail()}")
 
     def __exit__(self, *_):
         if self.process.poll() is None:
@@ -77,13 +77,13 @@ class Server:
             self._kill()
             raise Failed(f"{self.argv[0]} did not end within {STOP_SECONDS_MAX} s after SIGTERM") from None
         if status != 0:
-            raise Failed(f"{self.argv[0]} ended with status {status}: {self.last_words()}")
+            raise Failed(f"{self.argv[0]} ended with status {status}: {self.log_tail()}")
 
     def _kill(self):
         self.process.kill()
         self.process.wait()
 
-    def last_words(self):
+    def log_tail(self):
         with open(self.log, "rb") as log:
             return log.read()[-1000:].decode(errors="replace").strip()
 

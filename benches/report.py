@@ -10,7 +10,7 @@ import sys
 import textwrap
 
 from databases import BIG, PAYABLE, SMALL
-from measure import READERS, WARM_UP_CONNECTIONS, WARM_UP_SECONDS
+from measure import IDLE_SECONDS, QUIET_SECONDS, READERS, WARM_UP_CONNECTIONS, WARM_UP_SECONDS
 from scenarios import MAIN, REQUESTS, SCENARIOS
 from table import groups, number, ratios, spread
 from targets import CONNECTIONS, verdicts
@@ -125,11 +125,11 @@ def of_targets(samples):
         if count := sum(1 for one in all_of_them if one.verdict.strip("*") == verdict):
             said.append(f"{count} {verdict}")
     return section(
-        "Targets",
-        paragraph(f"""Of {len(all_of_them)} targets: {", ".join(said)}. Where they say nothing else they are at
-            {CONNECTIONS} connections on the small database. *Within the noise*: the median is on the wrong side, and at
-            least one round on the right one."""),
-        table(["Target", "wanted", "median", "rounds", ""], [one.row() for one in all_of_them]),
+        "Floors",
+        paragraph(f"""Of {len(all_of_them)} floors: {", ".join(said)}. A floor is what the service must not fall below,
+            no goal to polish towards. Where they say nothing else they are at {CONNECTIONS} connections on the small
+            database. *Within the noise*: the median is on the wrong side, and at least one round on the right one."""),
+        table(["Floor", "wanted", "median", "rounds", ""], [one.row() for one in all_of_them]),
     )
 
 
@@ -243,12 +243,20 @@ def of_resources(found):
                 row = [size.title, f"{SCENARIOS[scenario].title}, {CONNECTIONS} connections"]
                 rows.append(row + [spreads(rounds, member) for member in ("start_ms", "idle_mb", "end_mb", "peak_mb")])
     head = ["Database", "load", "start to first 200, ms", "idle MB", "after the load MB", "peak MB"]
-    return section(
-        "Start and memory",
+    parts = [
         paragraph("""From before the process is started until `/readyz` has answered 200, the check of the whole file
             included; the file was in the page cache. Memory is resident memory."""),
         table(head, rows, left=2),
-    )
+    ]
+    idle = [
+        f"{spreads(rounds, 'idle_cpu_percent')} % of a core on {size.title}"
+        for size in SIZES.values()
+        if (rounds := found.get("idle", 0, size.name))
+    ]
+    if idle:
+        parts.append(paragraph(f"""Idle, it uses {" and ".join(idle)}: watched for {IDLE_SECONDS} s, {QUIET_SECONDS} s after
+            {WARM_UP_CONNECTIONS} connections ordered for {WARM_UP_SECONDS} s."""))
+    return section("Start, memory and idle CPU", *parts)
 
 
 def of_backups(found):
@@ -274,14 +282,13 @@ def of_method(results):
     written = [sample["written"] for sample in results["samples"] if "written" in sample]
     points = [
         f"""The load is a closed one, by wrk, with a thread for each core at most. It goes through {number(REQUESTS)}
-        requests that are drawn at random beforehand; payments are signed beforehand and each is sent once. wrk corrects
-        its latencies for what a stalled connection did not send meanwhile, so one stall counts for all the requests
+        requests that are drawn at random beforehand; payments are signed beforehand and each is sent once; an order with an
+        `Idempotency-Key` gets a new random key when it is sent. wrk corrects its latencies for what a stalled connection did not send meanwhile, so one stall counts for all the requests
         that it kept away.""",
         """Each run has a process of its own on a database of its own; only the million rows are kept from run to run.
         In each round all that is compared stands next to each other, in the other order every second time.""",
         f"""Before a load that places orders, {WARM_UP_CONNECTIONS} connections order random products for {WARM_UP_SECONDS} s
-        that are not measured: a service just started makes its log longer with each commit, one that has been at work
-        writes to one that it has.""",
+        that are not measured: a new write-ahead log grows with each commit, later commits overwrite it.""",
         f"""After each run that writes, the units that left the stock, the orders, and the units and rows of the ledger
         must be one number, and it must be the number of orders that were answered with 201, give or take those on
         their way when the load stopped; payments likewise. Then `orders-inventory audit` must be clean (on the million

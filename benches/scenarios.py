@@ -44,15 +44,17 @@ SCENARIOS = {
         Scenario("product", "one product"),
         Scenario("page", f"page of {PAGE} products"),
         Scenario("order", "order of a random product", "orders"),
+        Scenario("keyed", "order with an Idempotency-Key", "orders"),
         Scenario("hot", "order of one hot product", "orders"),
         Scenario("mix", "90 % reads, 10 % orders", "orders"),
         Scenario("webhook", "signed payment", "payments"),
         Scenario("beside", "reads beside orders"),
+        Scenario("idle", "no requests"),
         Scenario("backup", "orders during backups", "orders"),
     )
 }
-# Those that are measured at every number of connections; the others need two things at once.
-MAIN = tuple(name for name in SCENARIOS if name not in ("beside", "backup"))
+# Those that are measured at every number of connections; the others need two things at once, or nothing at all.
+MAIN = tuple(name for name in SCENARIOS if name not in ("beside", "idle", "backup"))
 
 
 def get_product(product_id):
@@ -66,6 +68,10 @@ def get_page(after):
 
 def post_order(product_id):
     return f'POST /orders - {{"product_id": {product_id}, "quantity": 1}}'
+
+
+def post_order_with_key(product_id):
+    return post_order(product_id).replace(" - ", " key ", 1)
 
 
 def payment(order_id, number, now):
@@ -91,6 +97,8 @@ def requests_of(scenario, products):
         return [page() for _ in range(REQUESTS)]
     if scenario.name == "order":
         return [post_order(product()) for _ in range(REQUESTS)]
+    if scenario.name == "keyed":
+        return [post_order_with_key(product()) for _ in range(REQUESTS)]
     if scenario.name == "hot":
         return [post_order(HOT_PRODUCT)]
     if scenario.name in ("mix", "beside"):
@@ -124,15 +132,24 @@ def write_requests(path, lines, thread_count):
             file.writelines(map(record, lines[number % len(lines)::thread_count]))
 
 
+# Where load.lua puts a new random key into each request, and what stands there before.
+NO_KEY = b"0" * 32
+KEY_OFFSET = len("POST /orders HTTP/1.1\r\nIdempotency-Key: ")
+
+
 def record(line):
-    method, target, signature, *body = line.split(" ", 3)
+    """A request as load.lua reads it: its length, its kind, and itself. `line` is method, target, "key" or a signature or
+    "-", and the body."""
+    method, target, extra, *body = line.split(" ", 3)
     head = [f"{method} {target} HTTP/1.1", "Host: 127.0.0.1", f"X-API-Key: {API_KEY}"]
-    if signature != "-":
-        head.append(f"X-Webhook-Signature: {signature}")
+    if extra == "key":
+        head.insert(1, f"Idempotency-Key: {NO_KEY.decode()}")
+    elif extra != "-":
+        head.append(f"X-Webhook-Signature: {extra}")
     if body:
         head += ["Content-Type: application/json", f"Content-Length: {len(body[0])}"]
     request = "\r\n".join([*head, "", *(body or [""])]).encode()
-    kind = b"o" if (method, target) == ("POST", "/orders") else b"-"
+    kind = b"-" if (method, target) != ("POST", "/orders") else b"k" if extra == "key" else b"o"
     return b"%04d%s%s" % (len(request), kind, request)
 
 
@@ -144,6 +161,9 @@ class Wrk:
             "PATH": os.environ["PATH"],
             "BENCH_REQUESTS": str(requests_file),
             "BENCH_ONCE": "1" if is_once else "0",
+            "BENCH_KEY_OFFSET": str(KEY_OFFSET),
+            # Keys must be new on a database that is kept from run to run, too.
+            "BENCH_SEED": str(random.SystemRandom().randrange(2**48)),
         }
         argv = [
             wrk, f"-t{threads(connections)}", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s",

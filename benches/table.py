@@ -41,7 +41,12 @@ def text(samples):
         "wrk µs/req", "start ms", "idle MB", "peak MB", "to constant", "to base",
     ]
     rows = [head]
+    idle = []
     for (scenario, connections, size, target), rounds in found.items():
+        if scenario == "idle":
+            share = spread(sample["idle_cpu_percent"] for sample in rounds)
+            idle.append(f"idle, {size}, {NAMES[target]}: {{:.2f}} ({{:.2f}}..{{:.2f}}) % of a core".format(*share))
+            continue
         median, least, most = spread(sample["per_second"] for sample in rounds)
         row = [scenario, str(connections) if target != "loop" else f"{connections}/commit", size, NAMES[target],
                number(median), f"{number(least)}..{number(most)}"]
@@ -64,4 +69,4 @@ def text(samples):
         cells = enumerate(zip(row, widths))
         padded = (cell.ljust(width) if i in (0, 2, 3) else cell.rjust(width) for i, (cell, width) in cells)
         lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines)
+    return "\n".join(lines + idle)

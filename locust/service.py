@@ -49,11 +49,11 @@ class Service:
         end = time.monotonic() + START_SECONDS_MAX
         while not (found := re.search(r"(http://127\.0\.0\.1:\d+)/docs", self.log.read_text(errors="replace"))):
             if self.process.poll() is not None or time.monotonic() > end:
-                raise SystemExit(f"{self.binary} did not start; its last words:\n{self.last_words()}")
+                raise SystemExit(f"{self.binary} did not start; the end of its log:\n{self.log_tail()}")
             time.sleep(0.02)
         self.base_url = found[1]
 
-    def last_words(self):
+    def log_tail(self):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
 
     def audit(self):
@@ -67,8 +67,8 @@ class Service:
         self.process.terminate()
         if self.process.wait(STOP_SECONDS_MAX) != 0:
             raise SystemExit(
-                f"{self.binary} ended with status {self.process.returncode} after SIGTERM; its last words:\n"
-                f"{self.last_words()}"
+                f"{self.binary} ended with status {self.process.returncode} after SIGTERM; the end of its log:\n"
+                f"{self.log_tail()}"
             )
 
 

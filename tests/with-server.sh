@@ -19,7 +19,7 @@ trap 'exit 143' TERM
 
 # fail WHAT [STATUS]
 fail() {
-    echo "with-server: $1; the server's last words:" >&2
+    echo "with-server: $1; the end of the server's log:" >&2
     tail -n 20 "$folder/log" >&2
     exit "${2:-1}"
 }

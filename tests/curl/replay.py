@@ -26,7 +26,7 @@ import tempfile
 
 # Where `make run` puts things, and so what the pages say.
 ADDRESS = "http://127.0.0.1:8080"
-BINARY = "target/release/orders-inventory"
+BINARY = "target/local/orders-inventory"
 
 BLOCK = re.compile(
     r"^```(?P<language>sh|python)\n(?P<lines>.*?)^```\n(?:\n```(?P<shown>http|json|text)\n(?P<answer>.*?)^```\n)?",
