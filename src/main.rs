@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use orders_inventory::config::{Cli, Command, Settings};
@@ -10,7 +11,7 @@ use orders_inventory::http::signature::{Keyring, Secret};
 use orders_inventory::http::{self, ApiKeys, Clock, Limits, sweeper};
 use orders_inventory::log;
 use orders_inventory::render;
-use orders_inventory::store::{Options, SqliteStore};
+use orders_inventory::store::{Options, SqliteStore, end_process};
 use tokio::signal::unix::{SignalKind, signal};
 
 mod commands;
@@ -69,7 +70,7 @@ fn serve(settings: &Settings) -> Result<(), String> {
         .map(|address| Telemetry::listen(address, &options))
         .transpose()?;
     let measures = telemetry.as_ref().map(|telemetry| telemetry.store.clone());
-    let store = SqliteStore::open_measured(options, measures.unwrap_or_default())
+    let store = SqliteStore::open_with(options, measures.unwrap_or_default(), Arc::new(end_process))
         .map_err(|error| format!("DATABASE_URL: {error}"))?;
     render::warn_without_disk(settings);
 

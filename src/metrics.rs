@@ -13,7 +13,7 @@ pub(crate) struct Telemetry {
     recorder: Recorder,
     http: http::Measures,
     connections: Connections,
-    pub(crate) store: store::Measures,
+    pub(crate) store: store::Metrics,
 }
 
 impl Telemetry {
@@ -28,7 +28,7 @@ impl Telemetry {
         let http = http::Measures::new(&mut recorder)
             .map_err(|error| format!("the embedded contract cannot be read: {error}"))?;
         let connections = Connections::new(&mut recorder);
-        let store = store::Measures::new(&mut recorder, options);
+        let store = store::Metrics::new(&mut recorder, options);
         Ok(Self {
             listener,
             recorder,
