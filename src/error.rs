@@ -14,7 +14,7 @@ use crate::domain::{OrderId, ProductId, Quantity, Refusal, Resource, Sku, Status
 /// What lies behind an error, shared by everyone whom the same failure hit.
 pub type Cause = Arc<dyn StdError + Send + Sync>;
 
-/// Why a use case did not happen. Nothing was changed; only after [`Error::Internal`] that is not certain.
+/// Why a use case failed. Nothing was changed, except after [`Error::OutcomeUnknown`], when nobody knows.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// No product has this id.
@@ -104,6 +104,13 @@ pub enum Error {
     /// The storage failed: a full disk, an I/O error, a damaged file.
     #[error("The storage cannot be written right now; nothing was changed.")]
     StorageUnavailable(#[source] Cause),
+    /// The storage failed while the change was being committed: either all of it was kept or nothing. Asking again with
+    /// the same idempotency key, or sending the same event again, settles it.
+    #[error(
+        "The storage failed while the change was being committed, so it may or may not have been kept; asking again with \
+         the same Idempotency-Key, or sending the same event again, settles it."
+    )]
+    OutcomeUnknown(#[source] Cause),
     /// A fault of the service itself.
     #[error("The service failed; the request id leads to the cause in its log.")]
     Internal(#[source] Cause),
@@ -113,6 +120,11 @@ impl Error {
     /// A failure of the storage with what lies behind it.
     pub fn storage(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::StorageUnavailable(Arc::from(cause.into()))
+    }
+
+    /// A failure of the storage during a commit, with what lies behind it.
+    pub fn outcome_unknown(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::OutcomeUnknown(Arc::from(cause.into()))
     }
 
     /// A fault of the service itself with what lies behind it.

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use orders_inventory::config::{LogFormat, Settings};
 use orders_inventory::http::signature::{Keyring, Secret};
 use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, sweeper};
 use orders_inventory::metrics::{self, Recorder};
-use orders_inventory::store::{self, SqliteStore};
+use orders_inventory::store::{self, SqliteStore, end_process};
 use orders_inventory::{log, render};
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,7 +52,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
         .map(|address| Metrics::listen(address, &options))
         .transpose()?;
     let store_metrics = metrics.as_ref().map(|metrics| metrics.store.clone());
-    let store = SqliteStore::open_measured(options, store_metrics.unwrap_or_default())
+    let store = SqliteStore::open_with(options, store_metrics.unwrap_or_default(), Arc::new(end_process))
         .map_err(|error| format!("DATABASE_URL: {error}"))?;
     render::warn_without_disk(settings);
 
@@ -210,7 +211,7 @@ struct Metrics {
     recorder: Recorder,
     http: http::Metrics,
     connections: connections::Metrics,
-    store: store::Measures,
+    store: store::Metrics,
 }
 
 impl Metrics {
@@ -228,7 +229,7 @@ impl Metrics {
             listener,
             http,
             connections: connections::Metrics::new(&mut recorder),
-            store: store::Measures::new(&mut recorder, options),
+            store: store::Metrics::new(&mut recorder, options),
             recorder,
         })
     }

@@ -1,12 +1,14 @@
 //! What tests share: short names for values, and a store in a folder of its own.
 
+use std::sync::Arc;
+
 use tempfile::TempDir;
 
 use crate::domain::{
     Amount, EventId, EventKind, Money, NewMovement, NewOrder, NewProduct, OrderId, PaymentData, PaymentEvent,
     PaymentId, Price, ProductId, ProductName, Quantity, Reason, Sku, Stock, Timestamp,
 };
-use crate::store::{Options, SqliteStore};
+use crate::store::{FatalHandler, Metrics, Options, SqliteStore};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_772_357_400_000);
 pub(crate) const LATER: Timestamp = Timestamp::from_millis(1_772_359_200_123);
@@ -100,8 +102,16 @@ pub(crate) fn options(folder: &TempDir) -> Options {
     }
 }
 
+/// Fails the test in place of ending the process.
+pub(crate) fn fatal() -> FatalHandler {
+    Arc::new(|line| panic!("{line}"))
+}
+
 /// A new store, in a folder that lasts as long as its guard.
 pub(crate) fn store() -> (SqliteStore, TempDir) {
     let folder = TempDir::new().unwrap();
-    (SqliteStore::open(options(&folder)).unwrap(), folder)
+    (
+        SqliteStore::open_with(options(&folder), Metrics::default(), fatal()).unwrap(),
+        folder,
+    )
 }

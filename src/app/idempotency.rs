@@ -1,72 +1,74 @@
-//! Requests that may come again: the first success is kept with its effect, and answered again.
+//! Idempotency keys: the first success is stored with its effect, and returned again.
+//!
+//! It compares keys and digests. It knows nothing of headers, and does not read the response that it stores.
 
 use std::time::Duration;
 
 use crate::domain::Timestamp;
 use crate::error::Error;
-use crate::store::{StoredAnswer, Tx, View};
+use crate::store::{IdempotencyRecord, Tx, View};
 
-pub use crate::store::{Kept, Key};
+pub use crate::store::{IdempotencyKey, StoredResponse};
 
-/// How long an answer is kept.
-pub const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a response is stored.
+pub const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An answer, and whether it was given before.
+/// A response, and whether it is the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It is new, and so is its effect.
-    Fresh(Kept),
-    /// It is the one kept from the first time, and nothing was done now.
-    Replayed(Kept),
+    Fresh(StoredResponse),
+    /// It is the stored response of the first request, and nothing was done now.
+    Replayed(StoredResponse),
 }
 
-/// Runs `run` once: its answer is kept in the same transaction as what it does, and given again to whoever comes with
-/// the same key and body within [`KEPT_FOR`]. Only successes are kept; after a failure the key is as if never used.
+/// Runs `run` once: its response is stored in the same transaction as its effect, and returned again for the same key and
+/// body within [`RETENTION`]. Only successes are stored; after a failure the key is as if never used.
 ///
 /// # Errors
 /// [`Error::IdempotencyKeyReused`] where the key came with another body before; else what `run` refuses.
 pub fn once(
     tx: &mut dyn Tx,
-    key: &Key,
+    key: &IdempotencyKey,
     body_hash: [u8; 32],
     now: Timestamp,
-    run: impl FnOnce(&mut dyn Tx) -> Result<Kept, Error>,
+    run: impl FnOnce(&mut dyn Tx) -> Result<StoredResponse, Error>,
 ) -> Result<Outcome, Error> {
-    let stored = tx
-        .stored_answer(key)?
-        .filter(|stored| stored.kept_at > oldest_kept(now));
-    match stored {
-        Some(stored) if stored.body_hash == body_hash => Ok(Outcome::Replayed(stored.answer)),
+    let record = tx
+        .idempotency_record(key)?
+        .filter(|record| record.created_at > expired_until(now));
+    match record {
+        Some(record) if record.body_hash == body_hash => Ok(Outcome::Replayed(record.response)),
         Some(_) => Err(Error::IdempotencyKeyReused),
         None => {
-            let stored = StoredAnswer {
+            let record = IdempotencyRecord {
                 body_hash,
-                answer: run(tx)?,
-                kept_at: now,
+                response: run(tx)?,
+                created_at: now,
             };
-            tx.store_answer(key, &stored)?;
-            Ok(Outcome::Fresh(stored.answer))
+            tx.save_idempotency_record(key, &record)?;
+            Ok(Outcome::Fresh(record.response))
         }
     }
 }
 
-/// Whether anything waits for [`sweep`].
+/// Whether [`sweep`] has anything to do.
 ///
 /// # Errors
 /// As the storage fails.
 pub fn is_any_expired(view: &dyn View, now: Timestamp) -> Result<bool, Error> {
-    view.has_answer_kept_until(oldest_kept(now))
+    view.has_idempotency_records_until(expired_until(now))
 }
 
-/// Removes answers that are given no longer, at most `limit` of them, and says how many.
+/// Deletes expired records, at most `limit` of them, and returns how many.
 ///
 /// # Errors
 /// As the storage fails.
 pub fn sweep(tx: &mut dyn Tx, now: Timestamp, limit: usize) -> Result<usize, Error> {
-    tx.delete_answers_kept_until(oldest_kept(now), limit)
+    tx.delete_idempotency_records_until(expired_until(now), limit)
 }
 
-/// What was kept then, or before, is given no longer.
-fn oldest_kept(now: Timestamp) -> Timestamp {
-    now.before(KEPT_FOR)
+/// A record that was created then or before has expired.
+fn expired_until(now: Timestamp) -> Timestamp {
+    now.before(RETENTION)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use self::model::{Model, Outcome};
-use super::idempotency::{self, Kept, Key};
+use super::idempotency::{self, IdempotencyKey, StoredResponse};
 use super::{orders, payments, products, stock};
 use crate::domain::{
     Delta, EventKind, Expected, MovementId, NewProduct, Order, OrderChange, OrderId, ProductChange, ProductId,
@@ -234,7 +234,7 @@ fn run(tx: &mut dyn Tx, step: &Step, said: model::Said, now: Timestamp) -> Resul
 }
 
 fn place_once(tx: &mut dyn Tx, key: u8, product: i64, units: i64, now: Timestamp) -> Result<String, Error> {
-    let key = Key {
+    let key = IdempotencyKey {
         caller: String::new(),
         path: "/orders".to_owned(),
         key: key.to_string(),
@@ -243,7 +243,7 @@ fn place_once(tx: &mut dyn Tx, key: u8, product: i64, units: i64, now: Timestamp
     body_hash[..2].copy_from_slice(&[u8::try_from(product).unwrap(), u8::try_from(units).unwrap()]);
     let outcome = idempotency::once(tx, &key, body_hash, now, |tx| {
         let order = orders::place(tx, product_id(product), quantity(units), None, now)?;
-        Ok(Kept {
+        Ok(StoredResponse {
             status: 201,
             body: order.id().to_string().into_bytes(),
             location: None,
@@ -287,7 +287,11 @@ fn word(error: &Error) -> &'static str {
         Error::OrderNotDeletable { .. } => "saw money",
         Error::StaleVersion { .. } => "stale",
         Error::IdempotencyKeyReused => "reused",
-        Error::StockLimit { .. } | Error::Overloaded | Error::StorageUnavailable(_) | Error::Internal(_) => {
+        Error::StockLimit { .. }
+        | Error::Overloaded
+        | Error::StorageUnavailable(_)
+        | Error::OutcomeUnknown(_)
+        | Error::Internal(_) => {
             panic!("{error:?}")
         }
     }

@@ -109,7 +109,7 @@ pub fn delete(tx: &mut dyn Tx, id: OrderId, expected: &Expected, now: Timestamp)
     let order = get(tx, id)?;
     check_expected(expected, Resource::Order(id), order.version())?;
     order
-        .check_deletable(tx.saw_money(id)?)
+        .check_deletable(tx.has_recorded_payment(id)?)
         .map_err(|refusal| Error::refused_order(id, refusal))?;
     if let Some(held) = order.held() {
         move_stock(tx, &order, Delta::coming(held), Reason::OrderDeleted(id), now)?;

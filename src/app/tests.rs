@@ -16,14 +16,14 @@ use crate::testing::{
 
 #[path = "tests/expiry.rs"]
 mod of_expiry;
+#[path = "tests/idempotency.rs"]
+mod of_idempotency;
 #[path = "tests/orders.rs"]
 mod of_orders;
 #[path = "tests/payments.rs"]
 mod of_payments;
 #[path = "tests/products.rs"]
 mod of_products;
-#[path = "tests/retries.rs"]
-mod of_retries;
 #[path = "tests/versions.rs"]
 mod of_versions;
 

@@ -329,14 +329,14 @@ impl Order {
         }
     }
 
-    /// Whether it may be removed for good. `saw_money` says whether any payment of it ever succeeded, whatever came of
+    /// Whether it may be removed for good. `has_recorded_payment` says whether any payment of it ever succeeded, whatever came of
     /// that.
     ///
     /// # Errors
     /// [`Refusal::NotDeletable`] if it saw money.
-    pub const fn check_deletable(&self, saw_money: bool) -> Result<(), Refusal> {
+    pub const fn check_deletable(&self, has_recorded_payment: bool) -> Result<(), Refusal> {
         match self.state {
-            State::Pending { .. } | State::Canceled { paid_at: None, .. } if !saw_money => Ok(()),
+            State::Pending { .. } | State::Canceled { paid_at: None, .. } if !has_recorded_payment => Ok(()),
             State::Pending { .. } | State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => {
                 Err(Refusal::NotDeletable { status: self.status() })
             }

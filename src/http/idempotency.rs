@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::auth::Caller;
 use super::{Problem, Service};
-use crate::app::idempotency::{self, Kept, Key, Outcome};
+use crate::app::idempotency::{self, IdempotencyKey, Outcome, StoredResponse};
 use crate::domain::Timestamp;
 use crate::error::Error;
 use crate::store::{Store, Tx};
@@ -77,7 +77,7 @@ impl<S: Store> Service<S> {
                 idempotency_replayed: None,
             });
         };
-        let key = Key {
+        let key = IdempotencyKey {
             caller: caller.name(),
             path,
             key,
@@ -88,7 +88,7 @@ impl<S: Store> Service<S> {
             Outcome::Fresh(kept) => (kept, None),
             Outcome::Replayed(kept) => (kept, Some("true".to_owned())),
         };
-        let Kept {
+        let StoredResponse {
             status: _,
             body,
             location,
@@ -118,10 +118,10 @@ impl<M> Answer<M> {
     }
 }
 
-fn keep<M: Serialize>(created: Created<M>) -> Result<Kept, Error> {
+fn keep<M: Serialize>(created: Created<M>) -> Result<StoredResponse, Error> {
     let Created { body, address } = created;
     let (location, etag) = address.map(|Address { location, e_tag }| (location, e_tag)).unzip();
-    Ok(Kept {
+    Ok(StoredResponse {
         status: CREATED,
         body: serde_json::to_vec(&body).map_err(Error::internal)?,
         location,

@@ -70,11 +70,7 @@ impl<S: Store> Orders for Service<S> {
         };
         let limit = usize::try_from(params.limit).unwrap_or_default();
         let list = move |view: &dyn View| orders::list(view, filter, before, limit);
-        let found = if filter.is_search() {
-            self.store.scan(list).await?
-        } else {
-            self.store.read(list).await?
-        };
+        let found = self.store.read(list).await?;
         let next_cursor = found.next.map(|id| pagination::next_cursor(id.get()));
         let product_id = product_id.map(|id| id.to_string());
         let filters = [

@@ -141,7 +141,7 @@ impl<S: Store> Products for Service<S> {
         let limit = usize::try_from(params.limit).unwrap_or_default();
         let found = self
             .store
-            .scan(move |view| stock::list(view, id, before, limit))
+            .read(move |view| stock::list(view, id, before, limit))
             .await?;
         let next_cursor = found.next.map(|id| pagination::next_cursor(id.get()));
         let path = format!("/products/{id}/stock-movements");

@@ -15,7 +15,7 @@ use crate::domain::{
     Amount, EventId, EventKind, EventNumber, EventResult, Money, OrderId, OtherType, PaymentData, PaymentEvent,
     PaymentId, RecordedEvent,
 };
-use crate::store::{EventFilter, Store};
+use crate::store::{EventFilter, Store, View};
 
 impl<S: Store> Webhooks for Service<S> {
     async fn receive_payment_event(
@@ -60,10 +60,12 @@ impl<S: Store> Webhooks for Service<S> {
             order_id,
         };
         let limit = usize::try_from(params.limit).unwrap_or_default();
-        let found = self
-            .store
-            .read(move |view| payments::list(view, filter, before, limit))
-            .await?;
+        let list = move |view: &dyn View| payments::list(view, filter, before, limit);
+        let found = if filter.is_scan() {
+            self.store.scan(list).await?
+        } else {
+            self.store.read(list).await?
+        };
         let next_cursor = found.next.map(|number| pagination::next_cursor(number.get()));
         let order_id = order_id.map(|id| id.to_string());
         let filters = [

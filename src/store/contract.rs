@@ -43,12 +43,12 @@ macro_rules! store_contract {
             an_event_is_recorded_once
             events_are_narrowed_down
             payments_are_known_by_what_was_recorded
-            orders_know_whether_they_saw_money
+            orders_know_whether_a_payment_was_recorded
             open_payments_are_listed_newest_first
             writes_to_payments_that_are_not_there_are_faults
-            answers_come_back_as_stored
-            answers_are_found_by_their_whole_key
-            answers_are_removed_by_age
+            responses_come_back_as_stored
+            responses_are_found_by_their_whole_key
+            responses_are_removed_by_age
         }
     };
     ($open:expr => $($rule:ident)*) => {
@@ -63,13 +63,13 @@ macro_rules! store_contract {
 }
 pub(crate) use store_contract;
 
-mod kept;
+mod idempotency;
 mod orders;
 mod payments;
 
 /// Every rule, wherever it stands.
 pub(crate) mod rules {
-    pub(crate) use super::kept::*;
+    pub(crate) use super::idempotency::*;
     pub(crate) use super::orders::*;
     pub(crate) use super::payments::*;
     pub(crate) use super::*;

@@ -16,20 +16,21 @@ use crate::error::Error;
 
 #[cfg(test)]
 mod contract;
-mod kept;
+mod idempotency;
 mod payments;
 mod sqlite;
 
-pub use kept::{Kept, KeptTx, KeptView, Key, StoredAnswer};
+pub use idempotency::{IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView, StoredResponse};
 pub use payments::{EventFilter, PaymentTx, PaymentView};
 pub use sqlite::{
-    AuditError, AuditReport, Backup, BackupError, Checked, Measures, OpenError, Options, SqliteStore, audit, backup,
+    AuditError, AuditReport, Backup, BackupError, Checked, FatalHandler, Metrics, OpenError, Options, SqliteStore,
+    audit, backup, end_process,
 };
 
 /// Where products and orders are remembered.
 pub trait Store: Clone + Send + Sync + 'static {
-    /// Runs `work` on one consistent state of the data. It reads a few rows that the backend finds without looking
-    /// through others, and waits for nothing else, for it may run on the very thread that serves requests.
+    /// Runs `work` on one consistent state of the data. `work` reads a few rows by their index, such as one resource or one
+    /// page, and waits for nothing else, for it may run on a runtime thread.
     ///
     /// # Errors
     /// What `work` refuses; [`Error::Overloaded`] if it could not begin in time; [`Error::StorageUnavailable`].
@@ -38,11 +39,11 @@ pub trait Store: Clone + Send + Sync + 'static {
         T: Send + 'static,
         F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static;
 
-    /// As [`Store::read`], for work that may look through many rows: nobody else's request waits behind it, and only
-    /// few of its kind run at once.
+    /// As [`Store::read`], for work that may look through many rows: it never runs on a runtime thread, only few of its
+    /// kind run at once, and it ends when its time is up or when this future is dropped.
     ///
     /// # Errors
-    /// As those of [`Store::read`].
+    /// As those of [`Store::read`]; also [`Error::Overloaded`] if its time was up.
     fn scan<T, F>(&self, work: F) -> impl Future<Output = Result<T, Error>> + Send
     where
         T: Send + 'static,
@@ -55,7 +56,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// What `work` refuses; [`Error::Overloaded`] if it could not begin in time; [`Error::StorageUnavailable`]. After
-    /// all of these nothing was changed.
+    /// all of these nothing was changed. [`Error::OutcomeUnknown`] if the storage failed while it was committed.
     fn write<T, F>(&self, work: F) -> impl Future<Output = Result<T, Error>> + Send
     where
         T: Send + 'static,
@@ -79,26 +80,6 @@ pub struct OrderFilter {
     pub refund_due: Option<bool>,
 }
 
-impl OrderFilter {
-    /// Whether it lets this order through.
-    pub fn lets_through(self, order: &Order) -> bool {
-        let Self {
-            status,
-            product_id,
-            refund_due,
-        } = self;
-        status.is_none_or(|status| order.status() == status)
-            && product_id.is_none_or(|product_id| order.product_id() == product_id)
-            && refund_due.is_none_or(|refund_due| order.refund_due() == refund_due)
-    }
-
-    /// Whether orders may have to be looked through that it does not let through.
-    pub fn is_search(self) -> bool {
-        // A product's orders are found one after the other, and any of them may be gone.
-        self.product_id.is_some() || (self.status.is_some() && self.refund_due.is_some())
-    }
-}
-
 /// What is left of a product after units were taken, and what they cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
@@ -110,7 +91,7 @@ pub struct Taken {
 
 /// What can be read. Every verb fails only as the storage does: [`Error::StorageUnavailable`], [`Error::Overloaded`],
 /// or [`Error::Internal`] for a row that makes no sense. A row that is not there is `None`, no failure.
-pub trait View: PaymentView + KeptView {
+pub trait View: PaymentView + IdempotencyView {
     /// One product.
     fn product(&self, id: ProductId) -> Result<Option<Product>, Error>;
 
@@ -146,7 +127,7 @@ pub trait View: PaymentView + KeptView {
 
 /// What can be written, within one transaction. Verbs fail as those of [`View`] do, and with [`Error::Internal`] where
 /// a row that must be there is not.
-pub trait Tx: View + PaymentTx + KeptTx {
+pub trait Tx: View + PaymentTx + IdempotencyTx {
     /// Adds a product; its SKU must be free.
     fn insert_product(&mut self, product: &NewProduct, now: Timestamp) -> Result<ProductId, Error>;
 

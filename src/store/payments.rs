@@ -13,6 +13,14 @@ pub struct EventFilter {
     pub order_id: Option<OrderId>,
 }
 
+impl EventFilter {
+    /// Whether finding these events may look through others: then it is a [`Store::scan`](super::Store::scan). No index
+    /// has both the order and the result, so the events of the order are looked through.
+    pub const fn is_scan(self) -> bool {
+        self.order_id.is_some() && self.result.is_some()
+    }
+}
+
 /// What can be read about payments.
 pub trait PaymentView {
     /// The event that was recorded under this id.
@@ -29,8 +37,8 @@ pub trait PaymentView {
     /// Whether an event was recorded that says this payment of this order succeeded, or was refunded.
     fn is_payment_known(&self, order_id: OrderId, payment_id: &PaymentId) -> Result<bool, Error>;
 
-    /// Whether an event was recorded that says any payment of this order succeeded.
-    fn saw_money(&self, order_id: OrderId) -> Result<bool, Error>;
+    /// Whether any `payment.succeeded` was recorded for this order, whatever its result.
+    fn has_recorded_payment(&self, order_id: OrderId) -> Result<bool, Error>;
 
     /// The open payments of this order, newest first.
     fn open_payments(&self, order_id: OrderId) -> Result<Vec<Payment>, Error>;

@@ -32,9 +32,7 @@ struct Statements<'c> {
     take_stock: Statement<'c>,
     left: Statement<'c>,
     insert: Statement<'c>,
-    link: Statement<'c>,
     insert_movement: Statement<'c>,
-    link_movement: Statement<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -44,9 +42,7 @@ impl<'c> Statements<'c> {
             take_stock: connection.prepare(order::TAKE_STOCK)?,
             left: connection.prepare(order::LEFT)?,
             insert: connection.prepare(order::INSERT)?,
-            link: connection.prepare(order::LINK)?,
             insert_movement: connection.prepare(order::INSERT_MOVEMENT)?,
-            link_movement: connection.prepare(order::LINK_MOVEMENT)?,
         })
     }
 
@@ -59,7 +55,6 @@ impl<'c> Statements<'c> {
         self.insert
             .execute(params![product_id, quantity, price, now + ORDER_TTL_MS, now])?;
         let order_id = self.connection.last_insert_rowid();
-        self.link.execute(params![product_id, order_id])?;
         self.insert_movement.execute(params![
             product_id,
             -quantity,
@@ -69,8 +64,6 @@ impl<'c> Statements<'c> {
             None::<&str>,
             now
         ])?;
-        let movement_id = self.connection.last_insert_rowid();
-        self.link_movement.execute(params![product_id, movement_id])?;
         Ok(())
     }
 }

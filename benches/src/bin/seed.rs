@@ -30,27 +30,14 @@ const YEAR_MS: i64 = 365 * 86_400_000;
 /// One of so many orders of the past was canceled; the others were paid and shipped.
 const CANCELED_EVERY: i64 = 10;
 
-/// What a product has left, and its newest rows.
-#[derive(Clone, Copy, Default)]
-struct Product {
-    stock: i64,
-    last_order: Option<i64>,
-    last_movement: Option<i64>,
-}
-
-/// The products, in the order of their ids, and the ledger of their stock.
+/// The ledger, and what each product has left, in the order of their ids.
 struct Shop<'t> {
     insert_movement: Statement<'t>,
     movements: i64,
-    products: Vec<Product>,
+    stocks: Vec<i64>,
 }
 
 impl Shop<'_> {
-    fn product(&mut self, id: i64) -> Result<&mut Product, Failure> {
-        let index = usize::try_from(id - 1)?;
-        Ok(self.products.get_mut(index).ok_or("there is no such product")?)
-    }
-
     fn record(
         &mut self,
         product_id: i64,
@@ -61,11 +48,11 @@ impl Shop<'_> {
     ) -> Result<(), Failure> {
         self.movements += 1;
         let id = self.movements;
-        let product = self.product(product_id)?;
-        product.stock += delta;
-        let (stock, previous) = (product.stock, product.last_movement.replace(id));
+        let index = usize::try_from(product_id - 1)?;
+        let stock = self.stocks.get_mut(index).ok_or("there is no such product")?;
+        *stock += delta;
         self.insert_movement
-            .execute(params![id, product_id, delta, stock, reason, order_id, at, previous])?;
+            .execute(params![id, product_id, delta, *stock, reason, order_id, at])?;
         Ok(())
     }
 }
@@ -97,8 +84,8 @@ fn insert_products(transaction: &Transaction<'_>, shop: &mut Shop<'_>, count: i6
 fn insert_orders(transaction: &Transaction<'_>, shop: &mut Shop<'_>, options: &Options) -> Result<(), Failure> {
     let mut insert = transaction.prepare(
         "INSERT INTO orders (id, product_id, quantity, unit_price_cents, status, created_at_ms, updated_at_ms, \
-         expires_at_ms, paid_at_ms, shipped_at_ms, canceled_at_ms, version, previous) \
-         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         expires_at_ms, paid_at_ms, shipped_at_ms, canceled_at_ms, version) \
+         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     let mut insert_event = transaction.prepare(
         "INSERT INTO payment_events (number, event_id, type, created_s, order_id, payment_id, amount_cents, result, \
@@ -120,10 +107,9 @@ fn insert_orders(transaction: &Transaction<'_>, shop: &mut Shop<'_>, options: &O
             now - YEAR_MS + YEAR_MS / options.orders * id
         };
         shop.record(product_id, -1, "order_placed", Some(id), at)?;
-        let previous = shop.product(product_id)?.last_order.replace(id);
         let mut write = |status: &str, [expires, paid, shipped, canceled]: [Option<i64>; 4], version: i64| {
             insert.execute(params![
-                id, product_id, price, status, at, at, expires, paid, shipped, canceled, version, previous
+                id, product_id, price, status, at, at, expires, paid, shipped, canceled, version
             ])
         };
         if is_pending {
@@ -159,18 +145,17 @@ fn main() -> Result<(), Failure> {
     let transaction = connection.transaction()?;
     let mut shop = Shop {
         insert_movement: transaction.prepare(
-            "INSERT INTO stock_movements (id, product_id, delta, stock_after, reason, order_id, created_at_ms, previous) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO stock_movements (id, product_id, delta, stock_after, reason, order_id, created_at_ms) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?,
         movements: 0,
-        products: vec![Product::default(); usize::try_from(options.products)?],
+        stocks: vec![0; usize::try_from(options.products)?],
     };
     insert_products(&transaction, &mut shop, options.products, now_ms() - YEAR_MS)?;
     insert_orders(&transaction, &mut shop, &options)?;
-    let mut save =
-        transaction.prepare("UPDATE products SET stock = ?2, last_order = ?3, last_movement = ?4 WHERE id = ?1")?;
-    for (id, product) in (1_i64..).zip(&shop.products) {
-        save.execute(params![id, product.stock, product.last_order, product.last_movement])?;
+    let mut save = transaction.prepare("UPDATE products SET stock = ?2 WHERE id = ?1")?;
+    for (id, stock) in (1_i64..).zip(&shop.stocks) {
+        save.execute(params![id, stock])?;
     }
     drop((save, shop));
     transaction.commit()?;

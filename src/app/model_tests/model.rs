@@ -255,9 +255,10 @@ impl Model {
 
     fn remove(&mut self, id: i64) -> Done {
         let order = self.orders.remove(&id).ok_or("no order")?;
-        let saw_money = |(_, (kind, order, ..), _): &Recorded| *kind == "payment.succeeded" && *order == Some(id);
+        let has_recorded_payment =
+            |(_, (kind, order, ..), _): &Recorded| *kind == "payment.succeeded" && *order == Some(id);
         match order.status {
-            _ if self.events.iter().any(saw_money) => Err("saw money"),
+            _ if self.events.iter().any(has_recorded_payment) => Err("saw money"),
             Status::Pending => self.take(order.product, -order.units),
             Status::Paid | Status::Shipped | Status::Canceled => Ok(()),
         }

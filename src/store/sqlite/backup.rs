@@ -1,7 +1,7 @@
 //! The backup: a consistent copy of a database that may be in use, which appears under its name only when it is whole.
 //!
-//! It takes its time, for a service may be at work on the same disk and cores: it rests most of it. While it copies, the
-//! service's write-ahead log cannot start anew, so it rests less once that is long.
+//! It rests between its steps, because a service may be at work on the same disk and cores. While it copies, the service's
+//! write-ahead log grows: checkpoints wait for the snapshot that is copied.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,15 +13,12 @@ use rusqlite::backup::{Backup as Copying, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::open::{self, Whose};
-use super::wal::{Due, WAL_BYTES};
 
 /// How many pages are copied and synced at a time: 1 MiB.
 const PAGES_A_STEP: i32 = 256;
 
-/// How long it rests after each, as a multiple of what that took; and where the log became longer than it is kept otherwise,
-/// for the longer it is, the more it costs to find a page in it.
-const COPY_RESTS: u32 = 4;
-const COPY_RESTS_LONG_LOG: u32 = 1;
+/// How long it rests after each step, as a multiple of the time that the step took.
+const COPY_RESTS: u32 = 2;
 
 /// How many steps of the check come between two looks at the clock.
 const CHECK_STEPS: i32 = 200;
@@ -181,11 +178,7 @@ fn copy_database(from: &Path, to: &Path, copy: &Path) -> Result<(), BackupError>
         match step {
             StepResult::Done => break,
             StepResult::More => {
-                let rests = match Due::at(WAL_BYTES).is_exceeded(from) {
-                    true => COPY_RESTS_LONG_LOG,
-                    false => COPY_RESTS,
-                };
-                thread::sleep(began.elapsed() * rests);
+                thread::sleep(began.elapsed() * COPY_RESTS);
             }
             StepResult::Busy | StepResult::Locked | _ => return Err(unwritable(to, "somebody else uses it")),
         }

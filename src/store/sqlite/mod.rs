@@ -1,17 +1,15 @@
-//! The store in one SQLite file: many readers, one writer.
+//! The store in one SQLite file: connection pools that read, one writer.
 //!
-//! Reads run on a pool of connections that cannot write, each in its own snapshot: those of a few rows where they are
-//! asked for, since to change threads would cost more than they do, the others on threads that may take their time.
-//! Writes go through a bounded queue to one thread, the only one that ever writes, which commits many of them at once.
-//! All are refused rather than left waiting without bound.
+//! A short read runs at once on its caller's thread, a scan on a thread that may take its time. Writes go through a bounded
+//! queue to one thread, the only one that ever writes, which commits many of them at once. Whatever waits has a bound, and
+//! beyond it is refused.
 //!
 //! - `open`: the file, its checks, its schema, the settings of connections
 //! - `session`, `rows`: the verbs in SQL, and rows as values
-//! - `readers`: the connections that read
-//! - `queue`, `writer`, `desk`: a write on its way, the thread at its end, and where its connection lies meanwhile
-//! - `pace`: when a commit waits for company
-//! - `wal`: the write-ahead log's way into the file
-//! - `measure`: what is counted
+//! - `readers`: the connection pools
+//! - `queue`, `writer`: a write on its way, and the thread that runs it
+//! - `checkpoint`: the write-ahead log's way into the file
+//! - `metrics`: what is counted
 //! - `audit`, `backup`: the operator's commands, on a file that may be in use
 
 use std::path::PathBuf;
@@ -19,26 +17,23 @@ use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use self::queue::Job;
 use self::readers::Readers;
-use self::wal::Due;
 use self::writer::Writer;
 use super::{Store, Tx, View};
 use crate::error::Error;
 
 mod audit;
 mod backup;
-mod desk;
-mod measure;
+mod checkpoint;
+mod metrics;
 mod open;
-mod pace;
 mod queue;
 mod readers;
 mod rows;
 mod session;
-mod wal;
 mod writer;
 
 #[cfg(test)]
@@ -46,8 +41,21 @@ mod tests;
 
 pub use self::audit::{AuditError, AuditReport, Checked, audit};
 pub use self::backup::{Backup, BackupError, backup};
-pub use self::measure::Measures;
+pub use self::metrics::Metrics;
 pub use self::open::OpenError;
+
+/// The size of a page, SQLite's default.
+const PAGE_BYTES: u64 = 4_096;
+
+/// Called with one line where the storage failed so that the process must end: a sync or a checkpoint failed. It must not
+/// return, but in tests. Nothing may be closed on the way, for closing writes to the files.
+pub type FatalHandler = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Prints the line and ends the process: the [`FatalHandler`] of [`SqliteStore::open`].
+pub fn end_process(line: &str) {
+    eprintln!("orders-inventory: {line}");
+    std::process::exit(1);
+}
 
 /// How long [`Store::ready`] waits for its read, and then for its write.
 const READY_WAIT: Duration = Duration::from_secs(2);
@@ -57,20 +65,24 @@ const READY_WAIT: Duration = Duration::from_secs(2);
 pub struct Options {
     /// The database file. It and its folder are made if they are not there.
     pub path: PathBuf,
-    /// How many connections there are for [`Store::read`]; as many as threads that ask are enough.
+    /// How many connections there are for [`Store::read`]. Fewer than the runtime has worker threads: so many reads can
+    /// run on them at once, and a disk that hangs must not stop all.
     pub readers: u32,
     /// How many of [`Store::scan`] run at once, each on a connection of its own.
     pub scans: u32,
+    /// How many more of them may wait; beyond that they are refused as [`Error::Overloaded`] at once.
+    pub scans_waiting_max: usize,
     /// How long one may wait for its turn before it is refused as [`Error::Overloaded`].
     pub scan_wait: Duration,
+    /// How long one may run before it ends as [`Error::Overloaded`].
+    pub scan_timeout: Duration,
     /// How many writes may wait; more are refused as [`Error::Overloaded`] at once.
     pub queue_capacity: usize,
     /// How long a write may wait for its turn before it is refused as [`Error::Overloaded`] and never run.
     pub queue_wait: Duration,
     /// How many writes share a commit at the most.
     pub batch_max: usize,
-    /// How long the write-ahead log gets before it is moved into the file, in bytes. That of a large file gets longer, up to
-    /// four times.
+    /// The length at which the write-ahead log is checkpointed, in bytes.
     pub wal_bytes: u64,
 }
 
@@ -80,11 +92,13 @@ impl Default for Options {
             path: PathBuf::from("data/orders-inventory.db"),
             readers: 4,
             scans: 2,
+            scans_waiting_max: 64,
             scan_wait: Duration::from_secs(2),
+            scan_timeout: Duration::from_secs(5),
             queue_capacity: 1_024,
             queue_wait: Duration::from_secs(2),
             batch_max: 128,
-            wal_bytes: wal::WAL_BYTES,
+            wal_bytes: 64 << 20,
         }
     }
 }
@@ -102,11 +116,8 @@ struct Shared {
     readers: Readers,
     /// Where writes go; `None` once the store is closed.
     writes: RwLock<Option<SyncSender<Box<dyn Job>>>>,
-    /// One permit for each scan, so that it waits without a thread.
-    scans: Arc<Semaphore>,
-    scan_wait: Duration,
     queue_wait: Duration,
-    measures: Measures,
+    metrics: Metrics,
     /// Its sender is gone when the writer has ended.
     writer_ended: watch::Receiver<()>,
 }
@@ -117,46 +128,42 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`]; a file that is refused is left as it is.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        Self::open_measured(options, Measures::default())
+        Self::open_with(options, Metrics::default(), Arc::new(end_process))
     }
 
-    /// The same, and counts what it does.
+    /// The same, with what counts and what ends the process.
     ///
     /// # Errors
     /// As [`SqliteStore::open`].
-    pub fn open_measured(options: Options, measures: Measures) -> Result<Self, OpenError> {
+    pub fn open_with(options: Options, metrics: Metrics, on_fatal: FatalHandler) -> Result<Self, OpenError> {
+        let connection = open::prepare(&options.path)?;
+        let readers = Readers::open(&options, metrics.clone())?;
         let Options {
             path,
-            readers,
-            scans,
-            scan_wait,
             queue_capacity,
             queue_wait,
             batch_max,
             wal_bytes,
+            ..
         } = options;
-        let connection = open::prepare(&path)?;
-        let scans = scans.max(1);
-        let readers = Readers::open(&path, readers.max(1).saturating_add(scans), measures.clone())?;
-        // Without room a write could only be handed over while the writer happens to wait for one.
+        writer::limit_log(&connection, wal_bytes).map_err(|reason| open::inaccessible(&path, reason))?;
+        // Without a place in the queue, a write could only be taken while the writer happens to wait for one.
         let (writes, jobs) = mpsc::sync_channel(queue_capacity.max(1));
-        let due = Due::at(wal_bytes);
-        let writer = Writer::new(
-            path.clone(),
-            connection,
-            readers.clone(),
+        let writer = Writer {
+            path: path.clone(),
+            connection: Some(connection),
             batch_max,
-            due,
-            measures.clone(),
-        );
-        let writer_ended = writer::spawn(writer, jobs).map_err(|reason| OpenError::Writer { path, reason })?;
+            wal_bytes,
+            on_fatal,
+            metrics: metrics.clone(),
+        };
+        let writer_ended =
+            writer::spawn(writer, jobs, readers.clone()).map_err(|reason| OpenError::Writer { path, reason })?;
         let shared = Shared {
             readers,
             writes: RwLock::new(Some(writes)),
-            scans: Arc::new(Semaphore::new(scans as usize)),
-            scan_wait,
             queue_wait,
-            measures,
+            metrics,
             writer_ended,
         };
         Ok(Self {
@@ -199,7 +206,7 @@ impl Store for SqliteStore {
         T: Send + 'static,
         F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
     {
-        self.shared.readers.read(work)
+        self.shared.readers.read(work).await
     }
 
     async fn scan<T, F>(&self, work: F) -> Result<T, Error>
@@ -207,16 +214,7 @@ impl Store for SqliteStore {
         T: Send + 'static,
         F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
     {
-        let turn = tokio::time::timeout(self.shared.scan_wait, Arc::clone(&self.shared.scans).acquire_owned());
-        let turn = self.shared.measures.scan_turn(turn).await;
-        let permit = turn.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?;
-        let readers = self.shared.readers.clone();
-        let scan = tokio::task::spawn_blocking(move || {
-            let result = readers.read(work);
-            drop(permit);
-            result
-        });
-        scan.await.unwrap_or_else(|error| Err(Error::internal(error)))
+        self.shared.readers.scan(work).await
     }
 
     async fn write<T, F>(&self, work: F) -> Result<T, Error>
@@ -225,15 +223,15 @@ impl Store for SqliteStore {
         F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
     {
         let (job, ticket) = queue::job(work, self.shared.queue_wait);
-        self.shared.measures.queue(|| self.submit(job))?;
+        self.shared.metrics.queue(|| self.submit(job))?;
         ticket.wait().await
     }
 
     async fn ready(&self) -> Result<(), Error> {
         let late = |_| Error::Overloaded;
-        // On a thread of its own: a disk that does not answer must not hold the one that has to say so.
-        let read = self.scan(|view| view.products(None, 1).map(|_| ()));
-        tokio::time::timeout(READY_WAIT, read).await.map_err(late)??;
+        tokio::time::timeout(READY_WAIT, self.shared.readers.probe())
+            .await
+            .map_err(late)??;
         tokio::time::timeout(READY_WAIT, self.write(|_| Ok(())))
             .await
             .map_err(late)?

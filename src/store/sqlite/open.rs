@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
@@ -20,10 +21,9 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// More than there are statements, so that none is ever prepared twice.
 const STATEMENTS_MAX: usize = 64;
 
-/// The writer's page cache: the hot ends of all tables and indexes, and what a batch changes.
+/// The writer's page cache: the pages that most orders change, and what a batch changes.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
-/// How much of the file each reader remembers: what stays near the core. A page beyond that costs no more from the
-/// system's cache than from a larger one of ours, which every reader would have for itself.
+/// The page cache of each reader. What is not in it comes from the system's cache, which all readers share.
 const READER_CACHE_KIB: i64 = 1024;
 
 /// In order; what was released is never edited, only followed by another.
@@ -32,6 +32,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("0002_payments_versions_kept_answers.sql")),
     M::up(include_str!("0003_chains.sql")),
     M::up(include_str!("0004_appended_answers.sql")),
+    M::up(include_str!("0005_foreign_keys_and_indexes.sql")).foreign_key_check(),
 ];
 
 /// Why the store cannot be opened. Each is one line that names the file.
@@ -82,7 +83,7 @@ pub enum OpenError {
         /// What went wrong.
         reason: MigrationError,
     },
-    /// The system gives no more threads.
+    /// A thread of the store cannot be started.
     #[error("cannot start the writer of the database {}: {reason}", path.display())]
     Writer {
         /// The database file.
@@ -275,11 +276,10 @@ pub(super) fn schema_version() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// A connection that writes. The file must be there: one that went missing is not made anew behind everybody's back.
+/// A connection that writes. The file must be there: a missing database is an error and is not created again.
 pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
-    orders_inventory_vfs::register()?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags_and_vfs(path, flags, orders_inventory_vfs::NAME)?;
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Where it may not write, SQLite opens a file to read, and would even serve it if a log lies beside it.
     if connection.is_readonly(MAIN_DB)? {
@@ -290,11 +290,11 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
         let why = format!("write-ahead logging is not possible here, only {mode}");
         return Err(refusal(ffi::SQLITE_CANTOPEN, &why));
     }
-    // An acknowledged write survives a power cut. The way that this connection takes to its files relies on it, too.
+    // An acknowledged write survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-    // The store moves the log itself, and cuts it where it is too long.
+    // The store decides when the log is checkpointed.
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     keep_statements(&connection)?;
     Ok(connection)
@@ -314,8 +314,8 @@ pub(super) fn log_of(database: &Path) -> PathBuf {
     file.into()
 }
 
-/// Has the disk hold all that is in the log. Who wrote it may not have lived to do so; connections that find it there take
-/// that for done.
+/// Syncs the write-ahead log. The process that wrote it may have ended before it could, and SQLite takes what it finds
+/// there for durable.
 fn sync_log(path: &Path) -> rusqlite::Result<()> {
     match File::open(log_of(path)).and_then(|log| log.sync_all()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(refusal(
@@ -326,8 +326,8 @@ fn sync_log(path: &Path) -> rusqlite::Result<()> {
     }
 }
 
-/// Whether the log stays as it is when this connection closes as the last one. Else it is moved into the database file and
-/// removed, which is not for one whose index may say more than is true.
+/// Whether the log stays as it is when this connection closes as the last one. Otherwise SQLite checkpoints and removes
+/// it then, also where a write or a checkpoint has just failed.
 pub(super) fn keep_log(connection: &Connection, is_kept: bool) -> rusqlite::Result<()> {
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_kept)
@@ -339,18 +339,33 @@ fn refusal(code: std::ffi::c_int, why: &str) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(why.to_owned()))
 }
 
+/// How connections are opened that can only read.
+fn reader_flags() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
 /// A connection that can only read.
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
-    keep_statements(&connection)?;
+    let connection = Connection::open_with_flags(path, reader_flags())?;
+    set_up_reader(&connection)?;
     Ok(connection)
 }
 
-/// Statements are prepared once. By itself SQLite prepares some anew whenever a bound value changed, the limit of a page
-/// for example, for the value might make another plan better; here the plan follows from the statement alone.
+/// Such connections, for a pool.
+pub(super) fn reader_manager(path: &Path) -> SqliteConnectionManager {
+    SqliteConnectionManager::file(path)
+        .with_flags(reader_flags())
+        .with_init(|connection| set_up_reader(connection))
+}
+
+fn set_up_reader(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    keep_statements(connection)
+}
+
+/// Statements are prepared once. By default SQLite prepares some again whenever a bound value has changed, the limit of a
+/// page for example, because the value might suit another plan; here the plan depends on the statement alone.
 fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

@@ -1,7 +1,7 @@
-//! A write on its way to the writer and its answer on the way back.
+//! A write on its way to the writer, and its result on the way back.
 //!
-//! A job is begun or called off, never both: whoever claims it first, the writer to run it or the caller whose
-//! patience ended, decides. So a caller who is told that nothing was done can rely on it.
+//! A job is either run or canceled, never both: the first claim decides, the writer's or that of a caller whose wait has
+//! ended. So a caller who is told that nothing was changed can rely on it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,10 +18,13 @@ pub(super) trait Job: Send {
     /// Takes the job for running it; false if its caller no longer waits or has waited too long.
     fn claim(&self, now: Instant) -> bool;
 
-    /// Runs the work and keeps its result; whether what it wrote is to be kept.
+    /// Runs the work and holds its result; whether what it wrote is to be kept.
     fn run(&mut self, tx: &mut dyn Tx) -> bool;
 
-    /// Answers with the result of the run, whose transaction is committed, or says why there is none.
+    /// Whether the last run succeeded, so that its transaction is to keep what it wrote.
+    fn succeeded(&self) -> bool;
+
+    /// Answers with the result of the run, whose transaction has ended, or with the error of the transaction.
     fn answer(self: Box<Self>, outcome: Result<(), Error>);
 }
 
@@ -52,7 +55,7 @@ where
 }
 
 impl<T> Ticket<T> {
-    /// The answer, or [`Error::Overloaded`] once the job was called off because nobody began it in time.
+    /// The answer, or [`Error::Overloaded`] once the job was canceled because it had not begun in time.
     pub(super) async fn wait(mut self) -> Result<T, Error> {
         if let Ok(answer) = tokio::time::timeout(self.wait, &mut self.reply).await {
             return answer.unwrap_or_else(|_| Err(no_answer()));
@@ -65,8 +68,9 @@ impl<T> Ticket<T> {
     }
 }
 
+/// The writer ended in the middle of it.
 fn no_answer() -> Error {
-    Error::internal("the writer dropped a write; whether it was kept is unknown")
+    Error::outcome_unknown("the writer dropped a write that had begun")
 }
 
 /// Whether this is the first claim.
@@ -96,6 +100,10 @@ where
         let result = catch_unwind(AssertUnwindSafe(|| (self.work)(tx)))
             .unwrap_or_else(|panic| Err(Error::internal(format!("a write panicked: {}", panic_message(&*panic)))));
         self.result.insert(result).is_ok()
+    }
+
+    fn succeeded(&self) -> bool {
+        self.result.as_ref().is_some_and(Result::is_ok)
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), Error>) {

@@ -12,7 +12,7 @@ use crate::domain::{
     PaymentId, Price, Product, ProductId, ProductName, Quantity, Reason, RecordedEvent, Sku, StateParts, Status, Stock,
     StockMovement, Timestamp, Version,
 };
-use crate::store::{Kept, StoredAnswer, Taken};
+use crate::store::{IdempotencyRecord, StoredResponse, Taken};
 
 macro_rules! integer_column {
     ($($type:ty: $parse:expr, $number:expr;)*) => {$(
@@ -75,8 +75,8 @@ text_column! {
     Status: |name| Self::from_name(name).ok_or(FromSqlError::InvalidType), |status| status.name();
 }
 
-// In lists the table's last column comes first: SQLite finds out where the columns of a row are only as far as it has to,
-// and to do so once costs less than column by column.
+// Lists select the table's last column first. SQLite parses a row's header only as far as the column it needs; parsing it
+// once to the end is cheaper than column by column.
 
 /// The columns that [`product`] reads, in its order.
 macro_rules! product_columns {
@@ -208,24 +208,24 @@ pub(super) fn payment(row: &Row<'_>) -> rusqlite::Result<Payment> {
     })
 }
 
-/// The columns that [`stored_answer`] reads, in its order.
-macro_rules! answer_columns {
+/// The columns that [`idempotency_record`] reads, in its order.
+macro_rules! idempotency_columns {
     () => {
-        "body_hash, status, body, location, etag, kept_at_ms"
+        "body_hash, status, body, location, etag, created_at_ms"
     };
 }
-pub(super) use answer_columns;
+pub(super) use idempotency_columns;
 
-pub(super) fn stored_answer(row: &Row<'_>) -> rusqlite::Result<StoredAnswer> {
-    Ok(StoredAnswer {
+pub(super) fn idempotency_record(row: &Row<'_>) -> rusqlite::Result<IdempotencyRecord> {
+    Ok(IdempotencyRecord {
         body_hash: row.get(0)?,
-        answer: Kept {
+        response: StoredResponse {
             status: row.get(1)?,
             body: row.get(2)?,
             location: row.get(3)?,
             etag: row.get(4)?,
         },
-        kept_at: row.get(5)?,
+        created_at: row.get(5)?,
     })
 }
 

@@ -1,16 +1,16 @@
 //! The verbs of [`View`] and [`Tx`] in SQL, on one connection within one transaction.
 //!
-//! Decides nothing. Every statement is prepared once per connection and kept. None says RETURNING, for which SQLite makes
-//! a table and drops it again each time: asking once more costs a fraction of that.
+//! Decides nothing. Every statement is prepared once per connection and kept. None uses RETURNING: SQLite builds a
+//! temporary table for it each time, and a second SELECT costs a fraction of that.
 
 use std::cell::{OnceCell, RefCell};
 
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, Row, Statement, params};
 
-use super::rows::{self, order_columns, product_columns};
+use super::rows::{self, movement_columns, order_columns, product_columns};
 use crate::domain::{
     MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Product, ProductId, Quantity, Sku, StateParts,
-    Stock, StockMovement, Timestamp,
+    Status, Stock, StockMovement, Timestamp,
 };
 use crate::error::Error;
 use crate::store::{OrderFilter, Taken, Tx, View};
@@ -18,11 +18,11 @@ use crate::store::{OrderFilter, Taken, Tx, View};
 /// What one closure, or one batch of them, may do with a connection.
 pub(super) struct Session<'c> {
     connection: &'c Connection,
-    /// The statements that ran here. They go back to the connection at the end only, for to take one from there and to put
-    /// it back costs a good part of what most of them do, and a batch runs the same few over and over.
+    /// The statements that ran here. They return to the connection's cache only at the end: a batch runs the same few over
+    /// and over, and taking one from the cache and putting it back costs a good part of what most of them do.
     statements: RefCell<Vec<(&'static str, CachedStatement<'c>)>>,
-    /// The first failure of the storage. It is remembered here so that no closure can hide it: after it, nothing that
-    /// this transaction did may be kept.
+    /// The first failure of the storage. It is remembered so that no closure can hide it: after it, the transaction must
+    /// not be committed.
     failure: OnceCell<Error>,
 }
 
@@ -50,7 +50,12 @@ impl<'c> Session<'c> {
         self.change(sql, params![]).map(|_| ())
     }
 
-    /// Hands a statement out, ready to run.
+    /// Commits, and says what SQLite said if it cannot.
+    pub(super) fn commit(&self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("COMMIT")?.execute([]).map(|_| ())
+    }
+
+    /// Runs `work` on a prepared statement.
     fn with<T>(
         &self,
         sql: &'static str,
@@ -111,16 +116,18 @@ impl<'c> Session<'c> {
     }
 }
 
-mod chains;
-mod kept;
+mod idempotency;
 mod payments;
 
 type Decode<T> = fn(&Row<'_>) -> rusqlite::Result<T>;
 
-/// Which of our errors a failure of SQLite is: the storage's, a matter of waiting, or else our own mistake.
+/// Which of our errors a failure of SQLite is: a failure of the storage, a lack of time, or else our own mistake.
 pub(super) fn failure(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Overloaded,
+        // A scan is interrupted where its caller has left or its time is up.
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted) => {
+            Error::Overloaded
+        }
         Some(
             ErrorCode::SystemIoFailure
             | ErrorCode::DiskFull
@@ -167,7 +174,7 @@ impl View for Session<'_> {
     }
 
     fn product_has_orders(&self, id: ProductId) -> Result<bool, Error> {
-        self.has_orders(id)
+        self.exactly_one(HAS_ORDERS, params![id], |row| row.get(0))
     }
 
     fn movements(
@@ -176,7 +183,8 @@ impl View for Session<'_> {
         before: Option<MovementId>,
         limit: usize,
     ) -> Result<Vec<StockMovement>, Error> {
-        self.ledger(product_id, before, limit)
+        let before = before.map_or(i64::MAX, MovementId::get);
+        self.many(MOVEMENTS, params![product_id, before, sql_limit(limit)], rows::movement)
     }
 
     fn order(&self, id: OrderId) -> Result<Option<Order>, Error> {
@@ -190,17 +198,26 @@ impl View for Session<'_> {
             product_id,
             refund_due,
         } = filter;
-        let sql = match (refund_due, product_id, status) {
-            (Some(true), _, _) => ORDERS_OWING,
-            // The orders of a product are fewer than those of a status.
-            (Some(false) | None, Some(product_id), _) => {
-                return self.orders_of_product(product_id, filter, before, limit);
-            }
-            (Some(false) | None, None, Some(_)) => ORDERS_BY_STATUS,
-            (Some(false) | None, None, None) => ORDERS,
-        };
         let (before, limit) = (before.map_or(i64::MAX, OrderId::get), sql_limit(limit));
-        self.many(sql, params![before, limit, status, product_id, refund_due], rows::order)
+        // Only a canceled order can owe a refund.
+        let can_owe = status.is_none_or(|status| status == Status::Canceled);
+        match (product_id, status, refund_due) {
+            (_, _, Some(true)) if !can_owe => Ok(Vec::new()),
+            (None, None, None) => self.many(ORDERS, params![before, limit], rows::order),
+            (None, _, Some(true)) => self.many(OWING, params![before, limit], rows::order),
+            (None, None, Some(false)) => self.many(NOT_OWING, params![before, limit], rows::order),
+            (None, Some(Status::Canceled), None) => self.many(CANCELED, params![before, limit], rows::order),
+            (None, Some(status), _) => self.many(BY_STATUS, params![before, limit, status], rows::order),
+            (Some(id), None, None) => self.many(OF_PRODUCT, params![before, limit, id], rows::order),
+            (Some(id), _, Some(true)) => self.many(OF_PRODUCT_OWING, params![before, limit, id], rows::order),
+            (Some(id), None, Some(false)) => self.many(OF_PRODUCT_NOT_OWING, params![before, limit, id], rows::order),
+            (Some(id), Some(Status::Canceled), None) => {
+                self.many(OF_PRODUCT_CANCELED, params![before, limit, id], rows::order)
+            }
+            (Some(id), Some(status), _) => {
+                self.many(OF_PRODUCT_BY_STATUS, params![before, limit, id, status], rows::order)
+            }
+        }
     }
 
     fn orders_expiring(&self, until: Timestamp, limit: usize) -> Result<Vec<Order>, Error> {
@@ -213,25 +230,75 @@ impl View for Session<'_> {
     }
 }
 
-/// A list of orders, newest first. Every filter has its parameter, and one that is NULL narrows nothing; the condition
-/// written out is the one whose index finds the rows.
-macro_rules! select_orders {
-    ($condition:literal) => {
+/// Orders under conditions that one index has in full, before `?1`. Within them the index is in the order of the ids.
+macro_rules! orders_where {
+    ($condition:expr) => {
         concat!(
             "SELECT ",
             order_columns!(),
-            " FROM orders WHERE id < ?1 AND ",
+            " FROM orders WHERE ",
             $condition,
-            " AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR product_id = ?4) \
-             AND (?5 IS NULL OR refund_due = ?5) ORDER BY id DESC LIMIT ?2"
+            " AND id < ?1"
         )
     };
 }
 
-const ORDERS: &str = select_orders!("TRUE");
-const ORDERS_BY_STATUS: &str = select_orders!("status = ?3");
-/// Those that owe are the fewest.
-const ORDERS_OWING: &str = select_orders!("refund_due = 1");
+/// The newest `?2` of several such lists. SQLite merges them as they come, so it reads little more than it returns; what
+/// `IN` finds it would sort.
+macro_rules! newest_of {
+    ($scope:literal, $first:literal $(, $more:literal)*) => {
+        concat!(
+            orders_where!(concat!($scope, $first)),
+            $(" UNION ALL ", orders_where!(concat!($scope, $more)),)*
+            " ORDER BY id DESC LIMIT ?2"
+        )
+    };
+}
+
+/// All canceled orders.
+macro_rules! canceled {
+    ($scope:literal) => {
+        newest_of!(
+            $scope,
+            "status = 'CANCELED' AND refund_due = 0",
+            "status = 'CANCELED' AND refund_due = 1"
+        )
+    };
+}
+
+/// All orders that owe no refund.
+macro_rules! not_owing {
+    ($scope:literal $(, $more:literal)*) => {
+        newest_of!(
+            $scope,
+            "status = 'PENDING' AND refund_due = 0",
+            "status = 'PAID' AND refund_due = 0",
+            "status = 'SHIPPED' AND refund_due = 0",
+            "status = 'CANCELED' AND refund_due = 0"
+            $(, $more)*
+        )
+    };
+}
+
+const ORDERS: &str = newest_of!("", "TRUE");
+const BY_STATUS: &str = newest_of!("", "status = ?3 AND refund_due = 0");
+const OWING: &str = newest_of!("", "status = 'CANCELED' AND refund_due = 1");
+const CANCELED: &str = canceled!("");
+const NOT_OWING: &str = not_owing!("");
+
+const OF_PRODUCT: &str = not_owing!("product_id = ?3 AND ", "status = 'CANCELED' AND refund_due = 1");
+const OF_PRODUCT_BY_STATUS: &str = newest_of!("product_id = ?3 AND ", "status = ?4 AND refund_due = 0");
+const OF_PRODUCT_OWING: &str = newest_of!("product_id = ?3 AND ", "status = 'CANCELED' AND refund_due = 1");
+const OF_PRODUCT_CANCELED: &str = canceled!("product_id = ?3 AND ");
+const OF_PRODUCT_NOT_OWING: &str = not_owing!("product_id = ?3 AND ");
+
+const HAS_ORDERS: &str = "SELECT EXISTS (SELECT 1 FROM orders WHERE product_id = ?1)";
+
+const MOVEMENTS: &str = concat!(
+    "SELECT ",
+    movement_columns!(),
+    " FROM stock_movements WHERE product_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+);
 
 const ORDERS_EXPIRING: &str = concat!(
     "SELECT ",
@@ -293,15 +360,45 @@ impl Tx for Session<'_> {
     }
 
     fn insert_movement(&mut self, movement: &NewMovement) -> Result<MovementId, Error> {
-        self.append_movement(movement)
+        const SQL: &str = "INSERT INTO stock_movements \
+                           (product_id, delta, stock_after, reason, order_id, note, created_at_ms) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let NewMovement {
+            product_id,
+            delta,
+            stock_after,
+            reason,
+            note,
+            created_at,
+        } = movement;
+        let (name, order_id) = (reason.name(), reason.order_id());
+        self.change_one(
+            SQL,
+            params![product_id, delta, stock_after, name, order_id, note, created_at],
+        )?;
+        MovementId::new(self.connection.last_insert_rowid()).map_err(Error::internal)
     }
 
     fn delete_movements(&mut self, product_id: ProductId) -> Result<(), Error> {
-        self.remove_ledger(product_id)
+        self.change("DELETE FROM stock_movements WHERE product_id = ?1", params![product_id])
+            .map(|_| ())
     }
 
     fn insert_order(&mut self, order: &NewOrder) -> Result<OrderId, Error> {
-        self.append_order(order)
+        const SQL: &str = "INSERT INTO orders \
+                           (product_id, quantity, unit_price_cents, status, expires_at_ms, created_at_ms, updated_at_ms) \
+                           VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, ?5)";
+        self.change_one(
+            SQL,
+            params![
+                order.product_id(),
+                order.quantity(),
+                order.unit_price(),
+                order.expires_at(),
+                order.created_at()
+            ],
+        )?;
+        OrderId::new(self.connection.last_insert_rowid()).map_err(Error::internal)
     }
 
     fn save_order(&mut self, order: &Order) -> Result<(), Error> {
@@ -334,7 +431,7 @@ impl Tx for Session<'_> {
     }
 
     fn delete_order(&mut self, id: OrderId) -> Result<(), Error> {
-        self.remove_order(id)
+        self.change_one("DELETE FROM orders WHERE id = ?1", params![id])
     }
 }
 

@@ -149,7 +149,7 @@ async fn scans_without_a_turn_are_refused_in_time() {
         store.scan(|view| view.products(None, 1)).await,
         Err(Error::Overloaded)
     ));
-    assert!(matches!(store.ready().await, Err(Error::Overloaded)));
+    assert!(store.ready().await.is_ok(), "readiness needs no scan's turn");
     let_go.send(()).unwrap();
     long.await.unwrap().unwrap();
     assert!(store.ready().await.is_ok());
@@ -189,7 +189,6 @@ async fn many_writes_at_once_are_all_answered() {
 async fn the_log_stays_short_while_many_write_and_read() {
     let folder = TempDir::new().unwrap();
     let options = Options {
-        // Four times as much beside the file that this makes.
         wal_bytes: 4 << 20,
         ..options(&folder)
     };

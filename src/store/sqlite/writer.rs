@@ -1,12 +1,16 @@
-//! The one thread that writes.
+//! The one thread that writes: group commit.
 //!
-//! It takes what waits, runs all of it in one transaction, commits once (one sync of the disk for many writes), and
-//! only then answers. A write that fails or panics is undone alone: where it had changed something by then, which takes
-//! a fault, the transaction starts over with savepoints around every write; else nothing has to be undone. A failure of
-//! the storage undoes the whole batch, for nobody can tell what of it survived, and costs the connection: the next batch
-//! gets a new one.
+//! It takes all waiting jobs, runs them in one transaction, commits once (one sync of the disk for many writes), and only
+//! then answers. A job that is refused before it wrote anything needs no undoing. Where one fails after it wrote, which
+//! takes a fault, the batch runs again with a savepoint around each job, so that it is undone alone. A failure of the
+//! storage fails the whole batch and costs the connection: the next batch has a new one.
+//!
+//! Before `COMMIT` such a failure changed nothing. While committing, nobody can tell: a commit record may have reached the
+//! log, and then the next start finds it. Except where the disk was full, when that record was not written. After a sync
+//! that failed the process ends (see [`checkpoint`]), for the system may have dropped what it could not write.
 
 use std::error::Error as _;
+use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -15,129 +19,84 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::watch;
 
-use super::desk::Desk;
-use super::measure::Measures;
-use super::open;
-use super::pace::Pace;
+use super::checkpoint::{self, Checkpoints};
+use super::metrics::Metrics;
 use super::queue::Job;
 use super::readers::Readers;
 use super::session::{Session, failure};
-use super::wal::{self, Due, Log, Mover, Wal};
+use super::{FatalHandler, open};
 use crate::error::{Error, panic_message};
 
-/// How long reads that are under way may keep the writer from tidying up when it ends. What is left then, the next start
-/// finds.
+/// How long reads that are under way may keep the writer from tidying up when it ends. The next start does the rest.
 const READS_WAIT: Duration = Duration::from_secs(2);
 
-/// Who writes, and with what.
+/// How long the answers to a batch have to be sent before the process ends.
+const ANSWERS_WAIT: Duration = Duration::from_millis(200);
+
+/// What the writer needs.
 pub(super) struct Writer {
-    path: PathBuf,
-    /// Where the connection lies between two batches.
-    desk: Arc<Desk>,
-    /// It during a batch; `None` from a failure of the storage until it is needed again.
-    connection: Option<Connection>,
-    readers: Readers,
-    batch_max: usize,
-    due: Due,
-    measures: Measures,
+    pub(super) path: PathBuf,
+    /// `None` from a failure of the storage until the next batch.
+    pub(super) connection: Option<Connection>,
+    pub(super) batch_max: usize,
+    /// The length at which the write-ahead log is checkpointed.
+    pub(super) wal_bytes: u64,
+    pub(super) on_fatal: FatalHandler,
+    pub(super) metrics: Metrics,
 }
 
 /// Starts the thread. It ends when the last sender to `jobs` is gone and all jobs are done; then the receiver returned
 /// here sees its sender gone.
-pub(super) fn spawn(mut writer: Writer, jobs: Receiver<Box<dyn Job>>) -> io::Result<watch::Receiver<()>> {
+pub(super) fn spawn(
+    mut writer: Writer,
+    jobs: Receiver<Box<dyn Job>>,
+    readers: Readers,
+) -> io::Result<watch::Receiver<()>> {
     let (running, ended) = watch::channel(());
-    let mover = Mover::start(writer.log())?;
+    let checkpoints = Checkpoints::start(&writer.path, writer.wal_bytes, Arc::clone(&writer.on_fatal))?;
     thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
-        writer.serve(&jobs, &mover);
-        mover.end();
+        let database = writer.serve(&jobs, checkpoints);
+        // The last connection to close tidies up, and only a writing one can.
+        readers.close(READS_WAIT);
         writer.close();
+        drop(database);
         drop(running);
     })?;
     Ok(ended)
 }
 
 impl Writer {
-    /// A writer to the file at `path` that begins with this connection.
-    pub(super) fn new(
-        path: PathBuf,
-        connection: Connection,
-        readers: Readers,
-        batch_max: usize,
-        due: Due,
-        measures: Measures,
-    ) -> Self {
-        Self {
-            path,
-            desk: Arc::new(Desk::new(connection)),
-            connection: None,
-            readers,
-            batch_max,
-            due,
-            measures,
-        }
-    }
-
-    /// The log of the same database, for whoever moves it.
-    fn log(&self) -> Log {
-        Log::new(
-            self.path.clone(),
-            self.due,
-            Arc::clone(&self.desk),
-            self.readers.clone(),
-        )
-    }
-
-    fn serve(&mut self, jobs: &Receiver<Box<dyn Job>>, mover: &Mover) {
-        let mut pace = Pace::default();
+    /// Runs all jobs, and returns the database file of the checkpoints.
+    fn serve(&mut self, jobs: &Receiver<Box<dyn Job>>, mut checkpoints: Checkpoints) -> Arc<File> {
         while let Ok(first) = jobs.recv() {
-            pace.wait(self.readers.begun());
             let mut batch = vec![first];
             batch.extend(jobs.try_iter().take(self.batch_max.saturating_sub(1)));
-            pace.taken(batch.len(), self.readers.begun());
-            self.measures.taken(batch.len());
-            // Jobs catch their own panics. One from elsewhere is our mistake, and must not end all writing.
-            let ran = catch_unwind(AssertUnwindSafe(|| self.serve_batch(batch)));
-            match ran {
-                Ok(Some(wal)) if self.due.is(wal, &self.path) => {
-                    if self.due.is_over(wal, &self.path) && !mover.is_held() {
-                        // Before the mover is woken, for it ends this pause when it is done.
-                        self.desk.begin_pause();
-                    }
-                    mover.wake();
+            self.metrics.taken(batch.len());
+            let served = catch_unwind(AssertUnwindSafe(|| {
+                self.run_batch(batch);
+                if let Some(connection) = &self.connection {
+                    checkpoints.tend(connection);
                 }
-                Ok(_) => {}
-                Err(panic) => {
-                    tracing::error!(
-                        panic = panic_message(&*panic),
-                        "the writer panicked and goes on with a new connection"
-                    );
-                    self.connection = None;
-                    self.desk.lay_back(None);
-                }
+            }));
+            if let Err(panic) = served {
+                tracing::error!(
+                    panic = panic_message(&*panic),
+                    "the writer panicked and goes on with a new connection"
+                );
+                self.connection = None;
             }
         }
+        checkpoints.end()
     }
 
-    /// Runs these jobs on the connection from the desk, and says how far the log is then.
-    fn serve_batch(&mut self, batch: Vec<Box<dyn Job>>) -> Option<Wal> {
-        self.connection = self.desk.take();
-        self.run_batch(batch);
-        let wal = self
-            .connection
-            .as_ref()
-            .and_then(|connection| Wal::now(connection).ok());
-        self.desk.lay_back(self.connection.take());
-        wal
-    }
-
-    /// Runs these jobs in one transaction and answers them all. Those whose callers wait no longer are not run.
+    /// Runs these jobs in one transaction and answers them all. Jobs whose callers no longer wait are not run.
     fn run_batch(&mut self, batch: Vec<Box<dyn Job>>) {
         let now = Instant::now();
         let (mut jobs, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(|job| job.claim(now));
-        self.measures.batch(late.len(), jobs.len());
+        self.metrics.batch(late.len(), jobs.len());
         for job in late {
             job.answer(Err(Error::Overloaded));
         }
@@ -145,26 +104,40 @@ impl Writer {
             return;
         }
         let outcome = self.transact(&mut jobs).map_err(of_the_storage);
-        // Also after a failure: of a commit that failed nobody knows for certain what it left.
-        self.readers.renew();
+        let failed_sync = outcome.as_ref().err().and_then(failed_sync);
         if let Err(error) = &outcome {
             self.recover(error, jobs.len());
         }
         for job in jobs {
-            job.answer(outcome.clone());
+            let outcome = match &outcome {
+                // It was not to be kept in any case.
+                Err(Error::OutcomeUnknown(cause)) if !job.succeeded() => {
+                    Err(Error::StorageUnavailable(Arc::clone(cause)))
+                }
+                outcome => outcome.clone(),
+            };
+            job.answer(outcome);
+        }
+        if let Some(error) = failed_sync {
+            thread::sleep(ANSWERS_WAIT);
+            (self.on_fatal)(&format!(
+                "the write-ahead log of the database {} could not be synced ({error}); the process ends, and the next \
+                 start reads it again",
+                self.path.display()
+            ));
         }
     }
 
-    /// One transaction around these jobs. After an error nothing of them is kept.
+    /// One transaction around these jobs. After an error nothing of them is kept, but for [`Error::OutcomeUnknown`].
     fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Error> {
-        let measures = self.measures.clone();
+        let metrics = self.metrics.clone();
         let connection = self.connection()?;
         let mut session = Session::new(connection);
         // A job alone needs no savepoint: the transaction is its own.
         let isolation = if jobs.len() > 1 {
-            Isolation::Hoped
+            Isolation::None
         } else {
-            Isolation::Own
+            Isolation::Transaction
         };
         let mut ran = run_jobs(&mut session, jobs, isolation)?;
         if let Ran::Mixed = ran {
@@ -172,35 +145,50 @@ impl Writer {
             ran = run_jobs(&mut session, jobs, Isolation::Savepoints)?;
         }
         if connection.is_autocommit() {
-            // SQLite undoes a transaction by itself after some failures; then there is nothing left to commit.
+            // SQLite rolls a transaction back by itself after some failures; then there is nothing left to commit.
             return Err(Error::storage("the transaction ended before its commit"));
         }
         match ran {
-            Ran::Kept => measures.commit(|| session.run("COMMIT")),
+            Ran::Kept => metrics.commit(|| session.commit()).map_err(|error| {
+                // One that is still open was not committed: SQLite refused the commit before it wrote anything.
+                let is_open = !connection.is_autocommit();
+                if is_open || error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+                    failure(error)
+                } else {
+                    Error::outcome_unknown(error)
+                }
+            }),
             Ran::Nothing | Ran::Mixed => session.run("ROLLBACK"),
         }
     }
 
-    /// The connection, a new one if the last was lost.
+    /// The connection, a new one if the last was given up.
     fn connection(&mut self) -> Result<&Connection, Error> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => open::writer_beside(&self.path).map_err(failure)?,
+            None => self.connect().map_err(failure)?,
         };
         Ok(self.connection.insert(connection))
     }
 
-    /// Undoes what a failed transaction left behind, and gives up a connection that cannot be trusted any more.
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let connection = open::writer_beside(&self.path)?;
+        limit_log(&connection, self.wal_bytes)?;
+        Ok(connection)
+    }
+
+    /// Rolls back what a failed transaction left open, and gives up a connection that cannot be trusted any more.
     fn recover(&mut self, error: &Error, jobs: usize) {
-        self.measures.batch_failed();
+        self.metrics.batch_failed();
         let cause = error
             .source()
             .map_or_else(|| "the database is busy".to_owned(), ToString::to_string);
-        tracing::error!(
-            cause,
-            writes = jobs,
-            "the storage failed, no write of this batch was kept"
-        );
+        let outcome = if matches!(error, Error::OutcomeUnknown(_)) {
+            "whether the writes of this batch were kept is unknown"
+        } else {
+            "no write of this batch was kept"
+        };
+        tracing::error!(cause, writes = jobs, "the storage failed: {outcome}");
         let is_clean = self
             .connection
             .as_ref()
@@ -211,19 +199,30 @@ impl Writer {
     }
 
     /// Leaves everything in the database file itself.
-    fn close(self) {
-        // Readers first: the last connection to close tidies up, and only this one can.
-        self.readers.close(READS_WAIT);
-        let Some(connection) = self.desk.take() else { return };
-        match wal::cut(&connection) {
-            Ok(true) => {
+    fn close(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        match checkpoint::truncate(&connection) {
+            Ok(checkpoint::Outcome::All) => {
                 // Nothing is left in it that could be lost, so it may go.
                 let _ = open::keep_log(&connection, false);
             }
-            Ok(false) => tracing::debug!("somebody kept the write-ahead log from being cut"),
-            Err(error) => tracing::warn!(%error, "the write-ahead log could not be cut"),
+            Ok(checkpoint::Outcome::Part) => tracing::debug!("a read kept the write-ahead log from being truncated"),
+            Err(error) => {
+                if checkpoint::is_fatal(&error) {
+                    (self.on_fatal)(&checkpoint::fatal_line(&self.path, &error));
+                }
+                tracing::warn!(%error, "the write-ahead log could not be checkpointed");
+            }
         }
     }
+}
+
+/// Cuts the log's file to this length when the log begins anew.
+pub(super) fn limit_log(connection: &Connection, bytes: u64) -> rusqlite::Result<()> {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    connection.pragma_update_and_check(None, "journal_size_limit", bytes, |_| Ok(()))
 }
 
 /// What stops a whole batch is a failure of the storage, by whatever name: a commit can fail of a constraint, too.
@@ -235,28 +234,38 @@ fn of_the_storage(error: Error) -> Error {
     }
 }
 
+/// What SQLite said, if it was a sync that failed.
+fn failed_sync(error: &Error) -> Option<String> {
+    let (Error::StorageUnavailable(cause) | Error::OutcomeUnknown(cause)) = error else {
+        return None;
+    };
+    let cause = cause.downcast_ref::<rusqlite::Error>()?;
+    let code = cause.sqlite_error()?.extended_code;
+    matches!(code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC).then(|| cause.to_string())
+}
+
 /// How the jobs of a transaction are kept apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Isolation {
-    /// There is only one.
-    Own,
-    /// Not at all: a job that fails does so before it has written anything, but for faults of ours.
-    Hoped,
+    /// By the transaction: there is only one job.
+    Transaction,
+    /// Not at all: a job that fails has not written anything by then, but for faults of ours.
+    None,
     /// Each by a savepoint, so that one that wrote and then failed is undone alone.
     Savepoints,
 }
 
 /// What running the jobs of a transaction came to.
 enum Ran {
-    /// There is something to keep.
+    /// There is something to commit.
     Kept,
-    /// There is nothing to keep.
+    /// There is nothing to commit.
     Nothing,
-    /// A job wrote and then failed, in the same transaction as others: nothing may be kept, and all must run again.
+    /// A job wrote and then failed, in the same transaction as others: roll back and run all again.
     Mixed,
 }
 
-/// Begins a transaction and runs these jobs in it. An error here is everybody's.
+/// Begins a transaction and runs these jobs in it. An error fails the whole batch.
 fn run_jobs(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>], isolation: Isolation) -> Result<Ran, Error> {
     session.run("BEGIN IMMEDIATE")?;
     let mut ran = Ran::Nothing;
@@ -277,7 +286,7 @@ fn run_jobs(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>], isolation: Iso
         }
         if is_kept {
             ran = Ran::Kept;
-        } else if isolation == Isolation::Hoped && session.changes() != changes_before {
+        } else if isolation == Isolation::None && session.changes() != changes_before {
             return Ok(Ran::Mixed);
         }
     }

@@ -11,7 +11,7 @@ use super::*;
 use crate::app::{idempotency, orders, payments, products, stock};
 use crate::domain::{Delta, EventKind, Expected, OrderChange, OrderId, PaymentData, ProductId, Status};
 use crate::error::Error;
-use crate::store::{Kept, Key, SqliteStore, Store, Tx};
+use crate::store::{IdempotencyKey, SqliteStore, Store, StoredResponse, Tx};
 use crate::testing::{NOW, money, new_product, options, order_id, payment_event, product_id, quantity};
 
 mod tampering;
@@ -60,12 +60,12 @@ fn fill(tx: &mut dyn Tx) -> Result<(), Error> {
     tell(tx, EventKind::Refunded, money(order_id(7), Some("p1"), None))?;
     tell(tx, EventKind::Refunded, money(order_id(3), Some("p1"), None))?;
     tell(tx, EventKind::Succeeded, money(order_id(3), Some("p1"), None))?;
-    let key = Key {
+    let key = IdempotencyKey {
         caller: "a".to_owned(),
         path: "/orders".to_owned(),
         key: "k".to_owned(),
     };
-    let kept = Kept {
+    let kept = StoredResponse {
         status: 201,
         body: b"{}".to_vec(),
         location: None,
@@ -221,7 +221,7 @@ async fn what_cannot_be_audited_is_refused_untouched() {
     let connection = Connection::open(&other).unwrap();
     for version in [1, 99] {
         connection.pragma_update(None, "user_version", version).unwrap();
-        assert!(refusal(&other).contains(&format!("is version {version}, and this audit knows 4")));
+        assert!(refusal(&other).contains(&format!("is version {version}, and this audit knows 5")));
     }
     drop(connection);
     // Cut off in the middle: either it cannot be read at all, or it is not sound.

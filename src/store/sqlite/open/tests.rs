@@ -6,10 +6,12 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use tempfile::TempDir;
 
 use super::*;
-use crate::app::payments;
+use crate::app::{orders, payments};
 use crate::domain::{EventKind, State, Timestamp};
-use crate::store::{Kept, Key, OrderFilter, SqliteStore, Store, StoredAnswer, Tx, View, audit};
-use crate::testing::{NOW, money, new_product, options, order_id, payment_event};
+use crate::store::{
+    IdempotencyKey, IdempotencyRecord, OrderFilter, SqliteStore, Store, StoredResponse, Tx, View, audit,
+};
+use crate::testing::{NOW, money, new_order, new_product, options, order_id, payment_event, product_id, quantity};
 
 fn open(folder: &TempDir) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(options(folder))
@@ -189,6 +191,7 @@ const SAMPLES: &[&str] = &[
     include_str!("samples/0002.sql"),
     include_str!("samples/0003.sql"),
     include_str!("samples/0004.sql"),
+    include_str!("samples/0005.sql"),
 ];
 
 /// The file that a service of this version left.
@@ -216,26 +219,29 @@ fn files_of_every_version_are_brought_up_to_date() {
 }
 
 #[tokio::test]
-async fn answers_that_any_version_kept_are_given_again() {
-    let key = Key {
+async fn responses_that_any_version_stored_are_replayed() {
+    let key = IdempotencyKey {
         caller: String::new(),
         path: "/orders".to_owned(),
         key: "checkout-1".to_owned(),
     };
-    let expected = StoredAnswer {
+    let expected = IdempotencyRecord {
         body_hash: [0; 32],
-        answer: Kept {
+        response: StoredResponse {
             status: 201,
             body: b"{}".to_vec(),
             location: Some("/orders/1".to_owned()),
             etag: Some("\"1\"".to_owned()),
         },
-        kept_at: Timestamp::from_millis(2_000),
+        created_at: Timestamp::from_millis(2_000),
     };
-    // The first one kept none.
+    // The first one stored none.
     for version in 2..=MIGRATIONS.len() {
         let (folder, key) = (left_by(version), key.clone());
-        let stored = open(&folder).unwrap().read(move |view| view.stored_answer(&key)).await;
+        let stored = open(&folder)
+            .unwrap()
+            .read(move |view| view.idempotency_record(&key))
+            .await;
         assert_eq!(stored.unwrap().as_ref(), Some(&expected), "from version {version}");
     }
 }
@@ -269,4 +275,34 @@ async fn a_file_of_the_first_version_goes_on_as_it_was() {
     assert!(result("e3", 4).await.is_err());
     let report = audit(&options(&folder).path).unwrap();
     assert!(report.is_clean(), "{report}");
+}
+
+/// The orders of a product, its ledger and the ids to come are what they were, whatever is gone.
+#[tokio::test]
+async fn the_chains_of_the_third_version_become_lists_by_index() {
+    let folder = left_by(3);
+    let store = open(&folder).unwrap();
+    let read = |view: &dyn View| {
+        let mugs = OrderFilter {
+            product_id: Some(product_id(1)),
+            ..OrderFilter::default()
+        };
+        let orders = view.orders(mugs, None, 99)?;
+        let ledger = view.movements(product_id(1), None, 99)?;
+        let ids: Vec<_> = orders.iter().map(|order| order.id().get()).collect();
+        let movements: Vec<_> = ledger.iter().map(|movement| movement.id.get()).collect();
+        Ok((ids, movements, view.product_has_orders(product_id(2))?))
+    };
+    let (ids, movements, is_in_use) = store.read(read).await.unwrap();
+    assert_eq!(ids, [6, 5, 4, 3, 1]);
+    assert_eq!(movements, (1..=12).rev().collect::<Vec<_>>());
+    assert!(!is_in_use);
+    let place = |tx: &mut dyn Tx| orders::place(tx, product_id(1), quantity(1), None, NOW);
+    assert_eq!(
+        store.write(place).await.unwrap().id(),
+        order_id(8),
+        "order 7 was deleted, and its id with it"
+    );
+    let refer = store.write(|tx| tx.insert_order(&new_order(product_id(3), 1))).await;
+    assert!(refer.is_err(), "a foreign key again");
 }

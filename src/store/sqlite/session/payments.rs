@@ -36,8 +36,8 @@ impl PaymentView for Session<'_> {
         self.exactly_one(IS_PAYMENT_KNOWN, params![order_id, payment_id], |row| row.get(0))
     }
 
-    fn saw_money(&self, order_id: OrderId) -> Result<bool, Error> {
-        self.exactly_one(SAW_MONEY, params![order_id], |row| row.get(0))
+    fn has_recorded_payment(&self, order_id: OrderId) -> Result<bool, Error> {
+        self.exactly_one(HAS_RECORDED_PAYMENT, params![order_id], |row| row.get(0))
     }
 
     fn open_payments(&self, order_id: OrderId) -> Result<Vec<Payment>, Error> {
@@ -67,7 +67,7 @@ pub(super) const EVENTS_BY_ORDER: &str = select_events!("order_id = ?4");
 pub(super) const IS_PAYMENT_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM payment_events WHERE order_id = ?1 \
      AND payment_id = ?2 AND type IN ('payment.succeeded', 'payment.refunded'))";
 
-pub(super) const SAW_MONEY: &str =
+pub(super) const HAS_RECORDED_PAYMENT: &str =
     "SELECT EXISTS (SELECT 1 FROM payment_events WHERE order_id = ?1 AND type = 'payment.succeeded')";
 
 pub(super) const OPEN_PAYMENTS: &str = concat!(

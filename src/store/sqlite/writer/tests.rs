@@ -9,9 +9,10 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::{NewProduct, Product, ProductId};
+use crate::store::sqlite::metrics::Metrics;
 use crate::store::sqlite::queue::{Ticket, job};
 use crate::store::{Tx, View};
-use crate::testing::{NOW, initial, name, new_product, options, order_id};
+use crate::testing::{NOW, fatal, initial, name, new_product, options, order_id};
 
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -19,20 +20,15 @@ fn writer() -> (Writer, TempDir) {
     let folder = TempDir::new().unwrap();
     let path = options(&folder).path;
     let connection = open::prepare(&path).unwrap();
-    let readers = Readers::open(&path, 1, Measures::default()).unwrap();
-    let due = wal::Due::at(1 << 20);
-    (
-        Writer::new(path, connection, readers, 100, due, Measures::default()),
-        folder,
-    )
-}
-
-/// Does something with the writing connection.
-fn on_connection<T>(writer: &Writer, work: impl FnOnce(&Connection) -> T) -> T {
-    let connection = writer.desk.take().unwrap();
-    let done = work(&connection);
-    writer.desk.lay_back(Some(connection));
-    done
+    let writer = Writer {
+        path,
+        connection: Some(connection),
+        batch_max: 100,
+        wal_bytes: 1 << 20,
+        on_fatal: fatal(),
+        metrics: Metrics::default(),
+    };
+    (writer, folder)
 }
 
 /// A job that adds a product.
@@ -55,7 +51,7 @@ async fn run<const N: usize>(
     jobs: [(Box<dyn Job>, Ticket<ProductId>); N],
 ) -> Vec<Result<ProductId, Error>> {
     let (jobs, tickets): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
-    writer.serve_batch(jobs);
+    writer.run_batch(jobs);
     let mut answers = Vec::new();
     for ticket in tickets {
         answers.push(ticket.wait().await);
@@ -143,14 +139,13 @@ fn large() -> NewProduct {
 
 /// Lets the database grow no further on this connection, as a full disk would.
 fn fill_disk(writer: &Writer) {
-    on_connection(writer, |connection| {
-        let pages: i64 = connection
-            .pragma_query_value(None, "page_count", |row| row.get(0))
-            .unwrap();
-        connection
-            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
-            .unwrap();
-    });
+    let connection = writer.connection.as_ref().unwrap();
+    let pages: i64 = connection
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .unwrap();
+    connection
+        .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+        .unwrap();
 }
 
 #[tokio::test]
@@ -170,12 +165,11 @@ async fn a_full_disk_fails_the_whole_batch_and_heals() {
 #[tokio::test]
 async fn no_job_can_hide_a_failure_of_the_storage() {
     let (mut writer, _folder) = writer();
-    let connection = writer.desk.take().unwrap();
+    let connection = writer.connection.take().unwrap();
     let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'stock_movements'";
     let page: u32 = connection.query_row(root, [], |row| row.get(0)).unwrap();
-    assert!(wal::cut(&connection).unwrap());
+    assert_eq!(checkpoint::truncate(&connection).unwrap(), checkpoint::Outcome::All);
     drop(connection);
-    writer.desk.lay_back(None);
     let file = std::fs::OpenOptions::new().write(true).open(&writer.path).unwrap();
     file.write_all_at(&[0xff; 16], u64::from(page - 1) * 4_096).unwrap();
     // Unlike a full disk, a damaged page does not make SQLite undo the transaction by itself.
@@ -192,12 +186,12 @@ async fn no_job_can_hide_a_failure_of_the_storage() {
 }
 
 #[tokio::test]
-async fn a_failed_commit_fails_everybody() {
+async fn a_commit_that_sqlite_refuses_fails_the_whole_batch_and_changes_nothing() {
     let (mut writer, _folder) = writer();
     // A reference that is checked at the commit and cannot be met then.
     let sabotage = "CREATE TABLE broken (id INTEGER REFERENCES products (id) DEFERRABLE INITIALLY DEFERRED);
                     CREATE TRIGGER break AFTER INSERT ON products BEGIN INSERT INTO broken VALUES (-1); END;";
-    on_connection(&writer, |connection| connection.execute_batch(sabotage)).unwrap();
+    writer.connection().unwrap().execute_batch(sabotage).unwrap();
     let answers = run(&mut writer, [add("A"), add("B")]).await;
     assert!(answers.iter().all(is_unavailable), "{answers:?}");
     assert_eq!(committed(&writer), [""; 0]);
@@ -211,9 +205,39 @@ async fn a_failed_commit_fails_everybody() {
 }
 
 #[tokio::test]
+async fn a_commit_that_fails_half_way_is_unknown_to_those_who_wrote() {
+    let (mut writer, _folder) = writer();
+    // SQLite ends the transaction by itself then, as after an I/O error.
+    let fail = || true;
+    writer.connection().unwrap().commit_hook(Some(fail)).unwrap();
+    let refused = job(|_| Err(Error::OrderNotFound { id: order_id(7) }), WAIT);
+    let answers = run(&mut writer, [add("A"), refused, add("B")]).await;
+    for answer in [&answers[0], &answers[2]] {
+        assert!(matches!(answer, Err(Error::OutcomeUnknown(_))), "{answer:?}");
+    }
+    assert!(is_unavailable(&answers[1]), "it had written nothing: {:?}", answers[1]);
+    // The next batch has a new connection.
+    assert!(run(&mut writer, [add("A")]).await[0].is_ok());
+    assert_eq!(committed(&writer), ["A"]);
+}
+
+#[test]
+fn only_a_failed_sync_is_fatal() {
+    let error = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+    for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC] {
+        assert!(failed_sync(&Error::outcome_unknown(error(code))).is_some());
+        assert!(failed_sync(&Error::storage(error(code))).is_some());
+    }
+    for code in [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_FULL, ffi::SQLITE_CORRUPT] {
+        assert_eq!(failed_sync(&Error::outcome_unknown(error(code))), None);
+    }
+    assert_eq!(failed_sync(&Error::Overloaded), None);
+}
+
+#[tokio::test]
 async fn a_missing_file_is_not_made_anew() {
     let (mut writer, folder) = writer();
-    writer.desk.close();
+    writer.connection = None;
     let (path, aside) = (writer.path.clone(), folder.path().join("aside.db"));
     std::fs::rename(&path, &aside).unwrap();
     assert!(is_unavailable(&run(&mut writer, [add("A")]).await[0]));
@@ -225,7 +249,8 @@ async fn a_missing_file_is_not_made_anew() {
 #[tokio::test]
 async fn a_database_that_others_hold_is_overloaded() {
     let (mut writer, _folder) = writer();
-    on_connection(&writer, |connection| connection.busy_timeout(Duration::from_millis(10))).unwrap();
+    let connection = writer.connection().unwrap();
+    connection.busy_timeout(Duration::from_millis(10)).unwrap();
     let other = Connection::open(&writer.path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert!(matches!(run(&mut writer, [add("A")]).await[0], Err(Error::Overloaded)));

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::app::idempotency::{self, KEPT_FOR, Kept, Key, Outcome};
+use crate::app::idempotency::{self, IdempotencyKey, Outcome, RETENTION, StoredResponse};
 
-fn key(caller: &str, path: &str, key: &str) -> Key {
-    Key {
+fn key(caller: &str, path: &str, key: &str) -> IdempotencyKey {
+    IdempotencyKey {
         caller: caller.to_owned(),
         path: path.to_owned(),
         key: key.to_owned(),
@@ -16,8 +16,8 @@ fn key(caller: &str, path: &str, key: &str) -> Key {
 }
 
 /// The answer to an order that was placed.
-fn answer(order: &Order) -> Kept {
-    Kept {
+fn answer(order: &Order) -> StoredResponse {
+    StoredResponse {
         status: 201,
         body: format!("order {}", order.id()).into_bytes(),
         location: Some(format!("/orders/{}", order.id())),
@@ -30,7 +30,7 @@ const OTHER_BODY: [u8; 32] = [2; 32];
 
 impl Shop {
     /// Orders one mug under this key.
-    async fn order_once(&self, key: Key, body: [u8; 32], now: Timestamp) -> Result<Outcome, Error> {
+    async fn order_once(&self, key: IdempotencyKey, body: [u8; 32], now: Timestamp) -> Result<Outcome, Error> {
         let mug = self.mug;
         let place = move |tx: &mut dyn Tx| orders::place(tx, mug, quantity(1), None, now);
         self.store
@@ -64,7 +64,7 @@ async fn a_request_that_comes_again_is_answered_as_the_first_time() {
 #[tokio::test]
 async fn an_answer_without_its_optional_parts_comes_back_so() {
     let shop = Shop::with_mugs(9).await;
-    let bare = Kept {
+    let bare = StoredResponse {
         status: 200,
         body: vec![0, 255, 10],
         location: None,
@@ -169,7 +169,7 @@ async fn an_answer_is_given_for_a_day() {
         let outcome = shop.order_once(key("a", "/orders", "k"), body, now).await;
         location(outcome.unwrap())
     };
-    let (a_day_later, millisecond) = (NOW.after(KEPT_FOR), Duration::from_millis(1));
+    let (a_day_later, millisecond) = (NOW.after(RETENTION), Duration::from_millis(1));
     assert_eq!(order(BODY, NOW).await, (false, "/orders/1".to_owned()));
     assert_eq!(
         order(BODY, a_day_later.before(millisecond)).await,
@@ -197,7 +197,7 @@ async fn answers_that_are_given_no_longer_are_swept() {
         let swept = shop.store.write(move |tx| idempotency::sweep(tx, now, limit)).await;
         (is_any.unwrap(), swept.unwrap())
     };
-    let first_expires = NOW.after(KEPT_FOR);
+    let first_expires = NOW.after(RETENTION);
     assert_eq!(sweep(first_expires.before(second), 9).await, (false, 0));
     assert_eq!(sweep(first_expires, 9).await, (true, 1));
     // In bounded batches, the oldest first.

@@ -1,61 +1,64 @@
-//! The contract's rules of kept answers.
+//! The contract's rules of idempotency keys.
 
 use std::time::Duration;
 
 use crate::domain::Timestamp;
-use crate::store::{Kept, Key, Store, StoredAnswer};
+use crate::store::{IdempotencyKey, IdempotencyRecord, Store, StoredResponse};
 use crate::testing::{LATER, NOW};
 
-fn key(caller: &str, path: &str, key: &str) -> Key {
-    Key {
+fn key(caller: &str, path: &str, key: &str) -> IdempotencyKey {
+    IdempotencyKey {
         caller: caller.to_owned(),
         path: path.to_owned(),
         key: key.to_owned(),
     }
 }
 
-fn stored(status: u16, kept_at: Timestamp) -> StoredAnswer {
-    StoredAnswer {
+fn stored(status: u16, created_at: Timestamp) -> IdempotencyRecord {
+    IdempotencyRecord {
         body_hash: [7; 32],
-        answer: Kept {
+        response: StoredResponse {
             status,
             body: b"{\"id\":1}".to_vec(),
             location: Some("/orders/1".to_owned()),
             etag: Some("\"1\"".to_owned()),
         },
-        kept_at,
+        created_at,
     }
 }
 
-async fn put(store: &impl Store, key: Key, stored: StoredAnswer) {
-    store.write(move |tx| tx.store_answer(&key, &stored)).await.unwrap();
+async fn put(store: &impl Store, key: IdempotencyKey, stored: IdempotencyRecord) {
+    store
+        .write(move |tx| tx.save_idempotency_record(&key, &stored))
+        .await
+        .unwrap();
 }
 
-async fn get(store: &impl Store, key: Key) -> Option<StoredAnswer> {
-    store.read(move |view| view.stored_answer(&key)).await.unwrap()
+async fn get(store: &impl Store, key: IdempotencyKey) -> Option<IdempotencyRecord> {
+    store.read(move |view| view.idempotency_record(&key)).await.unwrap()
 }
 
-pub(crate) async fn answers_come_back_as_stored(store: impl Store) {
+pub(crate) async fn responses_come_back_as_stored(store: impl Store) {
     let k = key("caller", "/orders", "k");
     assert_eq!(get(&store, k.clone()).await, None);
-    let bare = StoredAnswer {
+    let bare = IdempotencyRecord {
         body_hash: std::array::from_fn(|n| u8::try_from(n).unwrap()),
-        answer: Kept {
+        response: StoredResponse {
             status: u16::MAX,
             body: (0..=u8::MAX).collect(),
             location: None,
             etag: None,
         },
-        kept_at: LATER,
+        created_at: LATER,
     };
     // A later one takes the place of the one before.
-    for answer in [stored(201, NOW), bare, stored(200, NOW)] {
-        put(&store, k.clone(), answer.clone()).await;
-        assert_eq!(get(&store, k.clone()).await, Some(answer));
+    for record in [stored(201, NOW), bare, stored(200, NOW)] {
+        put(&store, k.clone(), record.clone()).await;
+        assert_eq!(get(&store, k.clone()).await, Some(record));
     }
 }
 
-pub(crate) async fn answers_are_found_by_their_whole_key(store: impl Store) {
+pub(crate) async fn responses_are_found_by_their_whole_key(store: impl Store) {
     put(&store, key("a", "/orders", "k"), stored(201, NOW)).await;
     for other in [
         key("b", "/orders", "k"),
@@ -70,17 +73,17 @@ pub(crate) async fn answers_are_found_by_their_whole_key(store: impl Store) {
     assert_eq!(get(&store, key("a", "/orders", "k")).await, Some(stored(201, NOW)));
 }
 
-pub(crate) async fn answers_are_removed_by_age(store: impl Store) {
+pub(crate) async fn responses_are_removed_by_age(store: impl Store) {
     let time = |seconds| NOW.after(Duration::from_secs(seconds));
     for (name, seconds) in [("c", 3), ("a", 1), ("b", 2), ("d", 4)] {
         put(&store, key("", "/", name), stored(201, time(seconds))).await;
     }
     let has = async |seconds| {
-        let has = store.read(move |view| view.has_answer_kept_until(time(seconds)));
+        let has = store.read(move |view| view.has_idempotency_records_until(time(seconds)));
         has.await.unwrap()
     };
     let delete = async |seconds, limit| {
-        let delete = store.write(move |tx| tx.delete_answers_kept_until(time(seconds), limit));
+        let delete = store.write(move |tx| tx.delete_idempotency_records_until(time(seconds), limit));
         delete.await.unwrap()
     };
     assert!(!has(0).await && has(1).await);

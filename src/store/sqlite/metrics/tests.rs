@@ -23,8 +23,12 @@ fn narrow(change: impl FnOnce(&mut Options)) -> (SqliteStore, Recorder, TempDir)
     };
     change(&mut options);
     let mut recorder = Recorder::default();
-    let measures = Measures::new(&mut recorder, &options);
-    (SqliteStore::open_measured(options, measures).unwrap(), recorder, folder)
+    let metrics = Metrics::new(&mut recorder, &options);
+    (
+        SqliteStore::open_with(options, metrics, crate::testing::fatal()).unwrap(),
+        recorder,
+        folder,
+    )
 }
 
 #[track_caller]

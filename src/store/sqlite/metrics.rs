@@ -14,7 +14,7 @@ const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
 /// The handles of everything that is counted here; none of them where nobody looks.
 #[derive(Clone, Debug, Default)]
-pub struct Measures(Option<Arc<Handles>>);
+pub struct Metrics(Option<Arc<Handles>>);
 
 #[derive(Debug)]
 struct Handles {
@@ -30,7 +30,7 @@ struct Handles {
     scans_refused: Counter,
 }
 
-impl Measures {
+impl Metrics {
     /// Takes handles for everything in a store of these options.
     pub fn new(recorder: &mut Recorder, options: &Options) -> Self {
         let readers = i64::from(options.readers.max(1)) + i64::from(options.scans.max(1));
@@ -86,7 +86,7 @@ impl Measures {
     }
 
     /// Commits.
-    pub(super) fn commit(&self, commit: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    pub(super) fn commit<E>(&self, commit: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let Some(handles) = &self.0 else { return commit() };
         let started = Instant::now();
         let committed = commit();
@@ -101,17 +101,24 @@ impl Measures {
         }
     }
 
+    /// A read found a free connection.
+    pub(super) fn read_began_at_once(&self) {
+        if let Some(handles) = &self.0 {
+            handles.read_wait.observe(0.0);
+        }
+    }
+
     /// Waits for a connection to read on.
-    pub(super) fn read_turn<T>(&self, turn: impl FnOnce() -> T) -> T {
-        let Some(handles) = &self.0 else { return turn() };
+    pub(super) fn read_waits<T>(&self, wait: impl FnOnce() -> T) -> T {
+        let Some(handles) = &self.0 else { return wait() };
         let started = Instant::now();
-        let turn = turn();
+        let done = wait();
         handles.read_wait.observe(started.elapsed().as_secs_f64());
-        turn
+        done
     }
 
     /// Waits for a scan's turn, which comes in time or not.
-    pub(super) async fn scan_turn<T, E>(&self, turn: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub(super) async fn scan_waits<T, E>(&self, turn: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let Some(handles) = &self.0 else { return turn.await };
         let started = Instant::now();
         let turn = turn.await;
