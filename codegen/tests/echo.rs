@@ -54,15 +54,28 @@ macro_rules! echo {
                 type Error = Refused;
                 type Caller = String;
 
-                fn authorize(&self, scheme: SecurityScheme, parts: &Parts, body: &Bytes) -> Result<String, Refused> {
+                fn authorize(&self, scheme: SecurityScheme, head: &Parts) -> Result<String, Refused> {
                     let SecurityScheme::Key = scheme;
-                    let key = parts
-                        .headers
-                        .get("x-key")
-                        .map(|key| key.to_str().unwrap().to_owned());
-                    key.filter(|_| !body.starts_with(b"forged"))
-                        .ok_or_else(|| Refused(Rejection::MalformedJson("a stranger".to_owned())))
+                    let key = head.headers.get("x-key");
+                    let key = key.map(|key| key.to_str().unwrap().to_owned());
+                    key.ok_or_else(|| stranger("a stranger"))
                 }
+
+                async fn receive(&self, body: Body) -> Result<Bytes, Refused> {
+                    to_bytes(body, usize::MAX).await.map_err(|error| stranger(&error.to_string()))
+                }
+
+                fn verify(&self, scheme: SecurityScheme, _: &Parts, body: &Bytes) -> Result<(), Refused> {
+                    let SecurityScheme::Key = scheme;
+                    match body.starts_with(b"forged") {
+                        true => Err(stranger("a forgery")),
+                        false => Ok(()),
+                    }
+                }
+            }
+
+            fn stranger(text: &str) -> Refused {
+                Refused(Rejection::MalformedJson(text.to_owned()))
             }
 
             impl Things for Echo {
@@ -164,21 +177,8 @@ macro_rules! echo {
                 }
             }
 
-            /// What is no operation is answered with 404 or 405 and nothing else.
             pub(crate) fn router() -> axum::Router {
-                let paths = std::sync::Arc::new($contract::server::Paths::<Echo>::all());
-                axum::Router::new().fallback(async move |request: axum::extract::Request| {
-                    let Some(path) = paths.find(request.uri().path()) else {
-                        return axum::http::StatusCode::NOT_FOUND.into_response();
-                    };
-                    match path.operation(request.method()) {
-                        Some(operation) => operation(Echo, request).await,
-                        None => {
-                            let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
-                            (status, [("allow", path.allow())]).into_response()
-                        }
-                    }
-                })
+                $contract::server::new(Echo)
             }
         }
     };
