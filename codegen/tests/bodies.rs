@@ -276,9 +276,9 @@ fn every_failure_is_named_at_once_and_once() {
             "#/maybe_at must be an RFC 3339 date-time",
             "#/maybe_price must be a multiple of 0.25",
             "#/move must be a number",
+            "#/price is given more than once",
             "#/price must be a multiple of 0.01",
             "#/price must be greater than 0 and at most 1000000",
-            "#/price is given more than once",
             "#/type must have at most 3 characters",
             "#/type must match ^[a-z]*$",
         ],
@@ -545,7 +545,7 @@ fn seventeen_members_are_told_apart_as_sixteen_are() {
             "PUT",
             "/open",
             body,
-            &["#/known is given more than once", "#/x03 stands more than once"],
+            &["#/known is given more than once", "#/x03 is given more than once"],
         );
     }
 }
