@@ -1,11 +1,10 @@
 //! Prepares what the documentation page serves, into `$OUT_DIR/docs`, which `src/http/docs.rs` embeds.
 //!
-//! It holds three steps and no policy of serving: the contract is turned into JSON, the parts of Swagger UI that the page
-//! needs are unpacked from the crate that carries them, and every file is laid down once per content coding:
+//! Three steps, and no policy of serving: the contract is turned into JSON, the parts of Swagger UI that the page needs
+//! are unpacked from the crate that carries them, and every file is written as it is:
 //!
 //! ```text
-//! identity/index.html   identity/openapi.yaml   identity/openapi.json   identity/assets/<name>.<hash>.<extension>
-//! gzip/…                br/…                    the same paths, where the coding makes the file smaller
+//! index.html   openapi.yaml   openapi.json   assets/<name>.<hash>.<extension>
 //! ```
 //!
 //! Nothing comes from the network. A contract or a page that cannot be used stops the build and says why.
@@ -18,10 +17,8 @@
 
 use std::{
     collections::BTreeMap,
-    env,
-    fmt::Write as _,
-    fs,
-    io::{Cursor, Read, Write as _},
+    env, fs,
+    io::{Cursor, Read},
     path::{Path, PathBuf},
 };
 
@@ -51,10 +48,6 @@ const SWAGGER_UI_ASSETS: [(&str, &str); 4] = [
     ("NOTICE", "swagger-ui-notice.txt"),
 ];
 
-/// One below 10, where Brotli starts to search for the best parse: the bundle grows by 8 %, and an edit of the contract
-/// takes half a second instead of seven.
-const BROTLI_QUALITY: i32 = 9;
-
 fn main() {
     // Naming any path replaces the default, which is every file of the package.
     println!("cargo::rerun-if-changed={CONTRACT}");
@@ -64,7 +57,7 @@ fn main() {
     }
 
     let yaml = read_text(CONTRACT);
-    let json = json_from_yaml(&yaml).unwrap_or_else(|error| panic!("{CONTRACT}:{error}"));
+    let json = json_from_yaml(&yaml).unwrap_or_else(|error| panic!("{CONTRACT}: {error}"));
     let title = title_of(&json);
 
     let out_dir = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
@@ -154,49 +147,17 @@ impl Site {
             .rsplit_once('.')
             .unwrap_or_else(|| panic!("asset {name} has no extension"));
         let digest = Sha256::digest(content);
-        let hash = digest.iter().take(8).fold(String::new(), |mut hash, byte| {
-            let _ = write!(hash, "{byte:02x}"); // writing to a string cannot fail
-            hash
-        });
-        let hashed = format!("{stem}.{hash}.{extension}");
+        let hashed = format!("{stem}.{}.{extension}", hex::encode(&digest[..8]));
         self.add(&format!("assets/{hashed}"), content);
         hashed
     }
 
-    /// Lays `content` down as it is, and in each coding that makes it smaller.
+    /// Adds a file as it is.
     fn add(&self, path: &str, content: &[u8]) {
-        self.write("identity", path, content);
-        for (coding, coded) in [("gzip", gzip(content)), ("br", brotli(content))] {
-            if coded.len() < content.len() {
-                self.write(coding, path, &coded);
-            }
-        }
-    }
-
-    fn write(&self, coding: &str, path: &str, content: &[u8]) {
-        let file = self.folder.join(coding).join(path);
+        let file = self.folder.join(path);
         let parent = file.parent().expect("a file below the folder has a parent");
         fs::create_dir_all(parent)
             .and_then(|()| fs::write(&file, content))
             .unwrap_or_else(|error| panic!("{} cannot be written: {error}", file.display()));
     }
-}
-
-fn gzip(content: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder
-        .write_all(content)
-        .and_then(|()| encoder.finish())
-        .expect("writing to memory does not fail")
-}
-
-fn brotli(content: &[u8]) -> Vec<u8> {
-    let params = brotli::enc::BrotliEncoderParams {
-        quality: BROTLI_QUALITY,
-        size_hint: content.len(),
-        ..Default::default()
-    };
-    let mut coded = Vec::new();
-    brotli::BrotliCompress(&mut Cursor::new(content), &mut coded, &params).expect("writing to memory does not fail");
-    coded
 }

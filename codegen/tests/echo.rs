@@ -8,7 +8,7 @@ use tower::ServiceExt;
 macro_rules! echo {
     ($contract:ident) => {
         pub(crate) mod $contract {
-            use axum::body::Bytes;
+            use axum::body::{Body as RequestBody, Bytes, to_bytes};
             use axum::http::request::Parts;
             use axum::response::{IntoResponse, Response};
             use $contract::apis::side_notes::*;
@@ -34,8 +34,6 @@ macro_rules! echo {
                 fn into_response(self) -> Response {
                     let (status, text) = match self.0 {
                         Rejection::UnsupportedMediaType => (415, String::new()),
-                        Rejection::PayloadTooLarge => (413, String::new()),
-                        Rejection::BodyUnreadable(error) => (400, format!("unreadable: {error}")),
                         Rejection::MalformedJson(text) => (400, text),
                         Rejection::Unwritable(error) => (500, error.to_string()),
                         Rejection::Invalid(failures) => {
@@ -61,7 +59,7 @@ macro_rules! echo {
                     key.ok_or_else(|| stranger("a stranger"))
                 }
 
-                async fn receive(&self, body: Body) -> Result<Bytes, Refused> {
+                async fn receive(&self, body: RequestBody) -> Result<Bytes, Refused> {
                     to_bytes(body, usize::MAX).await.map_err(|error| stranger(&error.to_string()))
                 }
 

@@ -19,8 +19,8 @@ fn strangers_are_refused_before_anything_is_read() {
         let answer = guarded(None, body);
         assert_eq!((answer.status, answer.text.as_str()), (400, "a stranger"), "{body}");
     }
-    // The body is there, byte for byte, for whoever signs bodies.
-    assert_eq!(guarded(Some("me"), "forged").text, "a stranger");
+    // The body is there, byte for byte, for schemes that sign it.
+    assert_eq!(guarded(Some("me"), "forged").text, "a forgery");
     let nothing = |key: &str| {
         Request::get("/guarded")
             .header("x-key", key)

@@ -10,4 +10,3 @@ mod models;
 mod parameters;
 mod paths;
 mod responses;
-

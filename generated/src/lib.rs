@@ -6,7 +6,7 @@
 //! - [`apis`]: one trait per tag, one method per operation, and what each can answer with;
 //! - [`server`]: the way from requests to the traits.
 //!
-//! What they stand on is written by hand, in `codegen/runtime/`, and given on from here: [`types`], [`read`] and
+//! What they stand on is written by hand, in `codegen/runtime/`, and re-exported here: [`types`], [`read`] and
 //! [`respond`].
 //!
 //! This crate decides what a valid request is. It refuses to decide what an error looks like: every refusal is a

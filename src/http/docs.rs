@@ -24,9 +24,9 @@ mod yaml_to_json;
 /// The contract, byte for byte as it was written.
 pub const CONTRACT_YAML: &str = include_str!("../../openapi.yaml");
 
-/// What `build.rs` prepared.
+/// What `build.rs` prepared: each file under its path.
 #[derive(Embed)]
-#[folder = "$OUT_DIR/docs/identity"]
+#[folder = "$OUT_DIR/docs"]
 struct Files;
 
 /// Where the assets are among the files. Their names hold their content's hash.
@@ -326,8 +326,8 @@ mod tests {
         ];
         let undecodable = "/docs/%FF";
         let asset = assets().await.remove(0);
-        let coded = asset.replacen("/docs/", "/docs/..%2Fassets%2F", 1);
-        for path in outside.into_iter().chain([unhashed, undecodable, "/docs/x", &coded]) {
+        let climbing = asset.replacen("/docs/", "/docs/..%2Fassets%2F", 1);
+        for path in outside.into_iter().chain([unhashed, undecodable, "/docs/x", &climbing]) {
             let answer = get(path, &[]).await;
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
             assert_eq!(

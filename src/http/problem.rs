@@ -198,9 +198,6 @@ impl From<Rejection> for Problem {
                 let detail = "The body must be sent with Content-Type: application/json.";
                 Self::new(ProblemType::UnsupportedMediaType, detail)
             }
-            // The layer in front bounds bodies and says by how much; this is the extractor's own, wider bound.
-            Rejection::PayloadTooLarge => Self::new(ProblemType::PayloadTooLarge, "The body is too large."),
-            Rejection::BodyUnreadable(error) => Self::body_unreadable(&error),
             Rejection::MalformedJson(why) => {
                 Self::new(ProblemType::MalformedJson, format_args!("The body is not JSON: {why}."))
             }

@@ -13,7 +13,7 @@ mod rules;
 mod text;
 mod value;
 
-pub use body::{BODY_BYTES_MAX, bytes, json};
+pub use body::json;
 pub use failure::{FAILURES_MAX, Failure, Failures, Place, Rejection};
 pub use object::Object;
 pub use parameters::{Parameters, part_length, refuse_query};

@@ -1,32 +1,12 @@
-//! The body of a request: taken whole, then read as JSON.
+//! The body of a request, read as JSON.
 //!
-//! Refused are bodies that are too large, that break off, that are not declared as JSON, or that are not JSON.
+//! Refused are bodies that are not declared as JSON, or that are not JSON. The server receives them, within its limits.
 
-use std::error::Error;
-
-use axum::body::{self, Body, Bytes};
+use axum::body::Bytes;
 use axum::http::{HeaderMap, header, request};
-use http_body_util::LengthLimitError;
 use serde_json::value::RawValue;
 
 use super::{Failures, Pointer, Read, Rejection};
-
-/// The largest body that is taken, in bytes. A server that wants less bounds bodies before they come here.
-pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
-
-/// Takes the whole body of a request.
-///
-/// # Errors
-///
-/// Where it does not arrive, or is larger than [`BODY_BYTES_MAX`].
-pub async fn bytes(body: Body) -> Result<Bytes, Rejection> {
-    body::to_bytes(body, BODY_BYTES_MAX)
-        .await
-        .map_err(|error| match error.source() {
-            Some(cause) if cause.is::<LengthLimitError>() => Rejection::PayloadTooLarge,
-            Some(_) | None => Rejection::BodyUnreadable(error),
-        })
-}
 
 /// Reads the JSON body of a request.
 ///
