@@ -143,7 +143,6 @@ evidence: ## Run the tools that people use, at BASE_URL or at servers of their o
 	python3 tests/evidence.py
 
 crash-test: ## Kill the service N (50) times, cut its power and break its disk, and look for what was lost; SEED repeats it
-	cargo build --locked --package orders-inventory --package disk-shim
 	cargo test --quiet --locked --test crash
 
 # The seed is fixed, so that a change of the code is what changes the outcome.
