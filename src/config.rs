@@ -120,8 +120,7 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 20, value_parser = seconds())]
     pub drain_seconds: u64,
 
-    /// How long the database's write-ahead log gets before it is moved into the database file, in bytes; up to four times that
-    /// where the file is longer
+    /// The length at which the database's write-ahead log is checkpointed, in bytes
     #[arg(long, env, global = true, default_value_t = 67_108_864, value_parser = RangedU64ValueParser::<u64>::new().range(1_048_576..=1_073_741_824))]
     pub wal_bytes: u64,
 

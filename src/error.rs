@@ -79,7 +79,7 @@ pub enum Error {
         /// Where it stands.
         status: Status,
     },
-    /// The order saw money, so it stays on record.
+    /// The order has a recorded payment, so it stays on record.
     #[error("Order {order_id} is {status} and part of the books{}.", instead_of_deletion(*status))]
     OrderNotDeletable {
         /// The order.
@@ -228,6 +228,7 @@ mod tests {
             Error::IdempotencyKeyReused,
             Error::Overloaded,
             Error::storage("disk full"),
+            Error::outcome_unknown("an I/O error"),
             Error::internal("a bug"),
         ];
         let contract = include_str!("../openapi.yaml");

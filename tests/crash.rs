@@ -11,7 +11,7 @@
 //! | `SEED` | repeats a run's choices, though not how threads interleave; printed, and the time of day by default |
 //! | `PARTS` | which of the three, with commas; all by default |
 //!
-//! The last two need the shim in `tests/crash/shim`, and Linux with glibc.
+//! The last two need the shim, `tests/crash/shim.c`, which is built with the C compiler, and Linux with glibc.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -41,6 +41,8 @@ mod kill;
 mod power_cut;
 #[path = "crash/server.rs"]
 mod server;
+#[path = "crash/shim.rs"]
+mod shim;
 
 /// Kills of the short run; more make it a long one.
 const KILLS: usize = 50;
@@ -102,14 +104,16 @@ fn run() -> Result<(), String> {
             "faults" => {
                 let tally = faults::run(if kills > KILLS { 1 } else { 20 }, seed)?;
                 format!(
-                    "{} cases with {} failed calls: {} acknowledged writes are there, {} refused ones (in {} cases) are \
-                     not, also after a SIGKILL in the middle; the first write after the end of a fault took {:?} at the \
-                     most",
+                    "{} cases with {} failed calls, in {} of which the process ended by itself: {} acknowledged writes \
+                     are there, {} refused ones are not, also after a SIGKILL in the middle, and {} of unknown outcome \
+                     are there whole or not at all and once after their retry; the first write after the end of a fault \
+                     took {:?} at the most",
                     tally.cases,
                     tally.failed_calls,
+                    tally.ended,
                     tally.acknowledged,
                     tally.refused,
-                    tally.refusing,
+                    tally.unknown,
                     tally.slowest_well
                 )
             }

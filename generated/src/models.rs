@@ -792,6 +792,9 @@ pub enum ProblemType {
     /// `/problems/internal-error`
     #[serde(rename = "/problems/internal-error")]
     InternalError,
+    /// `/problems/outcome-unknown`
+    #[serde(rename = "/problems/outcome-unknown")]
+    OutcomeUnknown,
     /// `/problems/overloaded`
     #[serde(rename = "/problems/overloaded")]
     Overloaded,
@@ -829,6 +832,7 @@ impl ProblemType {
         Self::IdempotencyKeyReused,
         Self::RateLimited,
         Self::InternalError,
+        Self::OutcomeUnknown,
         Self::Overloaded,
         Self::StorageUnavailable,
         Self::WebhookNotConfigured,
@@ -860,6 +864,7 @@ impl ProblemType {
             Self::IdempotencyKeyReused => "/problems/idempotency-key-reused",
             Self::RateLimited => "/problems/rate-limited",
             Self::InternalError => "/problems/internal-error",
+            Self::OutcomeUnknown => "/problems/outcome-unknown",
             Self::Overloaded => "/problems/overloaded",
             Self::StorageUnavailable => "/problems/storage-unavailable",
             Self::WebhookNotConfigured => "/problems/webhook-not-configured",

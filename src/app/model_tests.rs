@@ -284,7 +284,7 @@ fn word(error: &Error) -> &'static str {
         Error::ProductInUse { .. } => "in use",
         Error::InvalidTransition { .. } => "no way",
         Error::OrderNotEditable { .. } => "settled",
-        Error::OrderNotDeletable { .. } => "saw money",
+        Error::OrderNotDeletable { .. } => "has a payment",
         Error::StaleVersion { .. } => "stale",
         Error::IdempotencyKeyReused => "reused",
         Error::StockLimit { .. }

@@ -101,7 +101,7 @@ pub fn update(
     })
 }
 
-/// Removes an order that never saw money; the units that it holds go back.
+/// Deletes an order without a recorded payment; the units that it holds go back.
 ///
 /// # Errors
 /// [`Error::OrderNotFound`], [`Error::StaleVersion`], [`Error::OrderNotDeletable`].

@@ -28,7 +28,7 @@ pub enum Refusal {
         /// Where it stands.
         status: Status,
     },
-    /// It saw money, so it stays on record. `PENDING` and `CANCELED` here mean that a payment came all the same, of
+    /// It has a recorded payment, so it stays on record. `PENDING` and `CANCELED` here mean that a payment came all the same, of
     /// another amount or too late, or before it was canceled.
     NotDeletable {
         /// Where it stands.
@@ -333,7 +333,7 @@ impl Order {
     /// that.
     ///
     /// # Errors
-    /// [`Refusal::NotDeletable`] if it saw money.
+    /// [`Refusal::NotDeletable`] if it has a recorded payment.
     pub const fn check_deletable(&self, has_recorded_payment: bool) -> Result<(), Refusal> {
         match self.state {
             State::Pending { .. } | State::Canceled { paid_at: None, .. } if !has_recorded_payment => Ok(()),

@@ -246,7 +246,7 @@ impl From<Error> for Problem {
             Error::Overloaded => problem(ProblemType::Overloaded),
             // The store has logged it, once for everyone whom it hit.
             Error::StorageUnavailable(_) => problem(ProblemType::StorageUnavailable),
-            Error::OutcomeUnknown(_) => problem(ProblemType::InternalError),
+            Error::OutcomeUnknown(_) => problem(ProblemType::OutcomeUnknown),
             Error::Internal(cause) => {
                 tracing::error!(%cause, "internal error");
                 problem(ProblemType::InternalError)

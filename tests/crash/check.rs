@@ -10,10 +10,10 @@ use crate::server::{Place, Server};
 /// How many acknowledged requests are sent again each time.
 const REPLAYS: usize = 8;
 
-/// Everything acknowledged is there with its values and nothing else is, but for what requests did that were not
-/// answered. Those are sent again and must end as done exactly once. Then, with some acknowledged ones sent again as
-/// well, everything must be there exactly once, the file sound and the audit clean. Returns how many of the unanswered
-/// had been carried out.
+/// Everything acknowledged is there with its values and nothing else is, but for what requests of unknown outcome did. All
+/// that were not acknowledged are sent again and must end as done exactly once. Then, with some acknowledged ones sent
+/// again as well, everything must be there exactly once, the file sound and the audit clean. Returns how many of unknown
+/// outcome had been carried out.
 pub(crate) fn check(
     place: &Place,
     server: &Server,
@@ -24,8 +24,8 @@ pub(crate) fn check(
     let mut connection = connect(server)?;
     let mut expected = books_of(opened, clients)?;
     let seen = Books::read(&mut connection)?;
-    let unanswered: Vec<_> = clients.iter().filter_map(|client| client.unanswered.as_ref()).collect();
-    let carried = expected.enter_seen(&unanswered, &seen);
+    let unsure: Vec<_> = clients.iter().filter_map(Client::unsure).collect();
+    let carried = expected.enter_seen(&unsure, &seen);
     expected
         .compare(&seen)
         .map_err(|line| format!("after the restart: {line}"))?;
@@ -68,8 +68,8 @@ pub(crate) fn books_of(opened: &Books, clients: &[Client]) -> Result<Books, Stri
     Ok(books)
 }
 
-/// Sends a request again whose answer never came. It says itself whether it was carried out before, and must be right.
-fn retry(
+/// Sends a request again that was not acknowledged. It says itself whether it was carried out before, and must be right.
+pub(crate) fn retry(
     connection: &mut Connection,
     client: &mut Client,
     request: &Request,

@@ -1,4 +1,4 @@
-//! A writing client and its memory: what was acknowledged, and the one request that was not answered.
+//! A writing client and its memory: what was acknowledged, and the one request that was not.
 
 use std::io;
 use std::net::SocketAddr;
@@ -46,7 +46,10 @@ pub(crate) struct Client {
     rng: Rng,
     sent: usize,
     pub(crate) done: Vec<Done>,
+    /// The request that was not acknowledged yet.
     pub(crate) unanswered: Option<Request>,
+    /// Whether it may have been carried out: an attempt at it ended without an answer, or with 500 `outcome-unknown`.
+    pub(crate) is_unsure: bool,
     /// Id, quantity and total in cents of its orders that can still change.
     pending: Vec<(i64, i64, i64)>,
     paid: Vec<i64>,
@@ -60,6 +63,8 @@ pub(crate) enum End {
     Gone,
     /// The service refused: 503.
     Refused(Box<Answer>),
+    /// The service does not know: 500 `outcome-unknown`.
+    Unknown,
 }
 
 impl Request {
@@ -126,13 +131,14 @@ impl Client {
             sent: 0,
             done: Vec::new(),
             unanswered: None,
+            is_unsure: false,
             pending: Vec::new(),
             paid: Vec::new(),
         }
     }
 
-    /// Sends request after request until it is told to stop, the service is gone or refuses. Any other answer than a
-    /// success is an error: these clients ask for nothing that could be refused.
+    /// Sends request after request until it is told to stop, or the service is gone, refuses or does not know. Any other
+    /// answer than a success is an error: these clients ask for nothing that a rule could refuse.
     pub(crate) fn run(&mut self, address: SocketAddr, products: &[i64], stop: &AtomicBool) -> Result<End, String> {
         let Ok(mut connection) = Connection::open(address) else {
             return Ok(End::Gone);
@@ -140,15 +146,25 @@ impl Client {
         while !stop.load(Ordering::Relaxed) {
             let request = match self.unanswered.take() {
                 Some(request) => request,
-                None => self.next(products),
+                None => {
+                    self.is_unsure = false;
+                    self.next(products)
+                }
             };
             let answer = request.send(&mut connection);
             self.unanswered = Some(request);
-            let Ok(answer) = answer else { return Ok(End::Gone) };
-            if answer.status == 503 {
-                return Ok(End::Refused(Box::new(answer)));
+            match answer {
+                Err(_) => {
+                    self.is_unsure = true;
+                    return Ok(End::Gone);
+                }
+                Ok(answer) if answer.is_outcome_unknown() => {
+                    self.is_unsure = true;
+                    return Ok(End::Unknown);
+                }
+                Ok(answer) if answer.status == 503 => return Ok(End::Refused(Box::new(answer))),
+                Ok(answer) => self.answered(answer)?,
             }
-            self.answered(answer)?;
         }
         Ok(End::Told)
     }
@@ -184,6 +200,11 @@ impl Client {
         }
         self.done.push(Done { request, answer });
         Ok(())
+    }
+
+    /// The unanswered request, if it may have been carried out.
+    pub(crate) fn unsure(&self) -> Option<&Request> {
+        self.unanswered.as_ref().filter(|_| self.is_unsure)
     }
 
     fn total_cents(&self, answer: &Answer) -> Result<i64, String> {

@@ -120,8 +120,8 @@ fn kind(number: u8) -> Result<Kind, String> {
 
 /// The journal as `PRAGMA synchronous = NORMAL` would have made it, which differs from FULL in just one thing
 /// (sqlite.org/pragma.html#pragma_synchronous): a commit does not sync the write-ahead log. Its syncs after its header
-/// was written and at a start stay; the latter are known by nothing having been written since the last one. NORMAL also
-/// syncs it before a checkpoint, which the service with FULL need not: the last commit's sync comes there.
+/// was written and at a start stay, and so do those of checkpoints; they are known by nothing having been written since the
+/// last one. Where a commit came in between, the sync before a checkpoint's first write stays.
 pub(crate) fn as_normal(records: &[Record]) -> Vec<Record> {
     const WAL_HEADER: usize = 32;
     let (mut has_frames, mut is_dropped) = (false, false);

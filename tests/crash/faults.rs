@@ -2,10 +2,13 @@
 //!
 //! For each case clients write until the fault has struck; then, wherever it struck:
 //!
-//! - who was answered with a success finds it there, who was refused does not, not even after the service was killed;
-//! - a commit that failed is 503 `storage-unavailable` for each of its writes, as many as the log says;
-//! - while the fault lasts, reads are answered; when it ends, writing goes on without a restart;
-//! - after a SIGKILL, in some cases in the middle of the fault, everything is there as after any other.
+//! - a write that was answered with a success is there; one answered 503 `storage-unavailable` is not, not even after the
+//!   service was killed; one answered 500 `outcome-unknown`, or not at all, is there whole or not at all, and its retry
+//!   gives one effect;
+//! - the log counts as many failed writes as were answered so;
+//! - a sync that failed ends the process with one clear line, and so does a checkpoint; a full disk does not;
+//! - as long as the process lives, reads are answered, and when the fault ends, writing goes on without a restart;
+//! - after a restart, also after a SIGKILL in the middle of the fault, everything is there as after any other.
 //!
 //! In half of the cases a sync that fails also loses what it was to sync, as it may on Linux: the kernel calls the pages
 //! clean, may drop them, and the next sync succeeds without them.
@@ -20,7 +23,7 @@ use fastrand::Rng;
 use serde_json::Value;
 
 use crate::books::Books;
-use crate::check::{books_of, check, connect};
+use crate::check::{books_of, check, connect, retry};
 use crate::client::{self, Client, End};
 use crate::disk::Kind;
 use crate::http::Answer;
@@ -38,6 +41,10 @@ const GO_ON: Duration = Duration::from_millis(20);
 const WELL_MAX: Duration = Duration::from_secs(5);
 /// How long a line of the log may take to be in its file.
 const LOG_MAX: Duration = Duration::from_secs(5);
+/// How soon the process must end after a sync that failed.
+const ENDED_MAX: Duration = Duration::from_secs(5);
+/// What the line says with which it ends.
+const LAST_LINES: [&str; 2] = ["could not be synced", "could not be checkpointed"];
 
 /// What fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,10 +74,13 @@ const DATABASE: &[Kind] = &[Kind::Database];
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) cases: usize,
-    /// Cases in which a commit failed, so that callers were refused.
-    pub(crate) refusing: usize,
+    /// Cases in which the process ended by itself.
+    pub(crate) ended: usize,
     pub(crate) failed_calls: usize,
+    /// Writes answered 503.
     pub(crate) refused: usize,
+    /// Writes answered 500 `outcome-unknown`.
+    pub(crate) unknown: usize,
     pub(crate) acknowledged: usize,
     pub(crate) slowest_well: Duration,
 }
@@ -88,8 +98,8 @@ pub(crate) fn run(step: usize, seed: u64) -> Result<Tally, String> {
             .and_then(|mut run| cases.iter().try_for_each(|case| run.case(case)))
             .map_err(|line| format!("{line} (kept in {})", place.keep()))?;
     }
-    if tally.refusing == 0 {
-        return Err(format!("no commit failed, so nothing was tested: {tally:?}"));
+    if tally.refused == 0 || tally.unknown == 0 || tally.ended == 0 {
+        return Err(format!("too little failed to test anything: {tally:?}"));
     }
     Ok(tally)
 }
@@ -143,7 +153,7 @@ impl Control {
             .truncate(false)
             .open(place.beside("control"));
         let control = Self(file.map_err(|error| format!("no control file: {error}"))?);
-        control.put(0, &[0; 8])?;
+        control.put(0, &[0; 9])?;
         Ok(control)
     }
 
@@ -186,7 +196,7 @@ struct Run<'a> {
     server: Server,
     opened: Books,
     clients: Vec<Client>,
-    /// Writes of which the log has said that they were not kept.
+    /// Writes of which the log has said that the storage failed them.
     logged: usize,
 }
 
@@ -216,31 +226,56 @@ impl<'a> Run<'a> {
         let acknowledged = |clients: &[Client]| clients.iter().map(|client| client.done.len()).sum::<usize>();
         let before = acknowledged(&self.clients);
         self.control.begin(case)?;
-        let mut refused = self.strike(case)?;
-        if case.is_forever && refused > 0 {
-            refused += self.ask_meanwhile()?;
+        let mut failed = self.strike(case)?;
+        let has_ended = self.has_ended(case)?;
+        if !has_ended {
+            if case.is_forever && failed.count() > 0 {
+                self.ask_meanwhile(&mut failed)?;
+            }
+            self.compare_log(failed.count())?;
         }
-        self.compare_log(refused)?;
         self.tally.cases += 1;
-        self.tally.refusing += usize::from(refused > 0);
-        self.tally.refused += refused;
+        self.tally.ended += usize::from(has_ended);
+        self.tally.refused += failed.refused;
+        self.tally.unknown += failed.unknown;
         self.tally.failed_calls += self.control.failed()? as usize;
         self.tally.acknowledged += acknowledged(&self.clients) - before;
 
-        let is_killed = self.rng.u8(0..3) == 0;
-        if !is_killed {
+        if !has_ended && self.rng.u8(0..3) > 0 {
             self.go_on()?;
         }
         self.restart()?;
-        let carried = check(self.place, &self.server, &self.opened, &mut self.clients, self.rng)?;
-        if is_killed && carried > 0 {
-            return Err(format!("{carried} writes were refused and are there after the SIGKILL"));
-        }
-        Ok(())
+        check(self.place, &self.server, &self.opened, &mut self.clients, self.rng).map(|_| ())
     }
 
-    /// Lets the clients write until the fault has struck; how many of them were refused.
-    fn strike(&mut self, case: &Case) -> Result<usize, String> {
+    /// Whether the process has ended by itself, which it must after a sync that failed, and must not where the disk is only
+    /// full; with one line that says why.
+    fn has_ended(&mut self, case: &Case) -> Result<bool, String> {
+        let until = Instant::now() + ENDED_MAX;
+        let status = loop {
+            let status = self.server.ended()?;
+            if status.is_some() || case.what != What::Sync || Instant::now() > until {
+                break status;
+            }
+            thread::sleep(Duration::from_millis(1));
+        };
+        let log = self.place.log();
+        let is_said = log
+            .lines()
+            .any(|line| !line.starts_with('{') && LAST_LINES.iter().any(|said| line.contains(said)));
+        match status {
+            None if case.what == What::Sync => Err(format!("the service goes on after a failed sync; its log: {log}")),
+            None => Ok(false),
+            Some(status) if case.error == rustix::io::Errno::NOSPC => {
+                Err(format!("a full disk ended the service: {status}; its log: {log}"))
+            }
+            Some(status) if status.code() == Some(1) && is_said => Ok(true),
+            Some(status) => Err(format!("the service ended with {status} and said nothing clear: {log}")),
+        }
+    }
+
+    /// Lets the clients write until the fault has struck; how many of them failed.
+    fn strike(&mut self, case: &Case) -> Result<Failed, String> {
         let (address, stop) = (self.server.address, AtomicBool::new(false));
         let products: Vec<i64> = self.opened.products.keys().copied().collect();
         let control = &self.control;
@@ -267,22 +302,23 @@ impl<'a> Run<'a> {
             )
         });
         struck?;
-        let mut refused = 0;
+        let mut failed = Failed::default();
         for end in ends {
             match end.map_err(|_| "a client panicked")?? {
-                End::Told => {}
+                // That it is gone is looked into next.
+                End::Told | End::Gone => {}
+                End::Unknown => failed.unknown += 1,
                 End::Refused(answer) => {
                     is_storage_unavailable(&answer)?;
-                    refused += 1;
+                    failed.refused += 1;
                 }
-                End::Gone => return Err("the service is gone".into()),
             }
         }
-        Ok(refused)
+        Ok(failed)
     }
 
-    /// While the fault lasts: reads are answered, writes refused; how many were.
-    fn ask_meanwhile(&mut self) -> Result<usize, String> {
+    /// While the fault lasts: reads are answered, and a write fails.
+    fn ask_meanwhile(&mut self, failed: &mut Failed) -> Result<(), String> {
         let mut connection = connect(&self.server)?;
         let page = connection
             .get("/orders?limit=1")
@@ -290,61 +326,62 @@ impl<'a> Run<'a> {
         if page.status != 200 {
             return Err(format!("a read was answered {page:?}"));
         }
-        let request = self.clients.iter().find_map(|client| client.unanswered.clone());
-        let request = request.ok_or("nobody was refused")?;
+        let client = self.clients.iter_mut().find(|client| client.unanswered.is_some());
+        let client = client.ok_or("nobody failed")?;
+        let request = client.unanswered.clone().ok_or("nobody failed")?;
         let answer = request
             .send(&mut connection)
             .map_err(|error| format!("a write: {error}"))?;
-        is_storage_unavailable(&answer)?;
-        Ok(1)
+        if answer.is_outcome_unknown() {
+            client.is_unsure = true;
+            failed.unknown += 1;
+            return Ok(());
+        }
+        failed.refused += 1;
+        is_storage_unavailable(&answer)
     }
 
-    /// Each write of a batch that failed was refused, and no other.
-    fn compare_log(&mut self, refused: usize) -> Result<(), String> {
+    /// Each write of a batch that the storage failed was answered so, and no other.
+    fn compare_log(&mut self, failed: usize) -> Result<(), String> {
         let until = Instant::now() + LOG_MAX;
         loop {
-            let logged = not_kept(&self.place.log());
-            if logged == self.logged + refused {
+            let logged = failed_by_log(&self.place.log());
+            if logged == self.logged + failed {
                 self.logged = logged;
                 return Ok(());
             }
             if Instant::now() > until {
                 let logged = logged - self.logged;
-                return Err(format!(
-                    "{refused} writes were refused, {logged} were not kept by the log"
-                ));
+                return Err(format!("{failed} writes failed, by the log {logged} did"));
             }
             thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// What was refused is not there. Then the fault ends, and who was refused tries again, now with success.
+    /// What was refused is not there. Then the fault ends, and whoever failed tries again, now with success.
     fn go_on(&mut self) -> Result<(), String> {
         let mut connection = connect(&self.server)?;
         let seen = Books::read(&mut connection)?;
-        books_of(&self.opened, &self.clients)?
+        let mut expected = books_of(&self.opened, &self.clients)?;
+        let unsure: Vec<_> = self.clients.iter().filter_map(Client::unsure).collect();
+        let carried = expected.enter_seen(&unsure, &seen);
+        expected
             .compare(&seen)
-            .map_err(|line| format!("beside the refusals: {line}"))?;
+            .map_err(|line| format!("beside the failures: {line}"))?;
         self.control.end()?;
-        let (ended, mut well_after) = (Instant::now(), None);
-        for client in &mut self.clients {
-            let Some(request) = client.unanswered.clone() else {
-                continue;
-            };
-            let answer = loop {
-                let answer = request
-                    .send(&mut connection)
-                    .map_err(|error| format!("the retry of {request:?}: {error}"))?;
-                if answer.status != 503 || ended.elapsed() > WELL_MAX {
-                    break answer;
-                }
-                thread::sleep(Duration::from_millis(10));
-            };
-            if answer.is_replayed {
-                return Err(format!("{request:?} was refused and is there"));
+        let mut well_after = None;
+        let ended = Instant::now();
+        while connection.get("/readyz").map_or(0, |answer| answer.status) != 200 {
+            if ended.elapsed() > WELL_MAX {
+                return Err("the service was not ready again in time".into());
             }
-            client.answered(answer)?;
-            well_after.get_or_insert_with(|| ended.elapsed());
+            thread::sleep(Duration::from_millis(10));
+        }
+        for client in &mut self.clients {
+            if let Some(request) = client.unanswered.clone() {
+                retry(&mut connection, client, &request, &seen, &carried.orders)?;
+                well_after.get_or_insert_with(|| ended.elapsed());
+            }
         }
         self.tally.slowest_well = self.tally.slowest_well.max(well_after.unwrap_or_default());
         Ok(())
@@ -355,7 +392,7 @@ impl<'a> Run<'a> {
         self.server.kill()?;
         self.control.end()?;
         // The log of the next process goes on where this one's ended.
-        self.logged = not_kept(&self.place.log());
+        self.logged = failed_by_log(&self.place.log());
         self.server = serve(self.place)?;
         Ok(())
     }
@@ -381,22 +418,39 @@ fn wait_until_failed(control: &Control) -> Result<(), String> {
     Ok(())
 }
 
+/// How many writes failed.
+#[derive(Default)]
+struct Failed {
+    /// 503
+    refused: usize,
+    /// 500 `outcome-unknown`
+    unknown: usize,
+}
+
+impl Failed {
+    const fn count(&self) -> usize {
+        self.refused + self.unknown
+    }
+}
+
 fn is_storage_unavailable(answer: &Answer) -> Result<(), String> {
-    if answer.body.get("type").and_then(Value::as_str) == Some("/problems/storage-unavailable") {
+    if answer.is_problem("/problems/storage-unavailable") {
         Ok(())
     } else {
         Err(format!("refused otherwise than for the storage: {answer:?}"))
     }
 }
 
-/// How many writes the log says were not kept.
-fn not_kept(log: &str) -> usize {
+/// How many writes the log says that the storage failed.
+fn failed_by_log(log: &str) -> usize {
     log.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|line| {
-            let message = line.get("message").and_then(Value::as_str);
-            message.is_some_and(|message| message.contains("no write of this batch was kept"))
+        .filter_map(|line| {
+            // Members of an event stand in the line itself or in an object of their own.
+            let fields = line.get("fields").unwrap_or(&line);
+            let message = fields.get("message").and_then(Value::as_str)?;
+            let writes = fields.get("writes").and_then(Value::as_u64)?;
+            message.starts_with("the storage failed: ").then_some(writes)
         })
-        .filter_map(|line| line.get("writes").and_then(Value::as_u64))
         .sum::<u64>() as usize
 }

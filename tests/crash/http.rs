@@ -22,6 +22,16 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
+impl Answer {
+    pub(crate) fn is_outcome_unknown(&self) -> bool {
+        self.status == 500 && self.is_problem("/problems/outcome-unknown")
+    }
+
+    pub(crate) fn is_problem(&self, kind: &str) -> bool {
+        self.body.get("type").and_then(Value::as_str) == Some(kind)
+    }
+}
+
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;

@@ -116,7 +116,7 @@ pub(crate) fn load(
     for end in ends {
         match end.map_err(|_| "a client panicked")?? {
             End::Gone => {}
-            end @ (End::Told | End::Refused(_)) => {
+            end @ (End::Told | End::Refused(_) | End::Unknown) => {
                 return Err(format!("a client was stopped by other than the kill: {end:?}"));
             }
         }

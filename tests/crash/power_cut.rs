@@ -238,6 +238,7 @@ impl Recording {
                 .count();
             if let Some(next) = client.done.get(known) {
                 client.unanswered = Some(next.request.clone());
+                client.is_unsure = true;
                 client.done.truncate(known);
             }
         }

@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use rusqlite::{Connection as Sqlite, OpenFlags};
 use rustix::process::Signal;
 
 use crate::http::Connection;
+use crate::shim;
 
 /// How long a start may take before it counts as one that hangs.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -21,17 +23,11 @@ const POLL: Duration = Duration::from_millis(1);
 
 pub(crate) const WEBHOOK_SECRET: &str = "crash-secret";
 
-/// The shim, which is built beside the binary.
+/// The shim, built once.
 pub(crate) fn shim() -> Result<PathBuf, String> {
-    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
-        return Err("the shim is for Linux with glibc; PARTS=kill needs none".into());
-    }
-    let shim = Path::new(env!("CARGO_BIN_EXE_orders-inventory")).with_file_name("libdisk_shim.so");
-    if shim.exists() {
-        Ok(shim)
-    } else {
-        Err("the shim is not built: `make crash-test` does that, or cargo build --package disk-shim".into())
-    }
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+
+    BUILT.get_or_init(shim::build).clone()
 }
 
 /// A database in a folder of its own, which goes with it.
@@ -200,12 +196,17 @@ impl Server {
         self.process.kill()
     }
 
+    /// How the process ended, if it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>, String> {
+        let ended = self.process.0.try_wait();
+        ended.map_err(|error| format!("the service cannot be waited for: {error}"))
+    }
+
     /// Waits for the SIGKILL that the shim gives it, for so long at the most.
     pub(crate) fn wait_killed(&mut self, max: Duration) -> Result<(), String> {
         let until = Instant::now() + max;
         loop {
-            let ended = self.process.0.try_wait();
-            match ended.map_err(|error| format!("the service cannot be waited for: {error}"))? {
+            match self.ended()? {
                 Some(status) if status.signal() == Some(Signal::KILL.as_raw()) => return Ok(()),
                 Some(status) => return Err(format!("the service ended by itself: {status}")),
                 None if Instant::now() > until => return Err(format!("the service was not killed in {max:?}")),

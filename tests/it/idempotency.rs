@@ -40,7 +40,7 @@ impl TestApp {
     /// How many answers are kept.
     fn kept(&self) -> i64 {
         let connection = rusqlite::Connection::open(self.database()).unwrap();
-        let count = connection.query_row("SELECT count(*) FROM kept_answers", [], |row| row.get(0));
+        let count = connection.query_row("SELECT count(*) FROM idempotency_keys", [], |row| row.get(0));
         count.unwrap()
     }
 }

@@ -152,6 +152,7 @@ async fn every_refusal_that_the_contract_names_can_be_had() {
     let deaf = TestApp::with(|options| options.keyring.secrets.clear());
     let broken: [fn() -> Error; 3] = [|| Error::Overloaded, || Error::storage("full"), || panic!("a bug")];
     let broken = broken.map(|failure| failing::service(failure, app.clock.clock()));
+    let uncertain = failing::service(|| Error::outcome_unknown("an I/O error"), app.clock.clock());
 
     let mut had = Had::new();
     for operation in contract.operations() {
@@ -167,6 +168,10 @@ async fn every_refusal_that_the_contract_names_can_be_had() {
             if !TOUCH_NOTHING.contains(&template) {
                 answers.push(ask(service).await);
             }
+        }
+        // Only a write is ever committed.
+        if method != Method::GET {
+            answers.push(ask(&uncertain).await);
         }
         match contract.security(&operation)[..] {
             ["ApiKey"] => {

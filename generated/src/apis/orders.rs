@@ -32,11 +32,10 @@ pub trait Orders: Api {
         bytes: Bytes,
     ) -> impl Future<Output = Result<CreateOrderResponse, Self::Error>> + Send;
 
-    /// Delete an order that never saw money.
+    /// Delete an order without a recorded payment.
     ///
-    /// Removes an order that never saw money, that is, no `payment.succeeded` was ever recorded for it: a `PENDING` one,
-    /// whose stock goes back in the same transaction, or a `CANCELED` one. Any other order is part of the books and
-    /// stays; to take back a paid order, cancel it.
+    /// Deletes an order for which no `payment.succeeded` was ever recorded: a `PENDING` one, whose stock goes back in the
+    /// same transaction, or a `CANCELED` one. Any other order stays on record; to take back a paid order, cancel it.
     fn delete_order(
         &self,
         caller: Self::Caller,

@@ -258,7 +258,7 @@ impl Model {
         let has_recorded_payment =
             |(_, (kind, order, ..), _): &Recorded| *kind == "payment.succeeded" && *order == Some(id);
         match order.status {
-            _ if self.events.iter().any(has_recorded_payment) => Err("saw money"),
+            _ if self.events.iter().any(has_recorded_payment) => Err("has a payment"),
             Status::Pending => self.take(order.product, -order.units),
             Status::Paid | Status::Shipped | Status::Canceled => Ok(()),
         }

@@ -289,7 +289,7 @@ async fn money_of_a_deleted_order_is_followed_too() {
 }
 
 #[tokio::test]
-async fn an_order_that_saw_money_stays() {
+async fn an_order_with_a_recorded_payment_stays() {
     let shop = Shop::with_mugs(9).await;
     let kept = |id, status, why: &str| format!("Order {id} is {status} and part of the books{why}.");
     let pending = shop.place(2).await.unwrap().id();

@@ -100,7 +100,7 @@ pub const fn entry(kind: ProblemType) -> Entry {
         ProblemType::OrderNotDeletable => row(
             StatusCode::CONFLICT,
             "Order not deletable",
-            "The order saw money and is part of the books; the detail says what can be done instead.",
+            "The order has a recorded payment, so it stays on record; the detail says what can be done instead.",
         ),
         ProblemType::StaleVersion => row(
             StatusCode::PRECONDITION_FAILED,
@@ -138,6 +138,13 @@ pub const fn entry(kind: ProblemType) -> Entry {
             "Internal error",
             "A fault of the service. Its log has the cause under the id that the X-Request-Id header names.",
         ),
+        ProblemType::OutcomeUnknown => row(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Outcome unknown",
+            "The storage failed while the change was being committed, so all of it was kept or nothing. Send the same request \
+             with the same Idempotency-Key, or the same event, again: it is done once. A request without a key: read the \
+             resource first.",
+        ),
         ProblemType::Overloaded => row(
             StatusCode::SERVICE_UNAVAILABLE,
             "Overloaded",
@@ -147,9 +154,7 @@ pub const fn entry(kind: ProblemType) -> Entry {
             StatusCode::SERVICE_UNAVAILABLE,
             "Storage unavailable",
             "The storage takes no writes, for example because its disk is full. Nothing was changed; try again after \
-             Retry-After seconds. Only where the disk failed in the middle of it and the machine loses its power before the \
-             next write may such a write be there after the restart: with an Idempotency-Key, or for an event, trying \
-             again does it once all the same.",
+             Retry-After seconds.",
         ),
         ProblemType::WebhookNotConfigured => row(
             StatusCode::SERVICE_UNAVAILABLE,
