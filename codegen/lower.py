@@ -149,7 +149,7 @@ class Lowering:
         lowered["x-rules"] = any("x-pattern" in parameter for parameter in parameters)
         for scheme in operation.get("security", self.document.get("security", [])):
             (lowered["x-security"],) = scheme
-        # An operation that has nothing to refuse has no opinion on its query either.
+        # An operation without input that cannot answer 422 ignores its query.
         refuses = any(str(code) == "422" for code in operation["responses"])
         lowered["x-reads"] = bool(parameters) or "requestBody" in operation or refuses
         lowered["x-input"] = lowered["x-reads"] or "x-security" in lowered

@@ -153,7 +153,7 @@ fn unknown_and_repeated_query_parameters_are_refused() {
         &[],
         &["?x is not a known parameter", "?y must be valid UTF-8"],
     );
-    // An operation that has nothing to refuse has no opinion on its query.
+    // An operation without input that cannot answer 422 ignores its query.
     assert_eq!(get("/guarded?x=1", &[("x-key", b"me")]).status, 204);
     assert_eq!(get("/ping?", &[]).status, 204);
 }

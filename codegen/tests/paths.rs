@@ -1,4 +1,4 @@
-//! Which path is whose.
+//! Which path leads to which operation.
 
 use axum::body::Body;
 use axum::http::Request;
