@@ -44,7 +44,7 @@ run: ## Start the service on http://127.0.0.1:8080, its docs at /docs
 build: ## Build the service as it is deployed
 	cargo build --release --locked
 
-# What the tools start: the service, the load generator, the disk shim. With the targets of the tests, so that libraries
+# What the tools start: the service, the load generator. With the targets of the tests, so that libraries
 # have the features that `unit` has built them with; with others, most of them would be built again.
 programs: ## Build what the tools' tests start
 	cargo build --workspace --all-targets --locked
@@ -144,7 +144,7 @@ browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Use th
 evidence: ## Run the tools that people use, at BASE_URL or at servers of their own, and keep what they show
 	python3 tests/evidence.py
 
-crash-test: programs ## Kill the service N (50) times, cut its power and break its disk, and look for what was lost; SEED repeats it
+crash-test: ## Kill the service N (50) times, cut its power and break its disk, and look for what was lost; SEED repeats it
 	cargo test --quiet --workspace --locked --test crash
 
 # The seed is fixed, so that a change of the code is what changes the outcome.
