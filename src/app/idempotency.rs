@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use tracing::instrument;
+
 use crate::domain::Timestamp;
 use crate::error::Error;
 use crate::store::{IdempotencyRecord, Tx, View};
@@ -27,6 +29,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// [`Error::IdempotencyKeyReused`] where the key came with another body before; else what `run` refuses.
+#[instrument(level = "debug", name = "idempotency::once", skip_all)]
 pub fn once(
     tx: &mut dyn Tx,
     key: &IdempotencyKey,
@@ -64,6 +67,7 @@ pub fn is_any_expired(view: &dyn View, now: Timestamp) -> Result<bool, Error> {
 ///
 /// # Errors
 /// As the storage fails.
+#[instrument(level = "debug", name = "idempotency::sweep", skip_all, fields(limit))]
 pub fn sweep(tx: &mut dyn Tx, now: Timestamp, limit: usize) -> Result<usize, Error> {
     tx.delete_idempotency_records_until(expired_until(now), limit)
 }

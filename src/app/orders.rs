@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use tracing::instrument;
+
 use super::{Page, check_expected, products};
 use crate::domain::{
     Delta, Expected, NewMovement, NewOrder, Order, OrderChange, OrderId, ProductId, Quantity, Reason, Resource, Status,
@@ -17,6 +19,7 @@ use crate::store::{OrderFilter, Taken, Tx, View};
 ///
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::InsufficientStock`].
+#[instrument(level = "debug", name = "orders::place", skip_all, fields(product_id = product_id.get(), quantity = quantity.get()))]
 pub fn place(
     tx: &mut dyn Tx,
     product_id: ProductId,
@@ -80,6 +83,7 @@ pub struct Updated {
 /// # Errors
 /// [`Error::OrderNotFound`], [`Error::StaleVersion`], [`Error::InvalidTransition`], [`Error::OrderNotEditable`];
 /// [`Error::InsufficientStock`] if the product has too few units for a larger quantity.
+#[instrument(level = "debug", name = "orders::update", skip_all, fields(order_id = id.get()))]
 pub fn update(
     tx: &mut dyn Tx,
     id: OrderId,
@@ -107,6 +111,7 @@ pub fn update(
 ///
 /// # Errors
 /// [`Error::OrderNotFound`], [`Error::StaleVersion`], [`Error::OrderNotDeletable`].
+#[instrument(level = "debug", name = "orders::delete", skip_all, fields(order_id = id.get()))]
 pub fn delete(tx: &mut dyn Tx, id: OrderId, expected: &Expected, now: Timestamp) -> Result<(), Error> {
     let order = get(tx, id)?;
     check_expected(expected, Resource::Order(id), order.version())?;
@@ -141,6 +146,7 @@ pub fn is_any_due(view: &dyn View, now: Timestamp) -> Result<bool, Error> {
 ///
 /// # Errors
 /// As the storage fails.
+#[instrument(level = "debug", name = "orders::expire_due", skip_all, fields(limit))]
 pub fn expire_due(tx: &mut dyn Tx, now: Timestamp, limit: usize) -> Result<Expired, Error> {
     let due = tx.orders_expiring(now, limit.saturating_add(1))?;
     let count = due.len().min(limit);

@@ -2,6 +2,8 @@
 //!
 //! Each event is recorded with its effect, once. One for an order id that was never issued is refused and not recorded.
 
+use tracing::instrument;
+
 use super::{Page, orders};
 use crate::domain::payment::rules::{self, Known, PaymentStep, Ruling};
 use crate::domain::{
@@ -50,6 +52,7 @@ pub struct Receipt {
 /// # Errors
 /// [`Error::OrderNotFound`] for a payment or refund of an order id that was never issued; then the event is not recorded,
 /// so that the provider can send it again.
+#[instrument(level = "debug", name = "payments::receive", skip_all, fields(event_id = event.id.as_str()))]
 pub fn receive(tx: &mut dyn Tx, event: &PaymentEvent, now: Timestamp) -> Result<Receipt, Error> {
     if let Some(recorded) = tx.event(&event.id)? {
         return receipt(tx, event, Delivery::Duplicate, recorded.order_id, None);

@@ -2,6 +2,8 @@
 //!
 //! Every change of stock writes its movement. A SKU that is taken is refused, and so is deleting a product with orders.
 
+use tracing::instrument;
+
 use super::{Page, check_expected};
 use crate::domain::{
     Delta, Expected, NewMovement, NewProduct, Product, ProductChange, ProductId, Reason, Resource, Sku, Stock,
@@ -14,6 +16,7 @@ use crate::store::{Tx, View};
 ///
 /// # Errors
 /// [`Error::DuplicateSku`].
+#[instrument(level = "debug", name = "products::create", skip_all)]
 pub fn create(tx: &mut dyn Tx, new: &NewProduct, now: Timestamp) -> Result<Product, Error> {
     check_sku_free(tx, &new.sku)?;
     let id = tx.insert_product(new, now)?;
@@ -59,6 +62,7 @@ pub fn list(
 ///
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::StaleVersion`], [`Error::DuplicateSku`].
+#[instrument(level = "debug", name = "products::update", skip_all, fields(product_id = id.get()))]
 pub fn update(
     tx: &mut dyn Tx,
     id: ProductId,
@@ -86,6 +90,7 @@ pub fn update(
 ///
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::StaleVersion`]; [`Error::ProductInUse`] while any order refers to it.
+#[instrument(level = "debug", name = "products::delete", skip_all, fields(product_id = id.get()))]
 pub fn delete(tx: &mut dyn Tx, id: ProductId, expected: &Expected) -> Result<(), Error> {
     let product = get(tx, id)?;
     check_expected(expected, Resource::Product(id), product.version)?;

@@ -2,6 +2,8 @@
 //!
 //! A change that would make the stock negative, or lift it above its limit, is refused.
 
+use tracing::instrument;
+
 use super::{Page, products};
 use crate::domain::{Delta, MovementId, NewMovement, Note, ProductId, Reason, StockMovement, Timestamp};
 use crate::error::Error;
@@ -27,6 +29,7 @@ pub fn list(
 /// # Errors
 /// [`Error::ProductNotFound`]; [`Error::InsufficientStock`] if there are fewer units than are taken; [`Error::StockLimit`] if
 /// the stock would exceed its limit.
+#[instrument(level = "debug", name = "stock::adjust", skip_all, fields(product_id = product_id.get(), delta = delta.get()))]
 pub fn adjust(
     tx: &mut dyn Tx,
     product_id: ProductId,

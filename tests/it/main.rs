@@ -38,6 +38,7 @@ mod refusals;
 mod secrets;
 mod settings;
 mod slow_clients;
+mod spans;
 mod stock_movements;
 mod stopping;
 mod support;
