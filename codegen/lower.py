@@ -1,15 +1,15 @@
-"""Lowers openapi.yaml to what the generator's template context can carry.
+"""Lowers openapi.yaml to a form that openapi-generator passes to the templates without loss.
 
-openapi-generator drops some of what a contract says on its way to the templates (`additionalProperties: false`, `not`,
-`null` beside a default) and renames what it thinks is reserved. So, once check.py has found the contract good, it is
-rewritten into a form that survives: scalar schemas stand where they are used; Rust types and doc lines become vendor
-extensions (`x-type`, `x-doc`, `x-closed`, `x-not`, `x-request`). What binds nobody is left out: documentation, links, and
-answers that are not a success, which the server's one error type makes.
+openapi-generator drops parts of a contract before they reach its templates (`additionalProperties: false`, `not`, `null`
+beside a default) and renames identifiers that it considers reserved. So, after check.py, this script rewrites the
+contract: it inlines scalar schemas, and puts Rust types and doc lines into vendor extensions (`x-type`, `x-doc`,
+`x-closed`, `x-not`, `x-request`). It leaves out links, documentation that no doc comment needs, and error responses,
+which the server's one error type makes.
 
-Nothing is refused here.
+Nothing is refused here; check.py does that.
 
 Usage: lower.py CONTRACT LOWERED NAMES
-(YAML in; the lowered contract out as JSON, and the generator's options for names, a line each)
+(reads YAML; writes the lowered contract as JSON, and the generator's options for names, one a line)
 """
 
 import json
@@ -19,12 +19,12 @@ from decimal import Decimal
 from check import check
 from contract import METHODS, RUST_KEYWORDS, Contract, Unsupported, is_named, scalar_type, snake, variant
 
-# What a parameter takes over from its schema, for that is where the templates see it.
+# Extensions that move from a parameter's schema to the parameter, where the templates see them.
 PARAMETER_RULES = {"x-type", "x-length", "x-range", "x-pattern", "x-pattern-says"}
 
 
 class Lowering:
-    """A good contract on its way to the templates."""
+    """The lowering of a contract that check.py accepted."""
 
     def __init__(self, contract):
         self.contract = contract
@@ -33,14 +33,14 @@ class Lowering:
         self.parameters = set()  # the names of all parameters
 
     def resolve(self, node, section="schemas"):
-        """The node itself or what its `$ref` names, and the component's name."""
+        """The node itself or the target of its `$ref`, and the component's name."""
         resolved, name, _ = self.contract.resolve(node, "", section)
         return resolved, name
 
     # --- schemas -----------------------------------------------------------------------------------------------------
 
     def value(self, node):
-        """A member, item or parameter: a scalar, put in place, or a reference to an enum or object."""
+        """A member, item or parameter: an inlined scalar, or a reference to an enum or object."""
         schema, name = self.resolve(node)
         if is_named(schema):
             self.component(name)
@@ -79,7 +79,7 @@ class Lowering:
         for name, node in schema["properties"].items():
             member = lowered["properties"][name] = self.member(node)
             if name in RUST_KEYWORDS and "$ref" not in member:
-                member["x-renamed"] = True  # its failures must name it as the contract does
+                member["x-renamed"] = True  # failures must use the contract's name
         return lowered
 
     def mark_request(self, name):
@@ -100,7 +100,7 @@ class Lowering:
     def parameter(self, node):
         parameter, _ = self.resolve(node, "parameters")
         schema = self.value(parameter["schema"])
-        schema.pop("x-doc", None)  # or it would be taken for the parameter's own
+        schema.pop("x-doc", None)  # the parameter has its own
         lowered = {"name": parameter["name"], "in": parameter["in"], "required": parameter.get("required", False)}
         lowered |= {"schema": schema}
         lowered |= {k: v for k, v in schema.items() if k in PARAMETER_RULES}
@@ -184,7 +184,7 @@ class Lowering:
         }
 
     def name_mappings(self):
-        """Every member and parameter keeps its own name, with `r_` before it where it is a keyword of Rust."""
+        """Every member and parameter keeps its name, with the prefix `r_` where it is a Rust keyword."""
         members = {m for schema in self.schemas.values() for m in schema.get("properties", {})}
         return {
             "--name-mappings": {m: identifier(m) for m in sorted(members)},
@@ -201,7 +201,7 @@ def identifier(name):
 
 
 def scalar(schema):
-    """A scalar as the templates want it: with its Rust type and its rules, without documentation noise."""
+    """A scalar for the templates: its Rust type and its rules, without documentation."""
     lowered = {k: schema[k] for k in ("type", "format", "nullable", "default") if k in schema}
     lowered["x-type"] = scalar_type(schema)
     lowered |= {"x-length": length(schema, "Length"), "x-range": value_range(schema, lowered["x-type"])}
@@ -257,7 +257,7 @@ def rust_string(text):
 
 
 def rust_pattern(text):
-    """The same, raw where that can be: a pattern is hard enough to read."""
+    """A pattern as a Rust string literal, raw where possible, so that it stays readable."""
     return f'r"{text}"' if text.isprintable() and '"' not in text else rust_string(text)
 
 
@@ -266,7 +266,7 @@ def doc_lines(node):
 
 
 def with_doc(lowered, source):
-    """Descriptions reach the templates as lines, because a doc comment needs a prefix on each."""
+    """Adds the description as a list of lines, since each needs its own `///`."""
     if doc_lines(source):
         lowered["x-doc"] = doc_lines(source)
     return lowered

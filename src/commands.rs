@@ -1,4 +1,4 @@
-//! The operator's commands: sign, audit, backup, openapi. Each runs to its end and says what it did.
+//! The operator's commands: sign, audit, backup, openapi. Each runs to completion and prints its result.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -17,10 +17,10 @@ const BROKEN: u8 = 1;
 /// The audit could not read the database.
 const UNREADABLE: u8 = 2;
 
-/// Prints the header that signs the body in `file`, or on standard input, at this moment.
+/// Prints the signature header of the body in `file` or on standard input, with the current time.
 pub(crate) fn sign(settings: &Settings, file: Option<&Path>) -> ExitCode {
     let Some(secret) = Secret::new(settings.webhook_secret.as_str()) else {
-        return failed("WEBHOOK_SECRET: is not set, so there is nothing to sign with");
+        return failed("WEBHOOK_SECRET: must be set to sign a body");
     };
     match body(file.filter(|file| *file != Path::new("-"))) {
         Ok(body) => print(&format!(
@@ -79,7 +79,7 @@ fn print(text: &str) -> ExitCode {
         .and_then(|()| io::stdout().flush())
     {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever closed the pipe has seen enough.
+        // The reader closed the pipe, as `head` does: no failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => failed(&format!("cannot print: {error}")),
     }

@@ -1,7 +1,7 @@
 //! Every setting: its variable, its default, and why.
 //!
-//! Settings are environment variables; each can be given as an option too. One that makes no sense stops the start with
-//! one line that names it.
+//! Settings are environment variables; each can also be given as an option. An invalid one stops the start with one
+//! line that names it.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -14,11 +14,11 @@ use clap::builder::RangedU64ValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-/// What the command line asks for.
+/// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "orders-inventory", version, about, long_about = None, max_term_width = 120)]
 pub struct Cli {
-    /// What to do; without one, serve.
+    /// The command; `serve` where there is none.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// The settings.
@@ -26,21 +26,21 @@ pub struct Cli {
     pub settings: Settings,
 }
 
-/// What the binary can do.
+/// The commands of the binary.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Serve until SIGTERM or SIGINT (the default)
     Serve,
-    /// Print the header that signs a webhook body, with WEBHOOK_SECRET and the time of now
+    /// Print the signature header of a webhook body, with WEBHOOK_SECRET and the current time
     Sign {
-        /// The body's file; none or - for standard input
+        /// File with the body; none or - for standard input
         file: Option<PathBuf>,
     },
-    /// Recompute every invariant of the database, also beside a running service; exit 1 where one is broken
+    /// Check every invariant of the database, also while the service runs; exit status 1 where one is broken
     Audit,
-    /// Write a copy of the database, also beside a running service
+    /// Write a copy of the database, also while the service runs
     Backup {
-        /// Where the copy goes; nothing may be there yet
+        /// File for the copy; it must not exist
         file: PathBuf,
     },
     /// Print the contract, openapi.yaml
@@ -54,15 +54,15 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "127.0.0.1")]
     pub host: IpAddr,
 
-    /// Port to listen on; 0 for any that is free
+    /// Port to listen on; 0 for any free port
     #[arg(long, env, global = true, default_value_t = 8080)]
     pub port: u16,
 
-    /// Database file, as sqlite://PATH; the folder is made
+    /// Database file, as sqlite://PATH; its folder is created
     #[arg(long, env, global = true, default_value = "sqlite://data/orders-inventory.db")]
     pub database_url: DatabaseUrl,
 
-    /// API keys, with commas between them; without one everybody may call
+    /// API keys, comma-separated; without any, every operation is open to everyone
     #[arg(
         long,
         env,
@@ -73,7 +73,7 @@ pub struct Settings {
     )]
     pub api_keys: SecretText,
 
-    /// Secret that payment webhooks are signed with; without one they are refused
+    /// Secret that payment webhooks are signed with; without it they are refused
     #[arg(
         long,
         env,
@@ -84,7 +84,7 @@ pub struct Settings {
     )]
     pub webhook_secret: SecretText,
 
-    /// Secret before that one, accepted as well during a rotation
+    /// Previous webhook secret, accepted as well during a rotation
     #[arg(
         long,
         env,
@@ -99,7 +99,7 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 300, value_parser = seconds())]
     pub webhook_tolerance_seconds: u64,
 
-    /// After how long an unpaid order is canceled; 0 for never
+    /// Time after which an unpaid order is canceled; 0 for never
     #[arg(long, env, global = true, default_value_t = 86_400, value_parser = RangedU64ValueParser::<u64>::new().range(0..=315_360_000))]
     pub order_ttl_seconds: u64,
 
@@ -107,20 +107,21 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 10, value_parser = seconds())]
     pub header_timeout_seconds: u64,
 
-    /// How long a connection may stay open with nothing asked on it
-    // Longer than proxies keep theirs, commonly a minute: who closes first must be the one who knows that nothing is coming.
+    /// How long a connection may stay open without a request
+    // Longer than proxies keep theirs, commonly a minute. If the service closed first, a proxy's next request could
+    // fail.
     #[arg(long, env, global = true, default_value_t = 120, value_parser = seconds())]
     pub idle_timeout_seconds: u64,
 
-    /// How long a request's body may take to arrive, and a request may wait before its work begins
+    /// How long a request's body may take to arrive, and how long a request may wait before its work begins
     #[arg(long, env, global = true, default_value_t = 10, value_parser = seconds())]
     pub request_timeout_seconds: u64,
 
-    /// How long requests may go on after SIGTERM
+    /// How long requests in progress may take to finish after SIGTERM
     #[arg(long, env, global = true, default_value_t = 20, value_parser = seconds())]
     pub drain_seconds: u64,
 
-    /// The length at which the database's write-ahead log is checkpointed, in bytes
+    /// Size at which the database's write-ahead log is checkpointed, in bytes
     #[arg(long, env, global = true, default_value_t = 67_108_864, value_parser = RangedU64ValueParser::<u64>::new().range(1_048_576..=1_073_741_824))]
     pub wal_bytes: u64,
 
@@ -128,85 +129,83 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 65_536, value_parser = RangedU64ValueParser::<u64>::new().range(1_024..=16_777_216))]
     pub body_bytes_max: u64,
 
-    /// Most connections at once; one more is told to come back and closed
+    /// Most open connections; further ones are answered with 503 and closed
     #[arg(long, env, global = true, default_value_t = 10_000, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000_000))]
     pub connections_max: u64,
 
-    /// Most requests worked on at once; one more is told to come back
-    // As many as the write queue holds: more could only wait for it to refuse them.
+    /// Most writes in the queue; further ones are answered with 503
     #[arg(long, env, global = true, default_value_t = 1_024, value_parser = RangedU64ValueParser::<u64>::new().range(1..=65_536))]
     pub requests_max: u64,
 
-    /// Most requests of one API key, or of one client address without a key, in a minute; unset for no limit
+    /// Most requests a minute of one API key, or of one client address without a key; unset for no limit
     #[arg(long, env, global = true)]
     pub rate_limit_per_minute: Option<NonZeroU32>,
 
-    /// How many proxies stand in front and add the address of whoever called them to X-Forwarded-For
+    /// Number of trusted proxies in front, each of which appends its client's address to X-Forwarded-For
     #[arg(long, env, global = true, default_value_t = 0, value_parser = RangedU64ValueParser::<u8>::new().range(0..=16))]
     pub trusted_proxies: u8,
 
-    /// Address to serve metrics on, such as 127.0.0.1:9464; unset for none
+    /// Address to serve metrics on, such as 127.0.0.1:9464; unset for no metrics
     #[arg(long, env, global = true)]
     pub metrics_addr: Option<SocketAddr>,
 
-    /// How log lines look
+    /// Format of log lines
     #[arg(long, env, global = true, default_value = "pretty")]
     pub log_format: LogFormat,
 
-    /// Whether this is Render.com, which sets it to true; then nothing is served without keys and a secret
+    /// Set to true by Render.com; the service then requires API_KEYS and WEBHOOK_SECRET
     #[arg(long, env, global = true, hide = true, default_value = "")]
     pub render: String,
 
-    /// Which log lines are written, as tracing's filter directives
+    /// Which log lines are written, as filter directives of the tracing crate
     #[arg(long, env = "RUST_LOG", global = true, default_value = "info")]
     pub log: LogFilter,
 }
 
 impl Settings {
-    /// Refuses settings that make no sense together.
+    /// Refuses settings that are invalid together.
     ///
-    /// # Errors
-    /// [`BadSetting`] for an API key that nobody could send, and where a service on the open internet would let everybody
-    /// in or could not be paid.
+    /// # Errors [`BadSetting`] for an API key that cannot be sent in a header, and on Render where `API_KEYS` or
+    /// `WEBHOOK_SECRET` is not set.
     pub fn check(&self) -> Result<(), BadSetting> {
-        if let Some(number) = self.api_keys.unsendable() {
-            // Which one it is, not what it is.
+        if let Some(number) = self.api_keys.first_invalid_key() {
+            // The line gives the key's number and does not show the key.
             return Err(BadSetting(format!(
-                "API_KEYS: key {number} has blanks or characters that are not visible ASCII, so no header can bring it"
+                "API_KEYS: key {number} has characters other than visible ASCII, so it cannot be sent in a header"
             )));
         }
         let needed = [("API_KEYS", &self.api_keys), ("WEBHOOK_SECRET", &self.webhook_secret)];
         match needed.into_iter().find(|(_, value)| value.as_str().trim().is_empty()) {
             Some((variable, _)) if self.is_on_render() => Err(BadSetting(format!(
-                "{variable}: must be set on Render, where everybody can reach the service"
+                "{variable}: must be set on Render, where the service is on the public internet"
             ))),
             Some(_) | None => Ok(()),
         }
     }
 
-    /// Whether this is Render.com, which ends TLS in front of the service.
+    /// Whether the service runs on Render.com, which terminates TLS in front of it.
     pub fn is_on_render(&self) -> bool {
         self.render == "true"
     }
 }
 
-/// A duration that somebody waits for: a second to an hour.
+/// A timeout in seconds, at most an hour.
 fn seconds() -> RangedU64ValueParser<u64> {
     RangedU64ValueParser::new().range(1..=3_600)
 }
 
-/// A secret as it was set; it never prints.
+/// The text of a setting that is secret; `Debug` does not show it.
 #[derive(Clone)]
 pub struct SecretText(String);
 
 impl SecretText {
-    /// The secret; empty where none was set.
+    /// The text; empty where it is not set.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The first of a list of keys, counted from 1, that cannot stand in a header.
-    fn unsendable(&self) -> Option<usize> {
+    /// The number, from 1, of the first key of the list that is not visible ASCII.
+    fn first_invalid_key(&self) -> Option<usize> {
         let mut keys = self.0.split(',').map(str::trim);
         let first = keys.position(|key| !key.bytes().all(|byte| byte.is_ascii_graphic()));
         first.map(|index| index + 1)
@@ -225,7 +224,7 @@ impl fmt::Debug for SecretText {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -234,12 +233,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// Which log lines are written.
+/// The filter of log lines.
 #[derive(Clone, Debug)]
 pub struct LogFilter(String);
 
 impl LogFilter {
-    /// The filter for a subscriber.
+    /// The filter as a subscriber needs it.
     pub fn directives(&self) -> tracing_subscriber::EnvFilter {
         tracing_subscriber::EnvFilter::new(&self.0)
     }
@@ -253,12 +252,12 @@ impl FromStr for LogFilter {
     }
 }
 
-/// Where the database file lies.
+/// The URL of the database file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseUrl(PathBuf);
 
 impl DatabaseUrl {
-    /// The file, relative to the working folder where the URL's path has no leading slash.
+    /// The file's path, relative to the working folder unless it starts with a slash.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -269,15 +268,15 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix("sqlite://") {
-            Some("") => Err("names no file after sqlite://"),
-            Some(path) if path.contains(['?', '#', '\0']) => Err("takes a path and nothing after it"),
+            Some("") => Err("must name a file after sqlite://"),
+            Some(path) if path.contains(['?', '#', '\0']) => Err("must end with the path, without ? or #"),
             Some(path) => Ok(Self(path.into())),
             None => Err("must start with sqlite://"),
         }
     }
 }
 
-/// One line on a setting that makes no sense.
+/// An invalid setting, as one line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadSetting(String);
 
@@ -288,13 +287,13 @@ impl fmt::Display for BadSetting {
 }
 
 impl Cli {
-    /// What the environment and the command line ask for. Prints and ends the process for `--help` and `--version`.
+    /// Reads the environment and the command line. For `--help` and `--version` it prints and ends the process.
     ///
     /// # Errors
-    /// [`BadSetting`] for anything that makes no sense.
+    /// [`BadSetting`] for the first invalid setting or argument.
     pub fn read() -> Result<Self, BadSetting> {
         Self::try_parse().map_err(|error| {
-            // Help and version are no errors; clap prints them and ends the process.
+            // clap returns help and version as errors, too; it prints them and ends the process.
             if !error.use_stderr() {
                 error.exit();
             }
@@ -303,9 +302,9 @@ impl Cli {
     }
 }
 
-/// clap's paragraph as one line that starts with the variable.
+/// clap's error as one line that starts with the variable.
 fn one_line(error: &clap::Error) -> String {
-    if let Some(variable) = variable_that_is_no_text(error) {
+    if let Some(variable) = variable_that_is_not_utf8(error) {
         return format!("{variable}: is not UTF-8");
     }
     let text = |kind| match error.get(kind) {
@@ -321,8 +320,8 @@ fn one_line(error: &clap::Error) -> String {
         .and_then(|argument| argument.get_env());
     match (variable, text(ContextKind::InvalidValue)) {
         (Some(variable), Some(value)) => {
-            let why = std::error::Error::source(error).map_or_else(|| allowed_values(error), ToString::to_string);
-            format!("{}: {why} (it is {value:?})", variable.display())
+            let reason = std::error::Error::source(error).map_or_else(|| allowed_values(error), ToString::to_string);
+            format!("{}: {reason} (it is {value:?})", variable.display())
         }
         _ => {
             let rendered = error.render().to_string();
@@ -332,23 +331,24 @@ fn one_line(error: &clap::Error) -> String {
     }
 }
 
-/// clap does not say which variable it could not read; the value itself may be a secret and is not shown.
-fn variable_that_is_no_text(error: &clap::Error) -> Option<String> {
+/// The variable that clap could not read as text, which its error does not name. The value may be a secret and is not
+/// shown.
+fn variable_that_is_not_utf8(error: &clap::Error) -> Option<String> {
     if error.kind() != ErrorKind::InvalidUtf8 {
         return None;
     }
     let command = Cli::command();
     let mut variables = command.get_arguments().filter_map(clap::Arg::get_env);
-    let is_no_text = |variable: &&OsStr| std::env::var_os(variable).is_some_and(|value| value.to_str().is_none());
+    let is_not_utf8 = |variable: &&OsStr| std::env::var_os(variable).is_some_and(|value| value.to_str().is_none());
     variables
-        .find(is_no_text)
+        .find(is_not_utf8)
         .map(|variable| variable.display().to_string())
 }
 
 fn allowed_values(error: &clap::Error) -> String {
     match error.get(ContextKind::ValidValue) {
         Some(ContextValue::Strings(values)) => format!("must be one of {}", values.join(", ")),
-        _ => "makes no sense".to_owned(),
+        _ => "is invalid".to_owned(),
     }
 }
 
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_make_no_sense_are_named_in_one_line() {
+    fn an_invalid_setting_is_named_in_one_line() {
         let cases = [
             (["--port", "x"], "PORT: "),
             (["--port", "65536"], "PORT: "),
@@ -371,7 +371,7 @@ mod tests {
                 ["--database-url", "postgres://x"],
                 "DATABASE_URL: must start with sqlite:// (it is \"postgres://x\")",
             ),
-            (["--database-url", "sqlite://"], "DATABASE_URL: names no file"),
+            (["--database-url", "sqlite://"], "DATABASE_URL: must name a file"),
             (
                 ["--request-timeout-seconds", "0"],
                 "REQUEST_TIMEOUT_SECONDS: 0 is not in 1..=3600",
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn render_needs_keys_and_a_secret() {
+    fn render_requires_api_keys_and_a_webhook_secret() {
         let check = |arguments: &[&str]| {
             let arguments = std::iter::once(&"orders-inventory").chain(arguments);
             let checked = Cli::try_parse_from(arguments).unwrap().settings.check();
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_nobody_could_send_is_refused_without_showing_it() {
+    fn an_api_key_that_cannot_be_sent_is_refused_without_showing_it() {
         for (keys, number) in [("hunter 2", 1), ("a, b ,h\u{fc}nter2", 3), ("a,,hunter\n2", 3)] {
             let cli = Cli::try_parse_from(["orders-inventory", "--api-keys", keys]).unwrap();
             let line = cli.settings.check().unwrap_err().to_string();
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_show_nowhere() {
+    fn debug_does_not_show_secrets() {
         let cli = Cli::try_parse_from(["orders-inventory", "--webhook-secret", "hunter2"]).unwrap();
         assert_eq!(cli.settings.webhook_secret.as_str(), "hunter2");
         assert!(!format!("{cli:?}").contains("hunter2"));

@@ -3,21 +3,20 @@
 //! The modules, in reading order:
 //!
 //! - [`config`]: every setting, its default and why.
-//! - [`render`]: what the service says on Render.com where it has no disk.
-//! - [`error`]: what can go wrong, in our words.
+//! - [`render`]: the warning on Render.com where no disk is mounted.
+//! - [`error`]: the one error type, without HTTP.
 //! - [`domain`]: the rules. Pure.
-//! - [`app`]: the use cases: load, ask the domain, save.
-//! - [`store`]: what is remembered, as row-sized verbs, and the SQLite file behind them.
-//! - [`http`]: requests in, answers out.
-//! - [`log`]: log lines, to standard error.
-//! - [`metrics`]: what is counted, and the listener that shows it.
+//! - [`app`]: the use cases: load, apply the rule, save.
+//! - [`store`]: storage as row-sized verbs, and the SQLite backend.
+//! - [`http`]: the router, its layers and the operations.
+//! - [`log`]: log lines on standard error.
+//! - [`metrics`]: the metrics and the listener that serves them.
 //!
-//! Three places to begin: [`app::orders::place`] is all that placing an order means; [`store::Store`] is what a backend
-//! promises; [`http::router`] is all that a request passes. `docs/ARCHITECTURE.md` follows one order from the
-//! socket to the disk and back, and says who may import whom.
+//! Three places to begin: [`app::orders::place`] places an order; [`store::Store`] says what a storage backend
+//! guarantees; [`http::router`] lists the layers that every request passes. `docs/ARCHITECTURE.md` follows one order
+//! from the socket to the disk and back, and says which module may import which.
 //!
-//! What a request and an answer look like is not here: that is `openapi.yaml`, and the crate `orders-inventory-api` made
-//! from it.
+//! `openapi.yaml` defines requests and responses. The crate `orders-inventory-api` is generated from it.
 
 pub mod app;
 pub mod config;
@@ -32,7 +31,7 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 
-/// The Rust in README is compiled.
+/// Compiles the Rust examples in README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}

@@ -1,8 +1,8 @@
-//! The log: a line for each request and each failure, on standard error. Standard output has only what somebody asked
-//! for.
+//! The log: a line for each request and each failure, on standard error. Standard output has only the greeting and what
+//! a command prints.
 //!
-//! Lines are formatted where they arise and written by a thread of their own. A log that nobody reads, or that cannot be
-//! written, costs lines and never holds up a request. What is worth a line is decided where it happens.
+//! The calling thread formats a line; a separate thread writes it. Where standard error is slow or cannot be written,
+//! lines are dropped and no request waits. This module does not decide what is logged: the callers do.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::thread;
@@ -16,7 +16,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 use crate::config::LogFormat;
 use crate::error::panic_message;
 
-/// How many lines may wait to be written; further ones are dropped.
+/// How many lines may wait to be written; more are dropped.
 const LINES_MAX: usize = 16_384;
 
 /// How long lines gather after some were written.
@@ -28,7 +28,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// How often dropped lines are reported.
 const REPORT_PERIOD: Duration = Duration::from_secs(10);
 
-/// The log of this process. When it is dropped, waiting lines are written, within a second.
+/// The log of this process. Dropping it writes the waiting lines, for at most a second.
 #[must_use]
 #[derive(Debug)]
 pub struct Log {
@@ -52,12 +52,12 @@ pub fn start(filter: EnvFilter, format: LogFormat) -> Log {
         LogFormat::Pretty => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     };
-    // As a line of the log, for in JSON every line is an object.
+    // A panic becomes a line of the log, so that with JSON every line is an object.
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string);
         tracing::error!(location, "a thread panicked: {}", panic_message(panic.payload()));
     }));
-    // Refused only where the process has a log already, which then goes on.
+    // Fails only where the process has a log already; that one stays.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
     Log {
         dropped,
@@ -82,7 +82,7 @@ impl<W: Write> Write for Gathered<W> {
 }
 
 impl Log {
-    /// Says from time to time how many lines were dropped, if any, for as long as the future is polled.
+    /// Logs how many lines were dropped, if any, every 10 seconds, for as long as the future is polled.
     pub fn report_dropped_lines(&self) -> impl Future<Output = ()> + Send + use<> {
         let dropped = self.dropped.clone();
         async move {
@@ -93,7 +93,7 @@ impl Log {
                 if now > reported {
                     tracing::warn!(
                         lines = now - reported,
-                        "log lines were dropped: they are not read fast enough"
+                        "log lines were dropped: standard error is not read fast enough"
                     );
                     reported = now;
                 }

@@ -1,4 +1,4 @@
-//! The binary: it reads the settings and runs the command that is asked for.
+//! The binary: reads the settings and runs the requested command.
 
 use std::process::ExitCode;
 
@@ -7,14 +7,14 @@ use orders_inventory::config::{Cli, Command, LogFormat};
 mod commands;
 mod serve;
 
-/// Requests are full of small, short-lived values, which this allocator is made for.
+/// Requests allocate many small, short-lived values; mimalloc is fast at these.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let Cli { command, settings } = match Cli::read() {
         Ok(cli) => cli,
-        // Which settings there are is not known, so the environment has to say how lines look.
+        // The settings could not be read, so the log format comes from the environment directly.
         Err(bad_setting) => match std::env::var("LOG_FORMAT").as_deref() {
             Ok("json") => return failed_to_serve(&bad_setting.to_string(), LogFormat::Json),
             Ok(_) | Err(_) => return failed(&bad_setting.to_string()),
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says why the service does not run, as its log would.
+/// Reports why the service does not run, in the log's format.
 fn failed_to_serve(line: &str, format: LogFormat) -> ExitCode {
     match format {
         LogFormat::Pretty => failed(line),
@@ -43,7 +43,7 @@ fn failed_to_serve(line: &str, format: LogFormat) -> ExitCode {
     }
 }
 
-/// Says in one line what went wrong.
+/// Reports a failure in one line.
 fn failed(line: &str) -> ExitCode {
     eprintln!("orders-inventory: {line}");
     ExitCode::FAILURE

@@ -1,10 +1,10 @@
-//! Metrics: what is counted while the service runs, and the listener that shows it.
+//! Metrics: the registry, the table of all metrics, and the listener that serves them.
 //!
-//! `http::metrics` and the store's `metrics` register theirs with the [`Recorder`] once, at the start, and then hold
-//! handles: to count is to add to a number, without a look-up or a lock. Without a recorder nothing is counted. The
-//! [`table`] says once what each metric means.
+//! `http::metrics` and the store's `metrics` register theirs with the [`Recorder`] once, at the start, and keep
+//! handles: counting is one atomic addition, without a look-up or a lock. Without a recorder nothing is counted. The
+//! [`table`] has the name and meaning of each metric.
 //!
-//! Nothing here knows products, orders or HTTP operations, and nothing is shown on the service's own address.
+//! This module knows nothing of products, orders or HTTP operations. The service's own address serves no metrics.
 
 use std::fmt;
 
@@ -28,24 +28,24 @@ pub use prometheus_client::metrics::histogram::Histogram;
 /// A row of the [`table`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metric {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// What can become of its value.
+    /// Its type in Prometheus.
     pub kind: Kind,
-    /// What it is told apart by.
+    /// The names of its labels.
     pub labels: &'static [&'static str],
-    /// What it means, without a full stop.
+    /// Its meaning, without a full stop.
     pub help: &'static str,
 }
 
-/// What can become of a metric's value.
+/// The type of a metric in Prometheus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It grows, and starts over with the process.
+    /// A value that only grows, from 0 at the start of the process.
     Counter,
-    /// It goes up and down.
+    /// A value that goes up and down.
     Gauge,
-    /// It counts values, by how large they are.
+    /// Counts of observed values, by size.
     Histogram,
 }
 
@@ -66,7 +66,7 @@ pub struct Series<M, C = fn() -> M> {
 }
 
 impl Recorder {
-    /// A recorder that has what every process has: its version, and what the system says of it.
+    /// A recorder with the metrics of every process: its version, CPU time, memory, files and threads.
     pub fn new() -> Self {
         let mut recorder = Self::default();
         let build = recorder.gauges(&table::BUILD_INFO);
@@ -75,52 +75,52 @@ impl Recorder {
         recorder
     }
 
-    /// A counter, from 0.
+    /// Registers a counter, at 0.
     pub fn counter(&mut self, row: &Metric) -> Counter {
         let counter = Counter::default();
         self.register(row, counter.clone());
         counter
     }
 
-    /// A gauge, at 0.
+    /// Registers a gauge, at 0.
     pub fn gauge(&mut self, row: &Metric) -> Gauge {
         let gauge = Gauge::default();
         self.register(row, gauge.clone());
         gauge
     }
 
-    /// A histogram with buckets up to these values, and one for what is larger.
+    /// Registers a histogram with these bucket bounds, and a bucket for larger values.
     pub fn histogram(&mut self, row: &Metric, buckets: &'static [f64]) -> Histogram {
         let histogram = Histogram::new(buckets.iter().copied());
         self.register(row, histogram.clone());
         histogram
     }
 
-    /// Counters that are told apart by labels.
+    /// Registers a counter with labels.
     pub fn counters(&mut self, row: &Metric) -> Series<Counter> {
         self.series(row, Counter::default)
     }
 
-    /// Gauges that are told apart by labels.
+    /// Registers a gauge with labels.
     pub fn gauges(&mut self, row: &Metric) -> Series<Gauge> {
         self.series(row, Gauge::default)
     }
 
-    /// Histograms of durations that are told apart by labels.
+    /// Registers a histogram of durations with labels.
     pub fn durations(&mut self, row: &Metric) -> Series<Histogram> {
         self.series(row, || Histogram::new(DURATION_BUCKETS_SECONDS.iter().copied()))
     }
 
-    /// A gauge whose value is asked for whenever somebody looks; `None` where nobody knows.
-    pub fn asked(&mut self, row: &'static Metric, value: impl Fn() -> Option<f64> + Send + Sync + 'static) {
+    /// Registers a gauge whose value is computed at each scrape; `None` where it is not known.
+    pub fn computed_gauge(&mut self, row: &'static Metric, value: impl Fn() -> Option<f64> + Send + Sync + 'static) {
         let value = Box::new(value);
-        self.registry.register_collector(Box::new(Asked { row, value }));
+        self.registry.register_collector(Box::new(ComputedGauge { row, value }));
     }
 
-    /// Everything, in Prometheus' text format (version 0.0.4).
+    /// All metrics, in Prometheus' text format (version 0.0.4).
     ///
     /// # Errors
-    /// Where a value cannot be written, which no value of ours is.
+    /// Where a value cannot be encoded; every registered type can be.
     pub fn text(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         prometheus_text::encode(&mut text, &self.registry)?;
@@ -145,7 +145,7 @@ impl Recorder {
 }
 
 impl<M: Clone> Series<M> {
-    /// The series of these values, one for each of the metric's labels. It is there from now on.
+    /// The series with these label values, one for each of the metric's labels. The first call creates it.
     pub fn of(&self, values: &[&str]) -> M {
         debug_assert_eq!(self.labels.len(), values.len(), "{:?}", self.labels);
         let labels = self.labels.iter().zip(values);
@@ -155,12 +155,12 @@ impl<M: Clone> Series<M> {
 }
 
 impl Metric {
-    /// The name as the encoder wants it: it adds `_total` by itself.
+    /// The name without `_total`, which the encoder adds.
     fn stem(&self) -> &'static str {
         self.name.strip_suffix("_total").unwrap_or(self.name)
     }
 
-    /// Writes a value that is known only now.
+    /// Writes a value that was computed for this scrape.
     fn write(&self, encoder: &mut DescriptorEncoder<'_>, value: Option<f64>) -> fmt::Result {
         let Some(value) = value else { return Ok(()) };
         let help = format!("{}.", self.help);
@@ -177,26 +177,26 @@ impl Metric {
     }
 }
 
-/// A gauge whose value is asked for.
-struct Asked {
+/// A gauge whose value is computed at each scrape.
+struct ComputedGauge {
     row: &'static Metric,
     value: Box<dyn Fn() -> Option<f64> + Send + Sync>,
 }
 
-impl fmt::Debug for Asked {
+impl fmt::Debug for ComputedGauge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Asked({})", self.row.name)
+        write!(f, "ComputedGauge({})", self.row.name)
     }
 }
 
-impl Collector for Asked {
+impl Collector for ComputedGauge {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.row.write(&mut encoder, (self.value)())
     }
 }
 
-/// What a service takes for its requests, its reads and its commits: from 100 µs to 10 s, three or four for each power
-/// of ten. The objectives in `ops/slo.md` need a bound at 0.25.
+/// Bucket bounds for durations of requests, reads and commits: from 100 µs to 10 s, three or four for each power of
+/// ten. The objectives in `ops/slo.md` need a bound at 0.25.
 pub const DURATION_BUCKETS_SECONDS: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];

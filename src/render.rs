@@ -1,6 +1,6 @@
-//! Render.com, where a service keeps what it writes only on a mounted disk.
+//! The warning on Render.com where the database is not on a mounted disk and so does not survive a restart.
 //!
-//! Warns and refuses nothing: what a platform mounts where is its own affair, and a guess must not stop the service.
+//! It warns and refuses nothing: the check is a guess about the platform, and a guess must not stop the service.
 
 use std::fs;
 use std::io;
@@ -9,11 +9,11 @@ use std::path::Path;
 
 use crate::config::Settings;
 
-/// Warns where the next deploy would take the database away: on Render, without a disk below it. A free instance cannot
-/// have one. The database's folder must be there already.
+/// Warns on Render where no disk is mounted for the database, so that the next deploy would delete it. A free instance
+/// cannot have a disk. The database's folder must exist.
 pub fn warn_without_disk(settings: &Settings) {
     let database = settings.database_url.path();
-    // Where the folder cannot be looked at, the store has more to say about it.
+    // Where the folder cannot be read, the store reports that with more detail.
     if settings.is_on_render() && matches!(is_on_disk(database), Ok(false)) {
         tracing::warn!(
             database = %database.display(),
@@ -22,8 +22,8 @@ pub fn warn_without_disk(settings: &Settings) {
     }
 }
 
-/// Whether the file's folder is on another file system than the root and the folder the service was started in, which
-/// Render makes anew each time.
+/// Whether the file's folder is on another file system than the root and the working folder, which Render creates anew
+/// at each start.
 fn is_on_disk(file: &Path) -> io::Result<bool> {
     let device = |folder: &Path| fs::metadata(folder).map(|metadata| metadata.dev());
     let folder = match file.parent() {

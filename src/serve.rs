@@ -1,4 +1,4 @@
-//! The command `serve`: settings become a store, a router and listeners, which serve until a signal says stop.
+//! The command `serve`: opens the store, builds the router, serves until a signal, then shuts down gracefully.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -20,21 +20,21 @@ use self::connections::Bounds;
 
 mod connections;
 
-/// How long the store may take to finish the writes it has accepted, once no request is left.
+/// How long the store may take to finish its accepted writes after the last request.
 const STORE_WAIT: Duration = Duration::from_secs(5);
 
 /// How often the runtime is woken from outside; see [`keep_polling`].
 const WAKE_PERIOD: Duration = Duration::from_millis(100);
 
-/// Serves until a signal says stop.
+/// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// The one line for whoever starts the service: a bad setting, an address or database that cannot be had, or a listener
-/// that failed.
+/// One line for the operator: a bad setting, an address that cannot be bound, a database that cannot be opened, or a
+/// listener that failed.
 pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
     settings.check().map_err(|bad_setting| bad_setting.to_string())?;
     let log = log::start(settings.log.directives(), settings.log_format);
-    // The address comes first: a second service on it, by mistake, touches no database.
+    // Bind before the store opens: a second service started on this address by mistake does not touch the database.
     let address = SocketAddr::new(settings.host, settings.port);
     let listener =
         TcpListener::bind(address).map_err(|error| format!("HOST and PORT: cannot listen on {address}: {error}"))?;
@@ -56,7 +56,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
         .map_err(|error| format!("DATABASE_URL: {error}"))?;
     render::warn_without_disk(settings);
 
-    // One more thread than connections that read on them: a disk that hangs holds up reads, and nothing else.
+    // One thread more than there are read connections: a hanging disk blocks reads, and nothing else.
     let runtime = Builder::new_multi_thread()
         .worker_threads(cores.saturating_add(1))
         .enable_all()
@@ -68,20 +68,20 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
         let served = serve_until_stopped(settings, listener, store.clone(), metrics).await;
         let closed = tokio::time::timeout(STORE_WAIT, store.close()).await;
         served.map_err(|error| format!("the server failed: {error}"))?;
-        closed.map_err(|_| "DATABASE_URL: the storage did not end its work".to_owned())
+        closed.map_err(|_| "DATABASE_URL: the storage did not finish its writes in time".to_owned())
     });
-    // A read that the disk does not answer must not keep the process.
+    // A read that hangs on the disk must not keep the process running.
     runtime.shutdown_background();
     ended?;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Starts a thread that wakes the runtime from time to time.
+/// Starts a thread that wakes the runtime every [`WAKE_PERIOD`].
 ///
-/// The runtime's threads take turns in polling sockets, timers and signals. A thread that leaves this to run a task hands
-/// it on only where more tasks are ready; if that task then waits for a disk that hangs, no thread polls. A task from
-/// outside wakes a thread that does.
+/// Only one of the runtime's threads polls sockets, timers and signals at a time. When it starts a task, it wakes
+/// another thread to poll only if more tasks are ready. If that task then blocks on a hanging disk, no thread polls. A
+/// task spawned from outside the runtime wakes a thread, which then polls.
 fn keep_polling(runtime: Handle) -> io::Result<()> {
     let wake = move || {
         loop {
@@ -130,7 +130,7 @@ async fn serve_until_stopped(
     };
     let router = http::router(store, options);
     let address = listener.local_addr()?;
-    // From here on a signal is a clean stop, so only now does the service say that it is there.
+    // From here on a signal is a graceful shutdown, so the greeting comes only now.
     let stop = stop_signal()?;
     greet(settings, address, metrics_address);
     connections::serve(listener, router, bounds, connection_metrics, stop).await
@@ -143,7 +143,7 @@ fn within_usize(number: u64) -> usize {
 fn api_keys(settings: &Settings) -> ApiKeys {
     let keys = ApiKeys::new(settings.api_keys.as_str());
     if keys.is_empty() {
-        tracing::warn!("API_KEYS is not set, so everybody may call every operation");
+        tracing::warn!("API_KEYS is not set, so every operation is open to everyone");
     }
     keys
 }
@@ -175,7 +175,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Prints where everything is.
+/// Prints the addresses of documentation, API and metrics, and the database's path.
 fn greet(settings: &Settings, address: SocketAddr, metrics: Option<SocketAddr>) {
     let api = format!("http://{}", reachable(address));
     let docs = format!("{api}/docs");
@@ -195,7 +195,7 @@ fn greet(settings: &Settings, address: SocketAddr, metrics: Option<SocketAddr>) 
     }
 }
 
-/// Where a listener on this address is reached from here.
+/// An address that reaches this listener from the same machine.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -205,7 +205,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(host, address.port())
 }
 
-/// Everything that is counted, and the listener that will show it.
+/// The metrics of every part, and the listener for them.
 struct Metrics {
     listener: TcpListener,
     recorder: Recorder,
@@ -215,10 +215,10 @@ struct Metrics {
 }
 
 impl Metrics {
-    /// Takes the address, before anything else happens.
+    /// Binds the address and registers every metric.
     ///
     /// # Errors
-    /// The one line that says why it cannot be had.
+    /// One line that says why the address cannot be bound.
     fn listen(address: SocketAddr, options: &store::Options) -> Result<Self, String> {
         let listener =
             TcpListener::bind(address).map_err(|error| format!("METRICS_ADDR: cannot listen on {address}: {error}"))?;
@@ -234,10 +234,10 @@ impl Metrics {
         })
     }
 
-    /// Shows everything from now on; where.
+    /// Starts serving the metrics and returns the listener's address.
     ///
     /// # Errors
-    /// Where the listener has no address, which one that listens has.
+    /// Where the listener's address cannot be read.
     fn serve(self, store: SqliteStore, clock: Clock) -> io::Result<SocketAddr> {
         let Self {
             listener,

@@ -1,4 +1,4 @@
-// Our own lint rules for openapi.yaml: what Redocly's built-in rules and assertions cannot say.
+// This project's own lint rules for openapi.yaml, which Redocly's built-in rules and assertions cannot express.
 
 const isJson = (mediaType) => /^application\/([\w.-]+\+)?json$/.test(mediaType);
 const isBlank = (text) => typeof text !== 'string' || text.trim() === '';
@@ -13,7 +13,7 @@ const eachOperation = (visit) => {
   };
 };
 
-// A schema under components and every property of any schema has a description; one that is a $ref has it where it leads.
+// Every schema under components and every property has a description; for a $ref, its target has it.
 const schemaDescription = () => {
   const check = (schemas, { report, location }) => {
     for (const [name, schema] of Object.entries(schemas)) {
@@ -25,7 +25,7 @@ const schemaDescription = () => {
   return { NamedSchemas: check, SchemaProperties: check };
 };
 
-// Every operation has a 4xx response but those in `except`; an exception that is not needed (any more) is an error too.
+// Every operation except those in `except` has a 4xx response. An unnecessary exception is an error, too.
 const operationRefuses = ({ except }) => {
   const unused = new Set(except);
   return {
@@ -51,7 +51,7 @@ const jsonExample = () => {
   return { RequestBody: { MediaType }, Response: { MediaType } };
 };
 
-// The endpoints in `at-least` have that many named request examples or more, in each of their media types.
+// The endpoints in `at-least` have at least that many named request examples, in each media type.
 const namedRequestExamples = ({ 'at-least': atLeast }) => {
   const missing = new Set(Object.keys(atLeast));
   return {
@@ -74,8 +74,8 @@ const namedRequestExamples = ({ 'at-least': atLeast }) => {
   };
 };
 
-// A problem shown as an example of a response has that response's status. Starts from the operation's responses, since a
-// shared one is visited once only, under one of its statuses.
+// A problem in an example of a response has that response's status. The check starts from the operation's responses, since
+// Redocly visits a shared response only once, under one of its statuses.
 const problemStatus = () => ({
   Responses(responses, { report, location, resolve }) {
     const follow = (node) => (node?.$ref ? resolve(node).node : node);
@@ -93,9 +93,9 @@ const problemStatus = () => ({
   },
 });
 
-// Every value of ProblemType but those in `except` has an example under components, whose title is the type's name in
-// words; all examples of one type agree on title and status. An exception that is not needed is an error too.
-// (That an example's type is one of ProblemType is up to no-invalid-media-type-examples.)
+// Every value of ProblemType except those in `except` has an example under components, whose title is the type's name in
+// words. All examples of one type have the same title and status. An unnecessary exception is an error, too.
+// (no-invalid-media-type-examples checks that an example's type is in ProblemType.)
 const problemExamples = ({ except }) => ({
   Root: {
     leave({ components = {} }, { report, location }) {

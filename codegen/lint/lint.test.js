@@ -1,4 +1,4 @@
-// Shows that each rule can fail: the contract as it is passes, and a copy with one thing broken fails by that rule's name.
+// Tests every lint rule: the contract passes, and a copy with one fault fails with that rule's name.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -19,7 +19,7 @@ const createProduct = (c) => c.paths['/products'].post;
 const refuseNothing = ({ responses }) => Object.keys(responses).filter((status) => status.startsWith('4')).forEach((status) => delete responses[status]);
 const json = (body) => body.content['application/json'];
 
-// [rule, what is broken, how]; every rule of redocly.yaml stands here at least once.
+// [rule, description of the fault, edit]; every rule of redocly.yaml is here at least once.
 const redoclyCases = [
   ['struct', 'an operation has a member that OpenAPI does not know', (c) => (getHealth(c).colour = 'red')],
   ['struct', 'a response has no description', (c) => delete c.components.responses.InternalError.description],
@@ -68,13 +68,13 @@ const redoclyCases = [
   ['response-contains-header', '503 does not have Retry-After', (c) => delete c.components.responses.Unavailable.headers['Retry-After']],
   ['contract/operation-refuses', 'an operation has no 4xx response', (c) => refuseNothing(c.paths['/orders/{id}'].get)],
   ['contract/operation-refuses', 'an exception is not needed', (c) => (getHealth(c).responses['404'] = { $ref: '#/components/responses/OrderNotFound' })],
-  ['no-example-value-and-externalValue', 'an example stands here and elsewhere', (c) => (c.components.examples.Healthy.externalValue = '/health.json')],
+  ['no-example-value-and-externalValue', 'an example has both a value and an external value', (c) => (c.components.examples.Healthy.externalValue = '/health.json')],
   ['no-invalid-media-type-examples', 'a request example has price 0', (c) => (json(createProduct(c).requestBody).examples.mug.value.price = 0)],
   ['no-invalid-media-type-examples', 'a request example has a price of three decimals', (c) => (json(createProduct(c).requestBody).examples.mug.value.price = 19.999)],
   ['no-invalid-media-type-examples', 'a request example has an unknown member', (c) => (json(createProduct(c).requestBody).examples.mug.value.colour = 'red')],
   ['no-invalid-media-type-examples', 'a response example has an unknown member', (c) => (c.components.examples.PendingOrder.value.colour = 'red')],
   ['no-invalid-media-type-examples', 'a response example misses a member', (c) => delete c.components.examples.PendingOrder.value.total],
-  ['no-invalid-media-type-examples', 'a response example has a time that is none', (c) => (c.components.examples.PendingOrder.value.created_at = 'noon')],
+  ['no-invalid-media-type-examples', 'a response example has an invalid time', (c) => (c.components.examples.PendingOrder.value.created_at = 'noon')],
   ['no-invalid-media-type-examples', 'a problem has a type that is not listed', (c) => (c.components.examples.NotFound.value.type = '/problems/lost')],
   ['no-invalid-parameter-examples', "a parameter's example is out of range", (c) => (c.components.parameters.Limit.example = 101)],
   ['no-invalid-schema-examples', "a schema's example breaks its pattern", (c) => (c.components.schemas.Sku.example = '-x')],
@@ -85,9 +85,9 @@ const redoclyCases = [
   ['contract/named-request-examples', 'POST /orders has one request example', (c) => keepOne(c.paths['/orders'].post)],
   ['contract/named-request-examples', 'PUT /orders/{id} has two request examples', (c) => delete json(c.paths['/orders/{id}'].put.requestBody).examples.ship],
   ['contract/named-request-examples', 'an endpoint that needs request examples is gone', (c) => delete c.paths['/orders'].post],
-  ['contract/problem-status', 'an example stands under another status', (c) => (c.components.examples.NotFound.value.status = 410)],
+  ['contract/problem-status', 'an example is below another status', (c) => (c.components.examples.NotFound.value.status = 410)],
   ['contract/problem-status', 'a shared response has an example of another status', (c) => (c.components.examples.OrderNotFound.value.status = 410)],
-  ['contract/problem-status', 'a shared response stands under another status', (c) => (c.paths['/orders'].get.responses['502'] = { $ref: '#/components/responses/Unavailable' })],
+  ['contract/problem-status', 'a shared response is below another status', (c) => (c.paths['/orders'].get.responses['502'] = { $ref: '#/components/responses/Unavailable' })],
   ['contract/problem-examples', 'an error type has no example', (c) => delete c.components.examples.StockLimit],
   ['contract/problem-examples', "a title is not its type's name", (c) => (c.components.examples.StockLimit.value.title = 'Too much')],
   ['contract/problem-examples', 'two examples of one type differ in status', (c) => (c.components.examples.ValidationFailedParameter.value.status = 400)],
@@ -113,17 +113,17 @@ function keepOne(operation) {
   body.examples = Object.fromEntries(Object.entries(body.examples).slice(0, 1));
 }
 
-// Writes the broken copy; JSON is YAML, too.
+// Writes the faulty copy as JSON, which is also YAML.
 async function write(name, breakIt) {
   const copy = structuredClone(contract);
   breakIt(copy);
-  assert.notDeepEqual(copy, contract, 'the case breaks nothing');
+  assert.notDeepEqual(copy, contract, 'the edit changes nothing');
   const file = join(folder, name);
   await writeFile(file, JSON.stringify(copy));
   return file;
 }
 
-// The ids of the rules that each file breaks; one run of Redocly for all files, since most of a run is its start.
+// The ids of the rules that each file breaks. One run of Redocly for all files, since most of a run is start-up.
 async function lint(files) {
   const options = ['--config', 'redocly.yaml', '--format', 'json', '--max-problems', '100000'];
   const { stdout } = await run('node_modules/.bin/redocly', ['lint', ...files, ...options], {
@@ -132,7 +132,7 @@ async function lint(files) {
     maxBuffer: 1 << 28,
   }).catch((failure) => (failure.stdout ? failure : Promise.reject(failure)));
   const broken = new Map(files.map((file) => [file, new Set()]));
-  // Redocly prints one object per file, with nothing between them.
+  // Redocly prints one JSON object per file, without separators.
   for (const { ruleId, location } of stdout.split(/(?<=^\})(?=\{$)/m).flatMap((object) => JSON.parse(object).problems)) {
     broken.get(join(here, location[0].source.ref)).add(ruleId);
   }

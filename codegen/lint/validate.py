@@ -1,4 +1,4 @@
-"""Checks a contract against OpenAPI's own schema, and the examples of its headers, which Redocly passes over.
+"""Checks a contract against OpenAPI's own schema, and the examples of its headers, which Redocly does not check.
 
 Usage: validate.py openapi.yaml. Prints one line per fault and exits 1 where there is any.
 """
@@ -11,7 +11,7 @@ from openapi_spec_validator.readers import read_from_filename
 
 
 def headers(node, path=""):
-    """Yields the path and object of every header written out in the contract, wherever it stands."""
+    """Yields the path and object of every header that is defined anywhere in the contract."""
     if isinstance(node, list):
         for index, child in enumerate(node):
             yield from headers(child, f"{path}/{index}")
@@ -26,7 +26,7 @@ def headers(node, path=""):
 
 
 def faults(contract):
-    """Yields what is wrong, one line each."""
+    """Yields one line for each fault."""
     for error in OpenAPIV30SpecValidator(contract).iter_errors():
         yield f"openapi-schema: {'/'.join(map(str, error.absolute_path))}: {error.message}"
     validator = OAS30Validator(contract)

@@ -1,4 +1,4 @@
-//! Bodies: both sides of every bound, all failures at once, and JSON at its worst.
+//! Bodies: both sides of every bound, all failures at once, malformed and hostile JSON.
 
 use std::time::{Duration, Instant};
 
@@ -6,11 +6,10 @@ use axum::http::Request;
 
 use crate::echo::{accepted, ask, fixture, json, refused, send};
 
-/// Work that grows with the square of 100 000 takes minutes; what grows with the number itself takes seconds, also on a
-/// busy machine.
+/// With 100 000 members, quadratic work takes minutes; linear work takes seconds, also on a busy machine.
 const QUADRATIC: Duration = Duration::from_secs(60);
 
-/// One member of a body, what is taken, and what is refused for which reason.
+/// Checks which values one member of a body accepts, and which it refuses for which reason.
 fn bounds(path: &str, member: &str, taken: &[&str], not: &[(&str, &str)]) {
     for value in taken {
         accepted("POST", path, &format!("{{\"{member}\":{value}}}"));
@@ -35,7 +34,7 @@ fn strings_keep_their_bounds() {
     );
     bounds("none", &[r#""""#], &[(r#""a""#, "must have exactly 0 characters")]);
     bounds("at_least", &[r#""a""#], &[(r#""""#, "must have at least 1 character")]);
-    // Characters, not bytes and not halves of surrogate pairs.
+    // Length counts characters, not bytes or UTF-16 units.
     bounds(
         "at_most",
         &[r#""""#, r#""éé🎉""#],
@@ -206,7 +205,7 @@ fn numbers_keep_their_bounds() {
 }
 
 #[test]
-fn a_number_is_what_was_written_and_has_one_spelling_in_answers() {
+fn a_number_is_read_exactly_and_has_one_spelling_in_responses() {
     let same = [
         ("19.90", "19.9"),
         ("1e2", "100"),
@@ -247,10 +246,10 @@ const FULL_THING: &str = r#"{"id":9223372036854775807,"flag":false,"maybe":"é�
 fn an_object_comes_back_as_it_was() {
     accepted("POST", "/things", THING);
     accepted("POST", "/things", FULL_THING);
-    // White space and the order of members mean nothing.
+    // White space and the order of members do not matter.
     let answer = send("POST", "/numbers", " {\r\n\t\"long\" : 2 , \"int\" : 1 } \n");
     assert_eq!(answer.text, r#"{"int":1,"long":2}"#);
-    // Escapes in names and values are read.
+    // Escapes in names and values are decoded.
     assert_eq!(
         send("POST", "/strings", r#"{"\u0066ree":"\ud83c\udf89\u0000"}"#).text,
         "{\"free\":\"🎉\\u0000\"}"
@@ -258,7 +257,7 @@ fn an_object_comes_back_as_it_was() {
 }
 
 #[test]
-fn every_failure_is_named_at_once_and_once() {
+fn all_failures_are_listed_at_once_and_each_once() {
     refused(
         "POST",
         "/things",
@@ -325,7 +324,7 @@ fn null_is_a_value_only_where_the_contract_says_so() {
 fn objects_count_and_refuse_members() {
     refused("POST", "/strings", "{}", &["# must have at least 1 member"]);
     refused("POST", "/strings", r#"{"x":1}"#, &["#/x is not a known member"]);
-    // An open object takes what it does not know, counts it, and does not give it back.
+    // An open object accepts and counts unknown members, and does not return them.
     let answer = send("PUT", "/open", r#"{"known":true,"x":[{"deep":null}]}"#);
     assert_eq!((answer.status, answer.text.as_str()), (200, r#"{"known":true}"#));
     refused("PUT", "/open", r#"{"known":true}"#, &["# must have at least 2 members"]);
@@ -408,14 +407,14 @@ fn arrays_keep_their_bounds_and_name_their_items() {
 }
 
 #[test]
-fn what_is_no_object_is_refused_as_a_whole() {
+fn a_body_that_is_not_an_object_is_refused_as_a_whole() {
     for body in ["null", "1", "\"{}\"", "[]", "[{}]", "true"] {
         refused("POST", "/numbers", body, &["# must be an object"]);
     }
 }
 
 #[test]
-fn half_of_a_surrogate_pair_is_no_text() {
+fn an_unpaired_surrogate_is_refused() {
     refused(
         "POST",
         "/strings",
@@ -443,7 +442,7 @@ fn half_of_a_surrogate_pair_is_no_text() {
 }
 
 #[test]
-fn what_is_not_json_is_malformed() {
+fn a_body_that_is_not_json_is_malformed() {
     let texts: [&[u8]; 22] = [
         b"",
         b" ",
@@ -480,7 +479,7 @@ fn what_is_not_json_is_malformed() {
 }
 
 #[test]
-fn depth_and_mass_stay_cheap() {
+fn deep_and_large_bodies_are_cheap() {
     let start = Instant::now();
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let deep = format!(
@@ -519,7 +518,7 @@ fn a_hostile_body_gets_the_first_hundred_failures_quickly() {
         members(100_000, |n| format!("{n:05}")),
         &first.iter().map(String::as_str).collect::<Vec<_>>(),
     );
-    // The same hundred from the other end: the order of arrival does not matter.
+    // The same hundred for the reverse order of members.
     let back = members(100_000, |n| format!("{:05}", 99_999 - n));
     refused(
         "POST",
@@ -544,7 +543,7 @@ fn fixture_max() -> usize {
 }
 
 #[test]
-fn seventeen_members_are_told_apart_as_sixteen_are() {
+fn duplicates_are_found_among_more_than_sixteen_members() {
     for count in [15, 16, 17, 40] {
         let names: Vec<String> = (0..count).map(|n| format!("\"x{n:02}\":1")).collect();
         let body = format!("{{\"known\":true,{},\"x03\":2,\"known\":1,\"x03\":3}}", names.join(","));
@@ -558,7 +557,7 @@ fn seventeen_members_are_told_apart_as_sixteen_are() {
 }
 
 #[test]
-fn a_body_must_say_that_it_is_json() {
+fn a_body_must_be_declared_as_json() {
     let taken = [
         "application/json",
         "Application/JSON",

@@ -1,11 +1,11 @@
-//! An edit of the contract changes what the server does, and nothing else has to: `changed.sed` makes the edits.
+//! An edit of the contract changes the server's behavior without any other edit. `changed.sed` makes the edits.
 
 use axum::body::Body;
 use axum::http::Request;
 
 use crate::echo::{ask, changed, fixture, json};
 
-/// What each of the two servers answers: status, and the failures or the body.
+/// The response of each of the two servers: status, and the failures or the body.
 fn both(request: impl Fn() -> Request<Body>) -> [(u16, String); 2] {
     [fixture::router(), changed::router()].map(|router| {
         let answer = ask(router, request());
@@ -24,7 +24,7 @@ fn differs(method: &str, path: &str, body: &str, before: (u16, &str), after: (u1
 }
 
 #[test]
-fn a_new_bound_is_kept_without_a_line_of_code() {
+fn a_new_bound_is_enforced_without_other_edits() {
     let long = r#"{"at_most":"abcde"}"#;
     differs(
         "POST",
@@ -84,7 +84,7 @@ fn a_new_bound_is_kept_without_a_line_of_code() {
 }
 
 #[test]
-fn so_are_other_rules() {
+fn other_new_rules_are_enforced_without_other_edits() {
     let upper = r#"{"free":"ABC"}"#;
     differs(
         "POST",
@@ -116,7 +116,7 @@ fn so_are_other_rules() {
 }
 
 #[test]
-fn so_are_enums_and_parameters() {
+fn new_enum_values_and_parameter_rules_are_enforced_without_other_edits() {
     let thing =
         r#"{"id":1,"flag":true,"maybe":null,"maybe_price":null,"maybe_at":null,"type":"a","errors":[],"kind":"other"}"#;
     differs("POST", "/things", thing, (422, "#/kind must be only"), (200, thing));

@@ -1,4 +1,4 @@
-# The contract's next version: what each edit must change is in change.rs. Nothing else is edited.
+# Edits that make the contract's next version. change.rs tests the effect of each.
 s/at_most: { type: string, maxLength: 3 }/at_most: { type: string, maxLength: 5 }/
 s/free: { type: string }/free: { type: string, pattern: '^[a-z]*$' }/
 s/between: { type: string, minLength: 2/between: { type: string, minLength: 1/

@@ -1,4 +1,4 @@
-//! A server that gives back what it was given, for both contracts: one text, so no edit of a contract needs code.
+//! A server that returns what it receives, for both contracts. One macro makes both, so no contract needs its own code.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -56,23 +56,25 @@ macro_rules! echo {
                     let SecurityScheme::Key = scheme;
                     let key = head.headers.get("x-key");
                     let key = key.map(|key| key.to_str().unwrap().to_owned());
-                    key.ok_or_else(|| stranger("a stranger"))
+                    key.ok_or_else(|| rejected("no key"))
                 }
 
                 async fn receive(&self, body: RequestBody) -> Result<Bytes, Refused> {
-                    to_bytes(body, usize::MAX).await.map_err(|error| stranger(&error.to_string()))
+                    to_bytes(body, usize::MAX)
+                        .await
+                        .map_err(|error| rejected(&error.to_string()))
                 }
 
                 fn verify(&self, scheme: SecurityScheme, _: &Parts, body: &Bytes) -> Result<(), Refused> {
                     let SecurityScheme::Key = scheme;
                     match body.starts_with(b"forged") {
-                        true => Err(stranger("a forgery")),
+                        true => Err(rejected("invalid signature")),
                         false => Ok(()),
                     }
                 }
             }
 
-            fn stranger(text: &str) -> Refused {
+            fn rejected(text: &str) -> Refused {
                 Refused(Rejection::MalformedJson(text.to_owned()))
             }
 
@@ -97,7 +99,7 @@ macro_rules! echo {
                     let mut failures = Failures::default();
                     let at = Pointer::Member(&Pointer::Root, "data");
                     if let Some(data) = &body.data {
-                        // A stored answer is asked for by text of no meaning to the contract.
+                        // This text asks the server for a stored response; the contract gives it no meaning.
                         if data.get().get() == "\"stored\"" {
                             let body = Body::Written(bytes);
                             return Ok(GuardResponse::Status200 {
@@ -105,8 +107,8 @@ macro_rules! echo {
                                 x_caller: caller,
                             });
                         }
-                        let told = Told::read(data.get(), at, &mut failures);
-                        failures.accept(told)?;
+                        let data = Told::read(data.get(), at, &mut failures);
+                        failures.accept(data)?;
                     }
                     let body = Body::Value(body);
                     Ok(GuardResponse::Status200 {
@@ -225,14 +227,14 @@ pub(crate) fn send(method: &str, path: &str, body: impl Into<Body>) -> Answer {
     ask(fixture::router(), json(method, path, body))
 }
 
-/// Sends the body and wants it back as it was.
+/// Sends the body and expects it back unchanged.
 #[track_caller]
 pub(crate) fn accepted(method: &str, path: &str, body: &str) {
     let answer = send(method, path, body.to_owned());
     assert_eq!((answer.status, answer.text.as_str()), (200, body), "{path} {body}");
 }
 
-/// Sends the body and wants exactly these failures.
+/// Sends the body and expects exactly these failures.
 #[track_caller]
 pub(crate) fn refused(method: &str, path: &str, body: impl Into<String>, failures: &[&str]) {
     let body = body.into();

@@ -1,4 +1,4 @@
-//! Operations that ask who calls, take any JSON, and may answer with what was stored.
+//! Operations that need a key, accept any JSON, and may send a stored response.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -14,32 +14,32 @@ fn guarded(key: Option<&str>, body: &'static str) -> Answer {
 }
 
 #[test]
-fn strangers_are_refused_before_anything_is_read() {
+fn requests_without_a_key_are_refused_before_the_body_is_read() {
     for body in ["{\"color\":null}", "{", "{\"unknown\":1}"] {
         let answer = guarded(None, body);
-        assert_eq!((answer.status, answer.text.as_str()), (400, "a stranger"), "{body}");
+        assert_eq!((answer.status, answer.text.as_str()), (400, "no key"), "{body}");
     }
-    // The body is there, byte for byte, for schemes that sign it.
-    assert_eq!(guarded(Some("me"), "forged").text, "a forgery");
-    let nothing = |key: &str| {
+    // `verify` receives the body byte for byte.
+    assert_eq!(guarded(Some("me"), "forged").text, "invalid signature");
+    let with_key = |key: &str| {
         Request::get("/guarded")
             .header("x-key", key)
             .body(Body::empty())
             .unwrap()
     };
-    assert_eq!(ask(fixture::router(), nothing("me")).status, 204);
-    let stranger = Request::get("/guarded").body(Body::empty()).unwrap();
-    assert_eq!(ask(fixture::router(), stranger).text, "a stranger");
+    assert_eq!(ask(fixture::router(), with_key("me")).status, 204);
+    let without_key = Request::get("/guarded").body(Body::empty()).unwrap();
+    assert_eq!(ask(fixture::router(), without_key).text, "no key");
 }
 
 #[test]
-fn the_operation_learns_who_calls() {
+fn the_operation_receives_its_caller() {
     let answer = guarded(Some("me"), "{\"color\":\"RED\"}");
     assert_eq!((answer.status, answer.header("x-caller")), (200, Some("me")));
 }
 
 #[test]
-fn a_stored_answer_goes_out_byte_for_byte() {
+fn a_stored_response_is_sent_byte_for_byte() {
     let stored = "{ \"color\" : null,\n\"data\":\"stored\"}";
     let answer = guarded(Some("me"), stored);
     assert_eq!(
@@ -50,9 +50,9 @@ fn a_stored_answer_goes_out_byte_for_byte() {
 }
 
 #[test]
-fn any_json_is_taken_and_can_be_read_further() {
-    let told = "{\"data\":{\"text\":\"a\",\"more\":[1,{}]},\"color\":null}";
-    assert_eq!(guarded(Some("me"), told).text, told);
+fn any_json_is_accepted_and_can_be_read_as_an_object() {
+    let body = "{\"data\":{\"text\":\"a\",\"more\":[1,{}]},\"color\":null}";
+    assert_eq!(guarded(Some("me"), body).text, body);
     let refused = |body| guarded(Some("me"), body).text;
     assert_eq!(
         refused("{\"data\":{\"text\":\"longer\"},\"color\":null}"),

@@ -1,4 +1,4 @@
-//! The test of the templates: what the crates made from `fixture.yaml` do with requests, answers and values.
+//! Tests of the templates, on the crates generated from `fixture.yaml`: requests, responses and values.
 
 #![cfg(test)]
 

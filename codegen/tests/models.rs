@@ -1,4 +1,4 @@
-//! The models as clients use them.
+//! The models in the hands of clients: serialized, deserialized, compared.
 
 use std::fmt::Debug;
 
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 fn round_trip<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, text: &str) {
     assert_eq!(serde_json::to_string(value).unwrap(), text);
     assert_eq!(serde_json::from_str::<T>(text).unwrap(), *value);
-    // Through a tree of values as well, as test clients do.
+    // Through `serde_json::Value` as well, as test clients do.
     let tree: serde_json::Value = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::from_value::<T>(tree).unwrap(), *value);
 }

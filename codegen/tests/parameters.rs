@@ -21,7 +21,7 @@ fn refused(path: &str, headers: &[(&'static str, &[u8])], failures: &[&str]) {
     assert_eq!((answer.status, answer.text), (422, failures.join("\n")), "{path}");
 }
 
-/// Lists notes with this query; wants success and these words in what the operation saw.
+/// Lists notes with this query; expects success and these words in the parameters that the operation received.
 #[track_caller]
 fn seen(query: &str, words: &[&str]) {
     let answer = get(&format!("/notes?needed=1{query}"), &[("x-level", b"1")]);
@@ -38,7 +38,7 @@ fn not(query: &str, failures: &[&str]) {
 }
 
 #[test]
-fn defaults_stand_in_for_what_is_absent() {
+fn defaults_replace_absent_parameters() {
     let defaults = [
         "limit: 20,",
         "flag: true,",
@@ -146,7 +146,7 @@ fn unknown_and_repeated_query_parameters_are_refused() {
         (answer.status, answer.text.lines().count()),
         (422, ::fixture::read::FAILURES_MAX)
     );
-    // Also where an operation has no query parameters, or none at all.
+    // Also where an operation has no query parameters, or no parameters.
     refused("/things/1?x=1", &[], &["?x is not a known parameter"]);
     refused(
         "/ping?x=1&y=%ff",

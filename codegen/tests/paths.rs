@@ -1,4 +1,4 @@
-//! Which path leads to which operation.
+//! Routing: which path and method call which operation.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -11,7 +11,7 @@ fn call(method: &str, path: &str) -> Answer {
 }
 
 #[test]
-fn a_path_is_found_by_all_of_its_parts() {
+fn a_path_matches_by_all_of_its_segments() {
     for path in ["/ping", "/things/3", "/names/a/BW1", "/names//BW1", "/things/%33"] {
         assert_ne!(call("GET", path).status, 404, "{path}");
     }
@@ -37,7 +37,7 @@ fn a_path_is_found_by_all_of_its_parts() {
 }
 
 #[test]
-fn other_methods_are_told_which_there_are() {
+fn other_methods_get_405_with_allow() {
     for (method, path, allow) in [
         ("POST", "/ping", "GET,HEAD"),
         ("OPTIONS", "/things", "POST"),

@@ -1,4 +1,4 @@
-//! Answers: status, headers and bodies.
+//! Responses: status, headers and bodies.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -10,7 +10,7 @@ fn get(path: &str) -> crate::echo::Answer {
 }
 
 #[test]
-fn headers_are_sent_where_they_have_a_value() {
+fn headers_are_sent_only_with_a_value() {
     let all = get("/things/1");
     assert_eq!(
         (all.status, all.text.as_str(), all.header("content-type")),
@@ -37,7 +37,7 @@ fn headers_are_sent_where_they_have_a_value() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_written_is_a_fault() {
+fn a_response_that_cannot_be_written_is_an_internal_error() {
     let answer = get("/things/3");
     assert_eq!((answer.status, answer.header("x-count")), (500, None));
 }
@@ -74,7 +74,7 @@ fn each_status_has_its_own_body_and_headers() {
 }
 
 #[test]
-fn other_paths_and_methods_are_left_to_the_outer_router() {
+fn other_paths_and_methods_get_the_routers_fallbacks() {
     assert_eq!(get("/nothing").status, 404);
     assert_eq!(send("POST", "/ping", "{}").status, 405);
     assert_eq!(

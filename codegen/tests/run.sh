@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Tests the code generation: the Python by itself, then the templates on fixture.yaml, which has every construct that they
-# support, and on a second contract that changed.sed makes of it. Needs what codegen/generate.sh needs, and cargo.
+# Tests the code generation: first the Python scripts, then the templates on fixture.yaml, which has every construct that
+# they support, and on a second contract that changed.sed makes of it. Needs cargo and what codegen/generate.sh needs.
 #
 #   codegen/tests/run.sh [ARGUMENTS OF cargo test]
 #
-# The crates are made in target/codegen-tests/ and share the dependencies that are locked and built for the service.
+# The crates are generated in target/codegen-tests/ and share the service's Cargo.lock and built dependencies.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -16,7 +16,7 @@ sed -f codegen/tests/changed.sed codegen/tests/fixture.yaml >"$work/changed.yaml
 codegen/generate.sh codegen/tests/fixture.yaml "$work/fixture" fixture
 codegen/generate.sh "$work/changed.yaml" "$work/changed" changed
 
-# The workspace's versions, lints and profiles are the service's own; its paths begin at the root.
+# Copies the versions, lints and profiles of the service's workspace, with its paths adapted.
 awk '/^\[/ { copied = /^\[(workspace|profile)\./ } copied' Cargo.toml | sed 's|path = "|path = "../../|' |
   cat codegen/tests/Cargo.toml.in - >"$work/Cargo.toml"
 cp Cargo.lock "$work/Cargo.lock"

@@ -1,6 +1,6 @@
-"""What check.py refuses, each with the JSON Pointer to it: nothing that the templates would drop goes through in silence.
+"""Tests that check.py refuses every construct that the templates would drop, with the JSON Pointer to it.
 
-Every case is one edit of good.yaml, given as (what is replaced, by what, the pointer, words of the reason).
+Every case is one edit of good.yaml: (the text to replace, its replacement, the pointer, words of the reason).
 """
 
 import json
@@ -48,7 +48,7 @@ REFUSED = {
                 ("[{type: object}, {type: string}]", f"{A}/anyOf", "and {} for everything else"),
             )
         ],
-        (STRING, "{type: string, nullable: true, enum: [a, null], x-values-of: Nothing}", f"{A}/x-values-of", "no enum"),
+        (STRING, "{type: string, nullable: true, enum: [a, null], x-values-of: Nothing}", f"{A}/x-values-of", "not an enum"),
         *[
             (CLOSED, f"{CLOSED}\n      {word}: [{{type: object}}]", f"{THING}/{word}", "do not support")
             for word in ("allOf", "oneOf", "anyOf")
@@ -78,12 +78,12 @@ REFUSED = {
         (STRING, "{type: string, format: date-time, maxLength: 3}", A, "takes no length"),
         (STRING, "{type: string, nullable: 'true'}", f"{A}/nullable", "true or false"),
         (STRING, "{type: string, description: 3}", f"{A}/description", "a text"),
-        (INTEGER, "{type: string, nullable: true}", I, "one way to say nothing"),
+        (INTEGER, "{type: string, nullable: true}", I, "optional member cannot be nullable"),
         *[(STRING, f"{{type: string, {k}: {v}}}", f"{A}/{k}", "whole number") for k in ("minLength", "maxLength") for v in ("-1", "1.5", "'1'", "true")],
-        (STRING, "{type: string, minLength: 3, maxLength: 2}", f"{A}/minLength", "nothing would fit"),
+        (STRING, "{type: string, minLength: 3, maxLength: 2}", f"{A}/minLength", "no value would be valid"),
         (CLOSED, "additionalProperties: true", f"{THING}/additionalProperties", "only `false`"),
         (CLOSED, "additionalProperties: {type: string}", f"{THING}/additionalProperties", "only `false`"),
-        (CLOSED, f"{CLOSED}\n      minProperties: 7", f"{THING}/minProperties", "nothing would fit"),
+        (CLOSED, f"{CLOSED}\n      minProperties: 7", f"{THING}/minProperties", "no value would be valid"),
         (CLOSED, f"{CLOSED}\n      minProperties: -1", f"{THING}/minProperties", "whole number"),
         ("required: [a]", "required: [a, z]", f"{THING}/required", "`z` is not among"),
         ("required: [a]", "required: [a, a]", f"{THING}/required", "different names"),
@@ -109,25 +109,25 @@ REFUSED = {
         (INTEGER, "{type: integer, format: int32, exclusiveMinimum: 0}", f"{I}/exclusiveMinimum", "true or false"),
         (INTEGER, "{type: integer, format: int32, exclusiveMinimum: true}", f"{I}/exclusiveMinimum", "no `minimum`"),
         (INTEGER, "{type: integer, format: int32, exclusiveMaximum: true, minimum: 0}", f"{I}/exclusiveMaximum", "no `maximum`"),
-        (INTEGER, "{type: integer, format: int32, minimum: 2, maximum: 1}", f"{I}/minimum", "nothing would fit"),
-        (INTEGER, "{type: integer, format: int32, minimum: 1, maximum: 1, exclusiveMaximum: true}", f"{I}/minimum", "nothing would fit"),
+        (INTEGER, "{type: integer, format: int32, minimum: 2, maximum: 1}", f"{I}/minimum", "no value would be valid"),
+        (INTEGER, "{type: integer, format: int32, minimum: 1, maximum: 1, exclusiveMaximum: true}", f"{I}/minimum", "no value would be valid"),
         (INTEGER, "{type: integer, format: int32, not: {type: string}}", f"{I}/not", "`enum` is missing"),
         (INTEGER, "{type: integer, format: int32, not: {enum: [0], minimum: 1}}", f"{I}/not/minimum", "do not support"),
         (INTEGER, "{type: integer, format: int32, not: {enum: [0.5]}}", f"{I}/not/enum", "i32"),
         (INTEGER, "{type: integer, format: int32, not: {enum: [2147483648]}}", f"{I}/not/enum", "i32"),
-        (INTEGER, "{type: integer, format: int32, not: {enum: []}}", f"{I}/not/enum", "some length"),
+        (INTEGER, "{type: integer, format: int32, not: {enum: []}}", f"{I}/not/enum", "at least one item"),
         (INTEGER, "{type: integer, format: int32, not: [0]}", f"{I}/not", "an object"),
         (NUMBER, "{type: number, not: {enum: [0]}}", f"{N}/not", "do not support"),
         *[(NUMBER, f"{{type: number, multipleOf: {v}}}", f"{N}/multipleOf", "above 0") for v in ("0", "-0.1", "'1'")],
         (NUMBER, "{type: number, minimum: 0.0000000000000000001}", f"{N}/minimum", "18 digits"),
         (NUMBER, "{type: number, maximum: 1000000000000000000}", f"{N}/maximum", "18 digits"),
-        (NUMBER, "{type: number, maximum: .inf}", "", "no number of JSON"),
+        (NUMBER, "{type: number, maximum: .inf}", "", "not a JSON number"),
     ],
     "arrays": [
         (LIST, "{type: array, uniqueItems: true, items: {type: string}}", f"{L}/uniqueItems", "do not support"),
         (LIST, "{type: array, default: [], items: {type: string}}", f"{L}/default", "do not support"),
         (LIST, "{type: array}", L, "`items` is missing"),
-        (LIST, "{type: array, nullable: true, items: {type: string}}", L, "never null"),
+        (LIST, "{type: array, nullable: true, items: {type: string}}", L, "cannot be null"),
         (LIST, "{type: array, items: {type: string, maxLength: 3}}", f"{L}/items", "constraints on items"),
         (LIST, "{type: array, items: {type: string, pattern: a}}", f"{L}/items", "constraints on items"),
         (LIST, "{type: array, items: {type: string, nullable: true}}", f"{L}/items", "constraints on items"),
@@ -135,19 +135,19 @@ REFUSED = {
         (LIST, "{type: array, items: {$ref: '#/components/schemas/Word'}}", f"{L}/items", "constraints on items"),
         (LIST, "{type: array, items: {type: array, items: {type: string}}}", f"{L}/items", "must be a scalar"),
         (LIST, "{type: array, items: {type: string, enum: [a]}}", f"{L}/items/enum", "give the enum a name"),
-        (LIST, "{type: array, minItems: 2, maxItems: 1, items: {type: string}}", f"{L}/minItems", "nothing would fit"),
+        (LIST, "{type: array, minItems: 2, maxItems: 1, items: {type: string}}", f"{L}/minItems", "no value would be valid"),
         (LIST, "{type: array, maxItems: '1', items: {type: string}}", f"{L}/maxItems", "whole number"),
     ],
     "enums": [
-        ("[red, green]", "[]", f"{COLOR}/enum", "some length"),
+        ("[red, green]", "[]", f"{COLOR}/enum", "at least one item"),
         ("[red, green]", "[1, 2]", f"{COLOR}/enum/0", "must be a text"),
         ("[red, green]", "[red, on]", f"{COLOR}/enum/1", "must be a text"),
         ("[red, green]", "[red, null]", f"{COLOR}/enum/1", "must be a text"),
-        ("[red, green]", "[red, red]", f"{COLOR}/enum/1", "as `red` is"),
-        ("[red, green]", "[dark-red, dark_red]", f"{COLOR}/enum/1", "as `dark-red` is"),
-        ("[red, green]", "['1st']", f"{COLOR}/enum/0", "no name"),
-        ("[red, green]", "['--']", f"{COLOR}/enum/0", "no name"),
-        ("[red, green]", "[self]", f"{COLOR}/enum/0", "no name"),
+        ("[red, green]", "[red, red]", f"{COLOR}/enum/1", "as the one of `red`"),
+        ("[red, green]", "[dark-red, dark_red]", f"{COLOR}/enum/1", "as the one of `dark-red`"),
+        ("[red, green]", "['1st']", f"{COLOR}/enum/0", "which Rust does not allow"),
+        ("[red, green]", "['--']", f"{COLOR}/enum/0", "which Rust does not allow"),
+        ("[red, green]", "[self]", f"{COLOR}/enum/0", "which Rust does not allow"),
         *[("[red, green]", f"[{json.dumps(v)}]", f"{COLOR}/enum/0", "must be a text") for v in ('a"b', "a\\b", "a\nb", "")],
         ("{type: string, enum", "{type: integer, enum", f"{COLOR}/type", "only strings"),
         ("{type: string, enum", "{enum", COLOR, "`type` is missing"),
@@ -159,15 +159,15 @@ REFUSED = {
         (STRING, "{$ref: 'other.yaml#/components/schemas/Word'}", f"{A}/$ref", "must name something under"),
         (STRING, "{$ref: 'https://example.com/word.json'}", f"{A}/$ref", "must name something under"),
         (STRING, "{$ref: '#/components/parameters/Word'}", f"{A}/$ref", "must name something under"),
-        (STRING, "{$ref: '#/components/schemas/Part/properties/n'}", f"{A}/$ref", "names nothing"),
-        (STRING, "{$ref: '#/components/schemas/None'}", f"{A}/$ref", "names nothing"),
+        (STRING, "{$ref: '#/components/schemas/Part/properties/n'}", f"{A}/$ref", "does not exist"),
+        (STRING, "{$ref: '#/components/schemas/None'}", f"{A}/$ref", "does not exist"),
         (STRING, "{$ref: 3}", f"{A}/$ref", "must name something under"),
-        ("Word: {type: string, maxLength: 9}", "Word: {$ref: '#/components/schemas/Word'}", "/components/schemas/Word/$ref", "leads back"),
-        ("{schema: {type: integer, format: int64}}", "{$ref: '#/components/headers/None'}", f"{OK}/headers/X-Count/$ref", "names nothing"),
+        ("Word: {type: string, maxLength: 9}", "Word: {$ref: '#/components/schemas/Word'}", "/components/schemas/Word/$ref", "refers to itself"),
+        ("{schema: {type: integer, format: int64}}", "{$ref: '#/components/headers/None'}", f"{OK}/headers/X-Count/$ref", "does not exist"),
     ],
     "patterns": [
         *[
-            (STRING, json.dumps({"type": "string", "pattern": pattern}), f"{A}/pattern", "reads this pattern alike")
+            (STRING, json.dumps({"type": "string", "pattern": pattern}), f"{A}/pattern", "differ on this pattern")
             for pattern in (
                 r"\d", r"\w+", r"\s", r"\S", r"\bword", r".", "a.*", r"\p{L}", r"\x41", r"\u0041", r"\cA", r"\0", r"\A", r"\z", r"\Z", r"\h", r"\/\d",
                 "(?i)a", "(?=a)", "(?!a)", "(?<=a)b", "(?<!a)b", "(?P<n>a)", "(?<n>a)", "(?#c)", r"(a)\1", r"(?x: a)", "a**", "a*+", "a++", "a?+", "a{2}{3}", "a{2}+", "a+??",
@@ -175,7 +175,7 @@ REFUSED = {
             )
         ],
         *[
-            (STRING, json.dumps({"type": "string", "pattern": pattern}), f"{A}/pattern", "is no regular expression")
+            (STRING, json.dumps({"type": "string", "pattern": pattern}), f"{A}/pattern", "is not a regular expression")
             for pattern in ("(", ")", "(a", "*a", "(*a)", "a|*", "[z-a]", "a{3,2}")
         ],
         (STRING, "{type: string, pattern: 'a{1001}'}", f"{A}/pattern", "repeats"),
@@ -205,7 +205,7 @@ REFUSED = {
         (QUERY, "{name: q, in: query, schema: {type: string, enum: [a]}}", f"{Q}/schema/enum", "give the enum a name"),
         (QUERY, "{name: q, in: query, schema: {type: number, multipleOf: 0.1}}", f"{Q}/schema", "in parameters"),
         (QUERY, "{name: q, in: query, schema: {type: integer, format: int32, not: {enum: [1]}}}", f"{Q}/schema", "in parameters"),
-        (QUERY, "{name: q, in: query, required: true, schema: {type: string, default: a}}", f"{Q}/schema/default", "no use"),
+        (QUERY, "{name: q, in: query, required: true, schema: {type: string, default: a}}", f"{Q}/schema/default", "cannot have a default"),
         *[
             (QUERY, f"{{name: q, in: query, schema: {{{s}}}}}", f"{Q}/schema/default", "")
             for s in (
@@ -241,7 +241,7 @@ REFUSED = {
         ("'404': {desc", "4XX: {desc", f"{PUT}/responses/4XX", "one status"),
         ("'404': {desc", "'100': {desc", f"{PUT}/responses/100", "one status"),
         ("'404': {desc", "200: {desc", f"{PUT}/responses/200", "is given twice"),
-        (f"'200': {PAGE}", "'404': {description: No.}", "/paths/~1page/get/responses", "able to succeed"),
+        (f"'200': {PAGE}", "'404': {description: No.}", "/paths/~1page/get/responses", "response for success"),
         (PAGE, "{description: H., content: {text/html: {schema: {type: string, maxLength: 3}}}}", "/paths/~1page/get/responses/200/content/text~1html/schema/maxLength", "do not support"),
         (PAGE, "{description: H., content: {text/plain: {schema: {type: string}}}}", "/paths/~1page/get/responses/200/content/text~1plain", "must be application/json"),
         (PAGE, "{description: H., content: {application/json: {schema: {type: string}}}}", "/paths/~1page/get/responses/200/content/application~1json", "must be application/json"),
@@ -270,7 +270,7 @@ REFUSED = {
         (LINK, f"{LINK}, parameters: []", f"{PAGE_LINK}/parameters", "an object"),
         (LINK, f"{LINK}, parameters: {{id: 1}}", f"{PAGE_LINK}/parameters/id", "no such parameter"),
         (LINK, f"{LINK}, requestBody: {{}}", f"{PAGE_LINK}/requestBody", "takes no body"),
-        ("Page: {$ref: '#/components/links/Page'}", "Page: {$ref: '#/components/links/None'}", f"{OK}/links/Page/$ref", "names nothing"),
+        ("Page: {$ref: '#/components/links/Page'}", "Page: {$ref: '#/components/links/None'}", f"{OK}/links/Page/$ref", "does not exist"),
         ("Page: {$ref: '#/components/links/Page'}", "Page: 3", f"{OK}/links/Page", "must be an object"),
         ("requestBody: {a: a,", "requestBody: {z: a,", f"{AGAIN}/requestBody/z", "has no such member"),
         ("w: $response.body#/w}", "w: $response.body#/z}", f"{AGAIN}/requestBody/w", "no member `z`"),
@@ -279,7 +279,7 @@ REFUSED = {
         ("$response.header.X-Count", "$response.header.X-None", f"{AGAIN}/parameters/X-Key", "no header `X-None`"),
         ("id: $request.path.id", "id: $request.path.q", f"{AGAIN}/parameters/id", "no parameter `q`"),
         *[
-            ("id: $request.path.id", f"id: '{expression}'", f"{AGAIN}/parameters/id", "what a link hands on")
+            ("id: $request.path.id", f"id: '{expression}'", f"{AGAIN}/parameters/id", "not a supported link expression")
             for expression in ("$url", "$response.body", "$response.body#/a/b", "$request.body#/a", "$request.cookie.c", "$other", "a{$url}", "a{$response.body#/w")
         ],
         ("        '404': {desc", "          x-any: 1\n        '404': {desc", f"{OK}/x-any", "do not support"),
@@ -301,7 +301,7 @@ REFUSED = {
         ],
         (TAGGED, "operationId: putThing", PUT, "`tags` is missing"),
         (TAGGED, "tags: [Things]", PUT, "`operationId` is missing"),
-        (TAGGED, "tags: []\n      operationId: putThing", f"{PUT}/tags", "some length"),
+        (TAGGED, "tags: []\n      operationId: putThing", f"{PUT}/tags", "at least one item"),
         (TAGGED, "tags: [Things, More]\n      operationId: putThing", f"{PUT}/tags", "exactly one tag"),
         (TAGGED, "tags: [Other]\n      operationId: putThing", f"{PUT}/tags", "which the document describes"),
         *[(TAGGED, f"tags: [Things]\n      operationId: {name}", f"{PUT}/operationId", "camelCase") for name in ("put-thing", "PutThing", "match", "put_thing")],
@@ -343,7 +343,7 @@ REFUSED = {
 
 
 class Refusals(unittest.TestCase):
-    """One test a group; `subTest` tells the edits apart, and the last line of the run counts them."""
+    """One test for each group, with a `subTest` for each edit. The last line of the run counts the edits."""
 
     cases = 0
 
@@ -360,7 +360,7 @@ class Refusals(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        print(f"{cls.cases} edits of a good contract were tried", file=sys.stderr)
+        print(f"{cls.cases} edits of a valid contract were tried", file=sys.stderr)
 
 
 for group in REFUSED:
@@ -368,16 +368,16 @@ for group in REFUSED:
 
 
 class Good(unittest.TestCase):
-    def test_the_contract_of_the_service_and_the_fixtures_are_good(self):
+    def test_the_contract_of_the_service_and_the_fixtures_pass(self):
         for path in (HERE / "good.yaml", HERE / "fixture.yaml", HERE.parent.parent / "openapi.yaml"):
             check(Contract(path.read_text(encoding="utf-8")))
 
-    def test_patterns_that_are_read_alike_are_taken(self):
+    def test_patterns_with_the_same_meaning_everywhere_pass(self):
         good = (r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "[^\t \x85]", r"^[!-~]+$", r"^(?:a|b){2,3}$", r"^\/\-\[\]\\x$", r"[\]\-^]", '^"[^"]*"$', "é+?", "")
         for pattern in good:
             check_pattern(pattern, "")
 
-    def test_the_command_says_what_it_refuses_and_writes_nothing(self):
+    def test_the_command_prints_the_refusal_and_writes_nothing(self):
         with tempfile.TemporaryDirectory() as folder:
             paths = [f"{folder}/{name}" for name in ("contract.yaml", "lowered.json", "names")]
             pathlib.Path(paths[0]).write_text(GOOD.replace("maxLength: 9", "maxLength: nine"), encoding="utf-8")

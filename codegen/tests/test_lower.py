@@ -1,4 +1,4 @@
-"""What lower.py makes of a good contract."""
+"""Tests of lower.py on a valid contract."""
 
 import json
 import pathlib
@@ -33,7 +33,7 @@ class Lowering(unittest.TestCase):
         self.assertEqual(lower.value_range(schema, "Decimal"), expected)
         self.assertEqual(lower.length({"minLength": 0, "maxLength": 0}, "Length"), "min = 0, max = 0")
 
-    def test_texts_become_literals_and_comments_and_nothing_else(self):
+    def test_texts_become_literals_and_comments_and_never_code(self):
         self.assertEqual(lower.rust_string('"); evil("\\\n\x00\u2028é🎉'), '"\\"); evil(\\"\\\\\\u{a}\\u{0}\\u{2028}é🎉"')
         self.assertEqual(lower.rust_pattern(r"^\S$"), r'r"^\S$"')
         self.assertEqual(lower.rust_pattern('"#'), '"\\"#"')

@@ -1,16 +1,15 @@
-//! Orders & Inventory: what the contract says, as Rust. Made by `make generate` from openapi.yaml; not to be edited.
+//! Orders & Inventory: models, traits and router. Generated from openapi.yaml by `make generate`; do not edit.
 //!
 //! In reading order:
 //!
 //! - [`models`]: the schemas;
-//! - [`apis`]: one trait per tag, one method per operation, and what each can answer with;
-//! - [`server`]: the way from requests to the traits.
+//! - [`apis`]: one trait per tag, one method per operation, and the responses of each;
+//! - [`server`]: the router, which calls the traits.
 //!
-//! What they stand on is written by hand, in `codegen/runtime/`, and re-exported here: [`types`], [`read`] and
-//! [`respond`].
+//! They use a hand-written crate, `codegen/runtime/`, which is re-exported here: [`types`], [`read`] and [`respond`].
 //!
-//! This crate decides what a valid request is. It refuses to decide what an error looks like: every refusal is a
-//! [`read::Rejection`], and the server's own [`apis::Api::Error`] turns it into an answer.
+//! This crate decides which requests are valid. It does not decide what an error response looks like: every refusal is a
+//! [`read::Rejection`], which the server's own [`apis::Api::Error`] turns into a response.
 
 pub mod apis;
 pub mod models;

@@ -1,4 +1,4 @@
-//! The schemas of the contract. What is read from requests implements [`Read`]: it exists only in its valid form.
+//! The schemas of the contract. Types that are read from requests implement [`Read`], which returns valid values only.
 
 #![allow(unused_imports, reason = "one list of imports serves every contract")]
 
@@ -55,7 +55,7 @@ impl DeliveryResult {
         Self::Duplicate,
     ];
 
-    /// The value as the contract spells it.
+    /// The value's name in the contract.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -116,7 +116,7 @@ impl HealthStatus {
     /// Every value, in the contract's order.
     pub const ALL: &[Self] = &[Self::Ok];
 
-    /// The value as the contract spells it.
+    /// The value's name in the contract.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -174,7 +174,7 @@ impl MovementReason {
         Self::OrderDeleted,
     ];
 
-    /// The value as the contract spells it.
+    /// The value's name in the contract.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Initial => "initial",
@@ -212,7 +212,7 @@ pub struct NewOrder {
     pub quantity: i64,
 }
 
-/// The members of a [`NewOrder`] as far as they could be read, so that all failures are found at once.
+/// The members of a [`NewOrder`] that could be read, to be validated even where others failed.
 #[derive(Validate)]
 struct NewOrderDraft {
     #[validate(range(min = 1i64))]
@@ -255,7 +255,7 @@ pub struct NewProduct {
     pub stock: i64,
 }
 
-/// The members of a [`NewProduct`] as far as they could be read, so that all failures are found at once.
+/// The members of a [`NewProduct`] that could be read, to be validated even where others failed.
 #[derive(Validate)]
 struct NewProductDraft {
     #[validate(length(min = 1, max = 64))]
@@ -327,7 +327,7 @@ pub struct NewStockMovement {
     pub note: Option<String>,
 }
 
-/// The members of a [`NewStockMovement`] as far as they could be read, so that all failures are found at once.
+/// The members of a [`NewStockMovement`] that could be read, to be validated even where others failed.
 #[derive(Validate)]
 struct NewStockMovementDraft {
     #[validate(range(min = -1000000000i64, max = 1000000000i64))]
@@ -435,7 +435,7 @@ impl OrderStatus {
     /// Every value, in the contract's order.
     pub const ALL: &[Self] = &[Self::Pending, Self::Paid, Self::Shipped, Self::Canceled];
 
-    /// The value as the contract spells it.
+    /// The value's name in the contract.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
@@ -470,7 +470,7 @@ pub struct OrderUpdate {
     pub quantity: Option<i64>,
 }
 
-/// The members of a [`OrderUpdate`] as far as they could be read, so that all failures are found at once.
+/// The members of a [`OrderUpdate`] that could be read, to be validated even where others failed.
 #[derive(Validate)]
 struct OrderUpdateDraft {
     status: Option<models::OrderStatus>,
@@ -509,7 +509,7 @@ pub struct PaymentData {
     pub amount: Option<Decimal>,
 }
 
-/// The members of a [`PaymentData`] as far as they could be read, so that all failures are found at once.
+/// The members of a [`PaymentData`] that could be read, to be validated even where others failed.
 #[derive(Validate)]
 struct PaymentDataDraft {
     #[validate(range(min = 1i64))]
@@ -561,7 +561,7 @@ pub struct PaymentEvent {
     pub data: Option<AnyJson>,
 }
 
-/// The members of a [`PaymentEvent`] as far as they could be read, so that all failures are found at once.
+/// The members of a [`PaymentEvent`] that could be read, to be validated even where others failed.
 #[derive(Validate)]
 struct PaymentEventDraft {
     #[validate(length(min = 1, max = 255))]
@@ -661,7 +661,7 @@ impl PaymentResult {
         Self::PartialRefund,
     ];
 
-    /// The value as the contract spells it.
+    /// The value's name in the contract.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -838,7 +838,7 @@ impl ProblemType {
         Self::WebhookNotConfigured,
     ];
 
-    /// The value as the contract spells it.
+    /// The value's name in the contract.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MalformedJson => "/problems/malformed-json",
@@ -939,7 +939,7 @@ pub struct ProductUpdate {
     pub stock: Option<i64>,
 }
 
-/// The members of a [`ProductUpdate`] as far as they could be read, so that all failures are found at once.
+/// The members of a [`ProductUpdate`] that could be read, to be validated even where others failed.
 #[derive(Validate)]
 struct ProductUpdateDraft {
     #[validate(length(min = 1, max = 64))]

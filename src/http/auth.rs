@@ -1,7 +1,7 @@
-//! API keys: who calls, and whether they may.
+//! API keys: identifies the caller of a request and refuses unknown ones.
 //!
-//! Keys are held as SHA-256 digests and compared in constant time, so neither memory nor timing gives one away. Which
-//! operations need a key is decided by the contract, not here.
+//! Keys are stored as SHA-256 digests and compared in constant time, so neither memory nor timing reveals one. The
+//! contract decides which operations need a key.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use axum::http::{Extensions, HeaderMap};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-/// The header that brings a key.
+/// The header that carries a key.
 const HEADER: &str = "x-api-key";
 
-/// The accepted keys. Without any, everybody may call.
+/// The accepted keys. Without any, every caller is accepted.
 #[derive(Clone, Default)]
 pub struct ApiKeys(Vec<[u8; 32]>);
 
@@ -24,7 +24,7 @@ impl ApiKeys {
         Self(keys.map(|key| Sha256::digest(key).into()).collect())
     }
 
-    /// Whether everybody may call.
+    /// Whether no key is configured, so that every caller is accepted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -32,7 +32,7 @@ impl ApiKeys {
     /// Identifies the caller by the request's headers.
     ///
     /// # Errors
-    /// [`Unauthorized`] where keys are configured and the request has none of them.
+    /// [`Unauthorized`] where keys are configured and the request does not have exactly one of them.
     pub fn identify(&self, headers: &HeaderMap) -> Result<Caller, Unauthorized> {
         if self.is_empty() {
             return Ok(Caller::Anyone);
@@ -42,7 +42,7 @@ impl ApiKeys {
             return Err(Unauthorized::MissingKey);
         };
         let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-        // Every key is looked at, so that the time does not tell which one was close.
+        // Compare with every key, so that the time does not depend on which one matches.
         let known = self
             .0
             .iter()
@@ -60,7 +60,7 @@ impl fmt::Debug for ApiKeys {
     }
 }
 
-/// Who called.
+/// The caller of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// Anyone: the service has no keys.
@@ -72,7 +72,7 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// A name that tells callers apart, without telling their keys.
+    /// A name that identifies the caller without revealing the key.
     pub(super) fn name(self) -> String {
         match self {
             Self::Anyone => String::new(),
@@ -82,7 +82,7 @@ impl Caller {
     }
 }
 
-/// Why a caller may not call.
+/// Why a caller is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unauthorized {
     /// The request has no key.
@@ -91,7 +91,7 @@ pub enum Unauthorized {
     InvalidKey,
 }
 
-/// Who sent a request, as an extension of it: decided once, for its span, its rate limit and its operation.
+/// The caller of a request, as a request extension: determined once, for the span, the rate limit and the operation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Identity(Result<Caller, Unauthorized>);
 
@@ -112,12 +112,12 @@ impl Identity {
     /// The caller.
     ///
     /// # Errors
-    /// [`Unauthorized`] where keys are configured and the request has none of them.
+    /// [`Unauthorized`] where keys are configured and the request does not have exactly one of them.
     pub(super) const fn caller(self) -> Result<Caller, Unauthorized> {
         self.0
     }
 
-    /// What kind of caller it is, for the log.
+    /// The kind of caller, for the log.
     pub(super) const fn kind(self) -> &'static str {
         match self.0 {
             Ok(Caller::Anyone) => "anyone",
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_keys_let_in() {
+    fn only_known_keys_are_accepted() {
         let keys = ApiKeys::new("alpha, beta ,,");
         let [alpha, beta] = ["alpha", "beta"].map(|key| keys.identify(&headers(&[key])).unwrap());
         assert_ne!(alpha, beta);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_everybody_may_call() {
+    fn without_keys_every_caller_is_accepted() {
         for list in ["", " ", ",, "] {
             assert_eq!(ApiKeys::new(list).identify(&headers(&["x"])), Ok(Caller::Anyone));
         }

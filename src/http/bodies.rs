@@ -1,7 +1,7 @@
-//! Reading request bodies: whole, within their limits of size, time and memory, or not at all.
+//! Reads request bodies within limits of size, time and memory, and refuses the others.
 //!
-//! tower-http's limits do not fit: its body timeout starts anew with each frame, so a body that trickles never ends, and
-//! none of its layers bounds what all bodies hold together.
+//! tower-http's limits do not fit: its body timeout restarts with each frame, so a trickling body never times out, and
+//! no layer bounds the memory of all bodies together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::Problem;
 use crate::error::Error;
 
-/// How many bytes of bodies that are still arriving may be held at once.
+/// How many bytes all bodies that are still arriving may take together.
 const ARRIVING_BYTES_MAX: usize = 256 << 20;
 
-/// What a body may take.
+/// The limits of one body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
-    /// Its size, in bytes.
+    /// Its largest size, in bytes.
     pub bytes_max: usize,
     /// How long it may take to arrive.
     pub timeout: Duration,
 }
 
-/// Reads bodies. Clones share the memory that these may take.
+/// Reads bodies. Clones share one memory limit.
 #[derive(Clone, Debug)]
 pub(super) struct BodyReader {
     limits: BodyLimits,
@@ -40,14 +40,14 @@ impl BodyReader {
         }
     }
 
-    /// The whole body.
+    /// Reads the whole body.
     ///
     /// # Errors
-    /// `payload-too-large`, `request-timeout`, `malformed-json` for a body that broke off, and `overloaded` where bodies
-    /// that are arriving hold too much memory.
+    /// `payload-too-large`, `request-timeout`, `malformed-json` for a body that broke off, and `overloaded` where
+    /// arriving bodies take too much memory.
     pub(super) async fn read(&self, body: Body) -> Result<Bytes, Problem> {
         let BodyLimits { bytes_max, timeout } = self.limits;
-        // One that announces too much is refused before it is sent.
+        // A Content-Length above the limit is refused before the body is read.
         if usize::try_from(body.size_hint().lower()).map_or(true, |bytes| bytes > bytes_max) {
             return Err(Problem::payload_too_large(bytes_max));
         }
@@ -61,21 +61,21 @@ impl BodyReader {
         let mut body = Limited::new(body, self.limits.bytes_max);
         let mut first = Bytes::new();
         let mut rest = Vec::new();
-        let mut held: Option<SemaphorePermit<'_>> = None;
+        let mut permits_held: Option<SemaphorePermit<'_>> = None;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
                 true => Problem::payload_too_large(self.limits.bytes_max),
                 false => Problem::body_unreadable(&error),
             })?;
             let Ok(data) = frame.into_data() else { continue };
-            // Counted as it comes, not as it is announced: what is not sent takes no memory from anybody.
+            // Count received bytes, not announced ones: a client that sends nothing must not use up the memory limit.
             let permits = u32::try_from(data.len()).unwrap_or(u32::MAX);
             let permit = self.memory.try_acquire_many(permits).map_err(|_| Error::Overloaded)?;
-            match &mut held {
-                Some(held) => held.merge(permit),
-                None => held = Some(permit),
+            match &mut permits_held {
+                Some(permits) => permits.merge(permit),
+                None => permits_held = Some(permit),
             }
-            // Most bodies are one frame, which needs no copy.
+            // Most bodies are one frame, which is not copied.
             if first.is_empty() {
                 first = data;
             } else {

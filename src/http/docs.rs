@@ -1,7 +1,7 @@
-//! The documentation: Swagger UI over the embedded contract, and the contract itself.
+//! The documentation: Swagger UI and the contract that it shows.
 //!
-//! It holds the files that `build.rs` prepared and the headers they are served with. It does not read the contract: the
-//! page shows whatever `openapi.yaml` says. Everything is part of the binary, so nothing here reads a disk.
+//! It serves the files that `build.rs` prepared, with their headers. It does not interpret the contract. All files are
+//! embedded in the binary, so nothing here reads a disk.
 
 use std::borrow::Cow;
 
@@ -21,45 +21,45 @@ use super::Problem;
 #[cfg(test)]
 mod yaml_to_json;
 
-/// The contract, byte for byte as it was written.
+/// The contract, byte for byte as it is in the repository.
 pub const CONTRACT_YAML: &str = include_str!("../../openapi.yaml");
 
-/// What `build.rs` prepared: each file under its path.
+/// The files that `build.rs` prepared, by path.
 #[derive(Embed)]
 #[folder = "$OUT_DIR/docs"]
 struct Files;
 
-/// Where the assets are among the files. Their names hold their content's hash.
+/// The folder of the assets. Their names contain a hash of their content.
 const ASSETS: &str = "assets/";
 
-/// Sent with every file, in place of the stricter policy of every other answer.
+/// The Content-Security-Policy of every file, in place of the stricter one of all other responses.
 ///
-/// It lets the page load and call this server and nobody else; Swagger UI needs no exception from it. Its pictures are
-/// `data:` URLs in its style sheet.
+/// It lets the page load files from this server and call it, and no other server. Swagger UI's images are `data:` URLs
+/// in its style sheet.
 const POLICY: [(HeaderName, &str); 1] = [(
     header::CONTENT_SECURITY_POLICY,
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 )];
 
-/// The contract as JSON; empty if `build.rs` made none.
+/// The contract as JSON; empty if `build.rs` did not write it.
 pub(super) fn contract_json() -> Cow<'static, [u8]> {
     Files::get("openapi.json").map_or_else(Cow::default, |file| file.data)
 }
 
-/// The routes of the documentation: `/`, `/docs` and what the page loads, `/openapi.yaml` and `/openapi.json`.
+/// The routes of the documentation: `/`, `/docs`, the page's assets, `/openapi.yaml` and `/openapi.json`.
 pub(super) fn router() -> Router {
     let file = |path: &'static str| get(async move |headers: HeaderMap| serve(path, &headers));
     let asset = async |name: Result<Path<String>, PathRejection>, headers: HeaderMap| match name {
         Ok(Path(name)) => serve(&format!("{ASSETS}{name}"), &headers),
-        // A name that does not even decode is one more that does not exist.
+        // A name that is not valid UTF-8 does not exist either.
         Err(_) => Problem::not_found().into_response(),
     };
     Router::new()
-        // Temporary: what stands at the root may change, and browsers keep a permanent redirect for good.
+        // Temporary: the root may change, and browsers cache a permanent redirect indefinitely.
         .route("/", get(async || Redirect::temporary("/docs")))
         .route("/docs", file("index.html"))
-        // Permanent: this is only another spelling of the same page.
+        // Permanent: this is another spelling of the same page.
         .route("/docs/", get(async || Redirect::permanent("/docs")))
         .route("/docs/{asset}", get(asset))
         .route("/openapi.yaml", file("openapi.yaml"))
@@ -67,18 +67,18 @@ pub(super) fn router() -> Router {
         .layer(CompressionLayer::new())
 }
 
-/// Whether this route is one of the documentation's.
+/// Whether this route belongs to the documentation.
 pub(super) fn is_route(route: &str) -> bool {
     matches!(route, "/" | "/openapi.yaml" | "/openapi.json") || route.starts_with("/docs")
 }
 
-/// Answers with the file at `path`, or with 304 where the client has it already.
+/// Responds with the file at `path`, or with 304 where the client has it already.
 fn serve(path: &str, request: &HeaderMap) -> Response {
     let Some(file) = Files::get(path) else {
         return Problem::not_found().into_response();
     };
     let etag = entity_tag(&file);
-    // A 304 carries what a cache updates its copy with (RFC 9110, section 15.4.5).
+    // A 304 carries the headers that a cache updates (RFC 9110, section 15.4.5).
     let caching = [(header::CACHE_CONTROL, cache_control(path)), (header::ETAG, &etag)];
     if let (Some(known), Ok(etag)) = (request.typed_get::<IfNoneMatch>(), etag.parse::<ETag>())
         && !known.precondition_passes(&etag)
@@ -93,12 +93,12 @@ fn serve(path: &str, request: &HeaderMap) -> Response {
     (POLICY, caching, content_type, body).into_response()
 }
 
-/// The hash of the file. A weak tag, for it is the same whether or not the answer is compressed (RFC 9110, section 8.8.3.3).
+/// The file's hash, as a weak tag: compressed and plain responses share it (RFC 9110, section 8.8.3.3).
 fn entity_tag(file: &EmbeddedFile) -> String {
     format!("W/\"{}\"", hex::encode(file.metadata.sha256_hash()))
 }
 
-/// An asset's name changes with its content, so it never goes stale; everything else is asked for again each time, which
+/// Assets are cached for a year, since their names change with their content. All else is revalidated each time, which
 /// costs a 304.
 fn cache_control(path: &str) -> &'static str {
     if path.starts_with(ASSETS) {
@@ -131,19 +131,19 @@ mod tests {
 
     use super::*;
 
-    struct Answer {
+    struct Received {
         status: StatusCode,
         headers: HeaderMap,
         body: Bytes,
     }
 
-    impl Answer {
+    impl Received {
         fn header(&self, name: HeaderName) -> &str {
             self.headers.get(name).map_or("", |value| value.to_str().unwrap())
         }
     }
 
-    async fn ask(method: &str, path: &str, headers: &[(HeaderName, &str)]) -> Answer {
+    async fn request(method: &str, path: &str, headers: &[(HeaderName, &str)]) -> Received {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(name, *value);
@@ -151,15 +151,15 @@ mod tests {
         let response = router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        Answer {
+        Received {
             status: parts.status,
             headers: parts.headers,
             body,
         }
     }
 
-    async fn get(path: &str, headers: &[(HeaderName, &str)]) -> Answer {
-        ask("GET", path, headers).await
+    async fn get(path: &str, headers: &[(HeaderName, &str)]) -> Received {
+        request("GET", path, headers).await
     }
 
     /// The paths of the assets that the page links to, in its order.
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_root_and_the_slash_lead_to_the_page() {
+    async fn the_root_and_a_trailing_slash_redirect_to_the_page() {
         for (path, status) in [
             ("/", StatusCode::TEMPORARY_REDIRECT),
             ("/docs/", StatusCode::PERMANENT_REDIRECT),
@@ -238,14 +238,14 @@ mod tests {
         let json = get("/openapi.json", &[]).await;
         assert_eq!(json.header(header::CONTENT_TYPE), "application/json");
         assert_eq!(json.header(header::CACHE_CONTROL), "no-cache");
-        // Another reader of YAML than the build's.
+        // A YAML parser other than the build's.
         let from_yaml: Value = serde_saphyr::from_str(CONTRACT_YAML).unwrap();
         let from_json: Value = serde_json::from_slice(&json.body).unwrap();
         assert_eq!(from_json, from_yaml);
     }
 
     #[tokio::test]
-    async fn a_compressed_answer_is_the_same_file() {
+    async fn a_compressed_response_is_the_same_file() {
         for path in every_file().await {
             let identity = get(&path, &[]).await;
             assert_eq!(identity.headers.get(header::CONTENT_ENCODING), None, "{path}");
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_copy_that_is_still_good_is_not_sent_again() {
+    async fn a_file_the_client_has_already_is_answered_with_304() {
         for path in every_file().await {
             let first = get(&path, &[]).await;
             let etag = first.header(header::ETAG);
@@ -286,9 +286,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn head_answers_as_get_does_but_for_the_body() {
+    async fn head_answers_like_get_without_the_body() {
         for path in every_file().await {
-            let (get, head) = (get(&path, &[]).await, ask("HEAD", &path, &[]).await);
+            let (get, head) = (get(&path, &[]).await, request("HEAD", &path, &[]).await);
             assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0), "{path}");
             assert_eq!(head.headers, get.headers, "{path}");
             assert_eq!(
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_asset_is_not_found() {
+    async fn other_paths_below_docs_are_not_found() {
         let unhashed = "/docs/swagger-ui.css";
         let outside = [
             "/docs/index.html",

@@ -1,7 +1,7 @@
-//! Entity tags: how versions travel, and what conditions on them mean (RFC 9110, section 13.1).
+//! Entity tags, and the conditions `If-Match` and `If-None-Match` (RFC 9110, section 13.1).
 //!
-//! A tag is the version's number in quotes, always a strong one. A tag that is well formed but was never ours matches
-//! nothing; a header that is no list of tags is refused.
+//! A tag is the version's number in quotes, always a strong one. A well-formed tag that this service never sent matches
+//! nothing; a header that is not a list of tags is refused.
 
 use super::Problem;
 use crate::domain::{Expected, Version};
@@ -11,7 +11,7 @@ pub(super) fn entity_tag(version: Version) -> String {
     ["\"", &version.get().to_string(), "\""].concat()
 }
 
-/// What `If-Match` expects. Tags compare strongly: a weak one matches nothing.
+/// The versions that `If-Match` accepts. Tags compare strongly: a weak one matches nothing.
 ///
 /// # Errors
 /// `validation-failed` where the header is neither `*` nor a list of entity tags.
@@ -23,7 +23,7 @@ pub(super) fn if_match(header: Option<&str>) -> Result<Expected, Problem> {
     }))
 }
 
-/// Whether `If-None-Match` says that the caller has this version already. Tags compare weakly.
+/// Whether `If-None-Match` lists this version, so that the caller has it already. Tags compare weakly.
 ///
 /// # Errors
 /// As [`if_match`].
@@ -67,7 +67,7 @@ fn tags(mut list: &str) -> Option<Vec<Tag<'_>>> {
     }
 }
 
-/// Those of the tags that could be ours.
+/// The versions that the tags stand for; tags in any other form are left out.
 fn versions<'a>(tags: impl Iterator<Item = &'a Tag<'a>>) -> Vec<Version> {
     let parsed = tags.filter_map(|tag| {
         let version = tag.opaque.parse().ok().and_then(|number| Version::new(number).ok())?;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_tags_is_refused() {
+    fn a_header_that_is_not_a_list_of_tags_is_refused() {
         for header in [
             "",
             "3",

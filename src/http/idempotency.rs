@@ -1,6 +1,6 @@
-//! Safe retries: a POST with an `Idempotency-Key` happens once, and its answer is given as often as it is asked for.
+//! Idempotency keys: a POST with an `Idempotency-Key` takes effect once; retries receive the stored response.
 //!
-//! The answer is written down in the same transaction as its effect, as the very bytes that go out.
+//! The response is stored in the same transaction as its effect, as the bytes that were sent.
 
 use axum::body::Bytes;
 use orders_inventory_api::respond::Body;
@@ -14,50 +14,50 @@ use crate::domain::Timestamp;
 use crate::error::Error;
 use crate::store::{Store, Tx};
 
-/// The status of every answer that is kept: something was created.
+/// The status of every stored response.
 const CREATED: u16 = 201;
 
-/// What a request asks for when it may come again.
+/// A request that creates a resource and may carry an idempotency key.
 pub(super) struct Request {
-    /// Who sent it; a key counts for one caller.
+    /// Its caller; each caller has its own keys.
     pub caller: Caller,
     /// Its `Idempotency-Key`, if it has one.
     pub key: Option<String>,
-    /// Its path; a key counts for one path.
+    /// Its path; each path has its own keys.
     pub path: String,
     /// Its body, byte for byte.
     pub body: Bytes,
-    /// When it came.
+    /// When it arrived.
     pub now: Timestamp,
 }
 
-/// What was created, and how it is answered.
+/// A created resource, as the response to the request.
 pub(super) struct Created<M> {
     /// The body.
     pub body: M,
-    /// Where to find it and in which version it is; not everything that is created has an address.
+    /// Its address and version; `None` for a resource without an address.
     pub address: Option<Address>,
 }
 
-/// `Location` and `ETag` of what was created.
+/// `Location` and `ETag` of a created resource.
 pub(super) struct Address {
     pub location: String,
     pub e_tag: String,
 }
 
-/// The answer to a request that may come again.
-pub(super) struct Answer<M> {
-    /// The body, as a value or as it was kept.
+/// The response, new or stored.
+pub(super) struct CreateResponse<M> {
+    /// The body, as a value or as stored bytes.
     pub body: Body<M>,
-    /// Where to find what was created.
+    /// The address of the created resource.
     pub address: Option<Address>,
-    /// `Idempotency-Replayed`, where it was kept.
+    /// `Idempotency-Replayed`, where the response was stored before.
     pub idempotency_replayed: Option<String>,
 }
 
 impl<S: Store> Service<S> {
-    /// Creates what `work` creates; with a key, at most once.
-    pub(super) async fn create<M, F>(&self, request: Request, work: F) -> Result<Answer<M>, Problem>
+    /// Runs `work`, which creates a resource; with a key, at most once.
+    pub(super) async fn create<M, F>(&self, request: Request, work: F) -> Result<CreateResponse<M>, Problem>
     where
         M: Serialize + Send + 'static,
         F: Fn(&mut dyn Tx) -> Result<Created<M>, Error> + Send + 'static,
@@ -71,7 +71,7 @@ impl<S: Store> Service<S> {
         } = request;
         let Some(key) = key else {
             let Created { body, address } = self.write(work).await?;
-            return Ok(Answer {
+            return Ok(CreateResponse {
                 body: Body::Value(body),
                 address,
                 idempotency_replayed: None,
@@ -83,18 +83,18 @@ impl<S: Store> Service<S> {
             key,
         };
         let body_hash = Sha256::digest(&body).into();
-        let once = move |tx: &mut dyn Tx| idempotency::once(tx, &key, body_hash, now, |tx| keep(work(tx)?));
-        let (kept, idempotency_replayed) = match self.write(once).await? {
-            Outcome::Fresh(kept) => (kept, None),
-            Outcome::Replayed(kept) => (kept, Some("true".to_owned())),
+        let once = move |tx: &mut dyn Tx| idempotency::once(tx, &key, body_hash, now, |tx| stored_response(work(tx)?));
+        let (stored, idempotency_replayed) = match self.write(once).await? {
+            Outcome::Fresh(stored) => (stored, None),
+            Outcome::Replayed(stored) => (stored, Some("true".to_owned())),
         };
         let StoredResponse {
             status: _,
             body,
             location,
             etag,
-        } = kept;
-        Ok(Answer {
+        } = stored;
+        Ok(CreateResponse {
             body: Body::Written(body.into()),
             address: location.zip(etag).map(|(location, e_tag)| Address { location, e_tag }),
             idempotency_replayed,
@@ -102,23 +102,23 @@ impl<S: Store> Service<S> {
     }
 }
 
-impl<M> Answer<M> {
-    /// The address that must be there.
+impl<M> CreateResponse<M> {
+    /// Body, address and `Idempotency-Replayed` of a resource that has an address.
     ///
     /// # Errors
-    /// An internal error where what was kept has lost it.
+    /// An internal error where the stored response has no address.
     pub(super) fn addressed(self) -> Result<(Body<M>, Address, Option<String>), Problem> {
         let Self {
             body,
             address,
             idempotency_replayed,
         } = self;
-        let address = address.ok_or_else(|| Error::internal("an answer was kept without its address"))?;
+        let address = address.ok_or_else(|| Error::internal("a stored response has no address"))?;
         Ok((body, address, idempotency_replayed))
     }
 }
 
-fn keep<M: Serialize>(created: Created<M>) -> Result<StoredResponse, Error> {
+fn stored_response<M: Serialize>(created: Created<M>) -> Result<StoredResponse, Error> {
     let Created { body, address } = created;
     let (location, etag) = address.map(|Address { location, e_tag }| (location, e_tag)).unzip();
     Ok(StoredResponse {

@@ -1,8 +1,8 @@
-//! What HTTP counts: requests, errors, orders, payments.
+//! The metrics of HTTP: requests, errors, orders, payments.
 //!
-//! Operations and statuses are those of the contract, so every series is there from the start, at 0, and no client can
-//! make a new one. What happened to orders is counted after its commit, so a write that was rolled back never is. A
-//! request whose caller leaves before its answer is not counted.
+//! Operations and statuses come from the contract, so every series exists from the start, at 0, and no client can
+//! create one. Changes of orders are counted after their commit, so a write that was rolled back is not counted.
+//! Neither is a request whose caller leaves before its response.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use orders_inventory_api::models::ProblemType;
 
 use self::contract::Operation;
 use super::problem;
-use super::signature::Refused;
+use super::signature::SignatureError;
 use crate::app::orders::Updated;
 use crate::app::payments::{Delivery, Receipt};
 use crate::domain::{EventKind, EventResult, Status, Timestamp};
@@ -25,16 +25,16 @@ use crate::store::{OrderFilter, Store};
 
 mod contract;
 
-/// What stands for every route and method that is no operation of the contract.
+/// The label of every route, method and event type that the contract does not name.
 const OTHER: &str = "other";
 
-/// The operation whose refusals are orders that were not placed.
+/// The operation whose errors also count as orders refused.
 const PLACE_ORDER: (&str, &str) = ("POST", "/orders");
 
-/// Up to how many orders are counted when somebody looks.
+/// Up to how many orders one refresh counts.
 const COUNTED_MAX: usize = 1_000;
 
-/// The metrics of HTTP; by default none, and nothing is counted.
+/// The metrics of HTTP; the default counts nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics(Option<Arc<Handles>>);
 
@@ -43,14 +43,14 @@ struct Handles {
     requests: Series<Counter>,
     /// The operations of the contract.
     operations: Vec<OperationMetrics>,
-    /// Everything else.
+    /// All other requests.
     other: OperationMetrics,
     in_flight: Gauge,
     problems: ByType,
     orders: Orders,
-    /// By the event's type and what became of it.
+    /// By the event's type and result.
     events: Vec<((&'static str, Delivery), Counter)>,
-    signatures_refused: Vec<(Refused, Counter)>,
+    signatures_refused: Vec<(SignatureError, Counter)>,
     money: Vec<(EventResult, Counter)>,
 }
 
@@ -62,7 +62,7 @@ type ByType = Vec<(ProblemType, Counter)>;
 struct OperationMetrics {
     method: String,
     route: String,
-    /// Each with its status.
+    /// By status.
     answers: Vec<(u16, Counter)>,
     duration: Histogram,
     places_order: bool,
@@ -125,9 +125,9 @@ impl Metrics {
     pub fn new(recorder: &mut Recorder) -> Result<Self, serde_json::Error> {
         let requests = recorder.counters(&table::HTTP_REQUESTS);
         let durations = recorder.durations(&table::HTTP_REQUEST_DURATION);
-        let measured = |operation: Operation| OperationMetrics::new(operation, &requests, &durations);
-        let operations = contract::operations()?.into_iter().map(measured).collect();
-        let other = measured(Operation::other());
+        let register = |operation: Operation| OperationMetrics::new(operation, &requests, &durations);
+        let operations = contract::operations()?.into_iter().map(register).collect();
+        let other = register(Operation::other());
         let problems = recorder.counters(&table::HTTP_PROBLEMS);
         let events = recorder.counters(&table::WEBHOOK_EVENTS);
         let signatures_refused = recorder.counters(&table::WEBHOOK_SIGNATURES_REFUSED);
@@ -142,8 +142,8 @@ impl Metrics {
             events: every_event()
                 .map(|(kind, delivery)| ((kind, delivery), events.of(&[kind, delivery.name()])))
                 .collect(),
-            signatures_refused: Refused::ALL
-                .map(|refused| (refused, signatures_refused.of(&[refused.name()])))
+            signatures_refused: SignatureError::ALL
+                .map(|reason| (reason, signatures_refused.of(&[reason.name()])))
                 .into(),
             money: EventResult::ALL
                 .into_iter()
@@ -154,19 +154,19 @@ impl Metrics {
         Ok(Self(Some(Arc::new(handles))))
     }
 
-    /// Whether anything is counted.
+    /// Whether metrics are on.
     pub(super) const fn is_on(&self) -> bool {
         self.0.is_some()
     }
 
-    /// An order was placed.
+    /// Counts a placed order.
     pub(super) fn order_placed(&self) {
         if let Some(handles) = &self.0 {
             handles.orders.placed.inc();
         }
     }
 
-    /// An order was changed by a caller, or asked to become what it is.
+    /// Counts an order's change of status by a caller; an update that changes no status is not counted.
     pub(super) fn order_updated(&self, Updated { from, order }: &Updated) {
         let Some(handles) = &self.0 else { return };
         if *from == order.status() {
@@ -179,7 +179,7 @@ impl Metrics {
             Status::Canceled => {
                 handles.orders.canceled_by_caller.inc();
             }
-            // Neither is a caller's to ask for.
+            // A caller cannot set these.
             Status::Pending | Status::Paid => {}
         }
         if order.refund_due() {
@@ -187,15 +187,15 @@ impl Metrics {
         }
     }
 
-    /// Orders expired.
+    /// Counts expired orders.
     pub(super) fn orders_expired(&self, count: usize) {
         if let Some(handles) = &self.0 {
             handles.orders.expired.inc_by(count as u64);
         }
     }
 
-    /// A payment event of this type was taken.
-    pub(super) fn event_taken(&self, kind: &'static str, receipt: &Receipt) {
+    /// Counts a payment event of this type.
+    pub(super) fn event_received(&self, kind: &'static str, receipt: &Receipt) {
         let Some(handles) = &self.0 else { return };
         count_one(&handles.events, &(kind, receipt.result));
         if let Delivery::Recorded(result) = receipt.result {
@@ -209,13 +209,13 @@ impl Metrics {
         }
     }
 
-    /// A call of the webhook was not signed as it must be.
-    pub(super) fn signature_refused(&self, refused: Refused) {
+    /// Counts a webhook call that was refused because of its signature.
+    pub(super) fn signature_refused(&self, reason: SignatureError) {
         let Some(handles) = &self.0 else { return };
-        count_one(&handles.signatures_refused, &refused);
+        count_one(&handles.signatures_refused, &reason);
     }
 
-    /// Looks up what stands in the store and is not counted on the way. What cannot be looked up stays as it was.
+    /// Reads the gauges that come from the store. If the store fails, they keep their values.
     pub async fn refresh<S: Store>(&self, store: &S, now: Timestamp) {
         let Some(handles) = &self.0 else { return };
         let counted = store.scan(move |view| {
@@ -234,7 +234,7 @@ impl Metrics {
     }
 }
 
-/// Middleware: counts the request and its answer.
+/// Middleware: counts the request and its response.
 pub(super) async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let Some(handles) = metrics.0 else {
         return next.run(request).await;
@@ -249,13 +249,13 @@ pub(super) async fn count(State(metrics): State<Metrics>, request: Request, next
 }
 
 impl Handles {
-    /// Which operation of the contract this is, if it is one.
+    /// The index of the request's operation, if the contract has it.
     fn operation(&self, method: &Method, route: Option<&MatchedPath>) -> Option<usize> {
         let route = route?.as_str();
-        // HEAD is GET without the body, and answered by it.
+        // GET's handler answers HEAD as well.
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        let is_asked = |operation: &OperationMetrics| operation.route == route && operation.method == method.as_str();
-        self.operations.iter().position(is_asked)
+        let matches = |operation: &OperationMetrics| operation.route == route && operation.method == method.as_str();
+        self.operations.iter().position(matches)
     }
 
     fn answered(&self, operation: &OperationMetrics, response: &Response, duration: Duration) {
@@ -265,7 +265,7 @@ impl Handles {
             Some((_, counter)) => {
                 counter.inc();
             }
-            // One that the contract does not name: rare, and there are only so many that the service can give.
+            // A status that the contract does not list: rare, and the service has only a few of them.
             None => {
                 let labels = [&operation.route, &operation.method, &status.to_string()];
                 self.requests.of(&labels.map(String::as_str)).inc();
@@ -280,7 +280,7 @@ impl Handles {
     }
 }
 
-/// A request that is in flight, until this is dropped.
+/// A request in flight, until this guard is dropped.
 struct InFlight(Gauge);
 
 impl InFlight {
@@ -296,7 +296,7 @@ impl Drop for InFlight {
     }
 }
 
-/// An event's type as a label: one of the three that have a meaning, or `other`.
+/// An event's type as a label: one of the three that the service acts on, or `other`.
 pub(super) const fn event_type(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::Succeeded(_) => EventKind::SUCCEEDED,
@@ -306,7 +306,7 @@ pub(super) const fn event_type(kind: &EventKind) -> &'static str {
     }
 }
 
-/// Every event that can be counted.
+/// Every pair of labels of an event.
 fn every_event() -> impl Iterator<Item = (&'static str, Delivery)> {
     let kinds = [EventKind::SUCCEEDED, EventKind::REFUNDED, EventKind::FAILED, OTHER];
     kinds.into_iter().flat_map(|kind| {
@@ -323,7 +323,7 @@ fn by_type(series: &Series<Counter>) -> ByType {
     ProblemType::ALL.iter().map(of_type).collect()
 }
 
-/// Counts one of what is told apart by `key`.
+/// Adds one to the counter of this key.
 fn count_one<K: PartialEq>(counters: &[(K, Counter)], key: &K) {
     if let Some((_, counter)) = counters.iter().find(|(known, _)| known == key) {
         counter.inc();

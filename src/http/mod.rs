@@ -1,16 +1,17 @@
-//! HTTP: requests become calls of use cases, and their results become answers.
+//! HTTP: translates requests into calls of use cases, and their results into responses.
 //!
-//! Only this module knows status codes, the generated types and the clock; everything below it is handed `now`. It decides
-//! nothing about products and orders, and it holds no SQL. [`router`] is the list of all that a request passes.
+//! Only this module knows status codes, the generated types and the clock; the modules below receive `now` as an
+//! argument. It has no rules about products and orders, and no SQL. [`router`] lists the layers that every request
+//! passes.
 //!
 //! - `products`, `orders`, `webhooks`, `operations`: the operations of each tag;
-//! - [`auth`], [`signature`]: who may call, and who may say that an order was paid;
+//! - [`auth`], [`signature`]: API keys and webhook signatures;
 //! - `bodies`, `rate_limit`: admission control;
 //! - `idempotency`, `etag`, `pagination`: idempotency keys, entity tags, cursors;
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
-//! - `request_id`, `trace`, `security_headers`, [`metrics`]: what every request and answer gets;
+//! - `request_id`, `trace`, `security_headers`, [`metrics`]: layers for every request and response;
 //! - [`docs`]: the documentation;
-//! - [`sweeper`]: what time alone does.
+//! - [`sweeper`]: expiry of orders and stored responses.
 
 use std::any::Any;
 use std::num::NonZeroU32;
@@ -61,34 +62,34 @@ pub use metrics::Metrics;
 pub use problem::{Problem, too_many_connections};
 pub use signature::Keyring;
 
-/// What the service is told when it starts.
+/// The options of the router.
 #[derive(Clone)]
 pub struct Options {
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// What a request's body may take.
+    /// The limits of a request's body.
     pub body_limits: BodyLimits,
-    /// How many requests one caller may make in a minute; `None` for any number.
+    /// How many requests one caller may make in a minute; `None` for no limit.
     pub rate_limit_per_minute: Option<NonZeroU32>,
-    /// How many proxies stand in front, whose word on the client's address counts.
+    /// How many trusted proxies are in front of the service; their entries in `X-Forwarded-For` count.
     pub trusted_proxies: usize,
-    /// Whether a proxy in front ends TLS, so that clients never come by plain HTTP.
+    /// Whether a proxy in front terminates TLS, so that browsers must use HTTPS.
     pub is_behind_tls: bool,
-    /// The keys that callers need.
+    /// The accepted API keys.
     pub api_keys: ApiKeys,
-    /// What payment webhooks are signed with.
+    /// The secrets of payment webhooks.
     pub keyring: Keyring,
     /// After how long an unpaid order expires; `None` for never.
     pub order_ttl: Option<Duration>,
-    /// What counts; by default nothing does.
+    /// The metrics; the default counts nothing.
     pub metrics: Metrics,
 }
 
-/// The service: every operation of the contract, its documentation, and a problem for every other path and method.
+/// The router: every operation of the contract, the documentation, and a problem for every other path and method.
 ///
-/// A request passes the layers from top to bottom, and its answer from bottom to top. They stand behind the routing, so
-/// each knows the route ([`axum::extract::MatchedPath`]). None ends a request that has begun its work: a timeout that did
-/// could not say what became of a write.
+/// A request passes the layers from top to bottom, its response from bottom to top. The layers run after routing, so
+/// each knows the route ([`axum::extract::MatchedPath`]). No layer ends a request whose work has begun: after such a
+/// timeout the outcome of a write would be unknown.
 pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
     let Options {
         clock,
@@ -114,7 +115,7 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         metrics,
     }));
     let layers = ServiceBuilder::new()
-        .map_request(request_id::remove_unusable)
+        .map_request(request_id::remove_invalid)
         .set_request_id(request_id::HEADER, request_id::MakeUuid)
         .map_request(move |request| Identity::attach(&api_keys, request))
         .layer(trace::layer())
@@ -127,7 +128,7 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         .option_layer(security_headers::strict_transport_security(is_behind_tls))
         .option_layer(rate_limit.map(|limit| from_fn_with_state(limit, rate_limit::enforce)))
         .map_response(|response: axum::http::Response<_>| response.map(Body::new))
-        .layer(CatchPanicLayer::custom(answer_panic));
+        .layer(CatchPanicLayer::custom(panic_response));
     server::new(service)
         .merge(docs::router())
         .fallback(async || Problem::not_found())
@@ -135,8 +136,8 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         .layer(layers)
 }
 
-/// The answer where a handler panicked: an internal error like any other.
-fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
+/// The response where a handler panicked: an internal error like any other.
+fn panic_response(panic: Box<dyn Any + Send>) -> Response {
     Problem::from(Error::internal(format!("panic: {}", panic_message(&*panic)))).into_response()
 }
 
@@ -188,7 +189,7 @@ impl<S: Store> Api for Service<S> {
             SecurityScheme::WebhookSignature if self.keyring.secrets.is_empty() => {
                 Err(Problem::webhook_not_configured())
             }
-            // Whether it is the provider is known once the body is there.
+            // `verify` checks the signature once the body has arrived.
             SecurityScheme::WebhookSignature => Ok(Caller::PaymentProvider),
         }
     }
@@ -201,21 +202,21 @@ impl<S: Store> Api for Service<S> {
         match scheme {
             SecurityScheme::ApiKey => Ok(()),
             SecurityScheme::WebhookSignature => signature::verify(&head.headers, body, &self.keyring, self.clock.now())
-                .map_err(|refused| {
-                    tracing::warn!(%refused, "a webhook was refused");
-                    self.metrics.signature_refused(refused);
+                .map_err(|reason| {
+                    tracing::warn!(%reason, "a webhook was refused because of its signature");
+                    self.metrics.signature_refused(reason);
                     Problem::invalid_signature()
                 }),
         }
     }
 }
 
-/// Tells the time, to the millisecond.
+/// A clock with millisecond resolution.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The machine's clock.
+    /// The system clock.
     pub fn system() -> Self {
         Self::new(|| {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -223,12 +224,12 @@ impl Clock {
         })
     }
 
-    /// A clock that shows what `now` says.
+    /// A clock that calls `now`.
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The time now.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }

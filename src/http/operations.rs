@@ -1,4 +1,4 @@
-//! The operations tagged Operations: health, and the pages that explain errors.
+//! The operations tagged Operations: health, readiness, and the pages that explain errors.
 
 use orders_inventory_api::apis::operations::{
     GetHealthResponse, GetProblemParams, GetProblemResponse, GetReadinessResponse, ListProblemsResponse, Operations,
@@ -8,18 +8,18 @@ use orders_inventory_api::models;
 use super::{Problem, Service, problem};
 use crate::store::Store;
 
-const WELL: models::Health = models::Health {
+const HEALTHY: models::Health = models::Health {
     status: models::HealthStatus::Ok,
 };
 
 impl<S: Store> Operations for Service<S> {
     async fn get_health(&self) -> Result<GetHealthResponse, Problem> {
-        Ok(GetHealthResponse::Status200 { body: WELL })
+        Ok(GetHealthResponse::Status200 { body: HEALTHY })
     }
 
     async fn get_readiness(&self) -> Result<GetReadinessResponse, Problem> {
         self.store.ready().await?;
-        Ok(GetReadinessResponse::Status200 { body: WELL })
+        Ok(GetReadinessResponse::Status200 { body: HEALTHY })
     }
 
     async fn list_problems(&self) -> Result<ListProblemsResponse, Problem> {

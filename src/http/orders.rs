@@ -1,4 +1,5 @@
-//! The operations tagged Orders: they translate, and nothing else.
+//! The operations tagged Orders. They translate between the contract's types and the domain's; rules are in `app` and
+//! `domain`.
 
 use axum::body::Bytes;
 use orders_inventory_api::apis::orders::{
@@ -123,7 +124,7 @@ impl<S: Store> Orders for Service<S> {
         if order.refund_due() {
             tracing::warn!(
                 order = id.get(),
-                "a canceled order owes its payment back; see GET /orders?refund_due=true"
+                "a canceled order is due a refund; see GET /orders?refund_due=true"
             );
         }
         let e_tag = etag::entity_tag(order.version());

@@ -1,7 +1,7 @@
-//! Cursors, and the links from one page to the next.
+//! Pagination: cursors, and the `Link` header to the next page.
 //!
-//! A cursor names the last id of its page, as 16 hexadecimal digits of the number before it: any text of the contract's
-//! pattern is then a place in the list, and hardly any text that somebody makes up is one.
+//! A cursor is the last id of a page minus one, as 16 hexadecimal digits. So every text of the contract's pattern that
+//! fits the id type is a valid cursor, and other text is refused.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -11,7 +11,7 @@ use crate::domain::Invalid;
 /// The id that a cursor stands for.
 ///
 /// # Errors
-/// `validation-failed` where no page ever gave this cursor out.
+/// `validation-failed` where the text is not a cursor.
 pub(super) fn cursor<T>(text: Option<&str>, id: fn(i64) -> Result<T, Invalid>) -> Result<Option<T>, Problem> {
     let Some(text) = text else { return Ok(None) };
     match number(text).map(id) {
@@ -28,9 +28,9 @@ pub(super) fn next_cursor(last: i64) -> String {
     hex::encode(last.saturating_sub(1).to_be_bytes())
 }
 
-/// The number that a cursor spells, 1 or more, if it spells one.
+/// The number that a cursor encodes, 1 or more, if it is a cursor.
 fn number(cursor: &str) -> Option<i64> {
-    // One spelling for each: no capitals, no sign, no other number of digits.
+    // Each number has one spelling: no capitals, no sign, no other number of digits.
     let is_plain = cursor.len() == 16 && cursor.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let before = i64::from_str_radix(cursor, 16).ok().filter(|_| is_plain)?;
     Some(before.saturating_add(1))
@@ -55,7 +55,7 @@ mod tests {
     use crate::domain::ProductId;
 
     #[test]
-    fn cursors_come_back_as_the_id_they_stand_for() {
+    fn a_cursor_decodes_to_the_id_it_was_made_from() {
         for (id, text) in [
             (1, "0000000000000000"),
             (17, "0000000000000010"),
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_cursors_are_refused() {
+    fn other_text_than_a_cursor_is_refused() {
         for text in [
             "",
             "1",

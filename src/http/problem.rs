@@ -1,7 +1,7 @@
-//! The one shape of every error (RFC 9457), and the table of what there is.
+//! The one shape of every error response (RFC 9457), and the table of error types.
 //!
-//! Every error of every kind leaves through [`Problem`]: the refusals of use cases, of the contract, of the layers. What
-//! lies behind a fault of the service goes into the log and never into an answer.
+//! Every error is sent as a [`Problem`]: those of use cases, of the contract and of the layers. The cause of an
+//! internal error is logged and never sent.
 
 use std::fmt::Display;
 use std::num::NonZeroU32;
@@ -21,10 +21,10 @@ mod table;
 
 pub use table::{Entry, entry, name};
 
-/// After how long a retry makes sense, where one does.
+/// The `Retry-After` of every 503.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// An error on its way out.
+/// An error response.
 #[derive(Debug)]
 pub struct Problem(Box<models::Problem>);
 
@@ -72,7 +72,7 @@ impl Problem {
     }
 
     pub(super) fn invalid_signature() -> Self {
-        let detail = "X-Webhook-Signature does not sign this body with a time close to now.";
+        let detail = "The signature in X-Webhook-Signature does not match this body, or its time is too far from now.";
         Self::new(ProblemType::InvalidSignature, detail)
     }
 
@@ -139,24 +139,24 @@ impl Problem {
     }
 }
 
-/// A refusal of a caller who has used up the rate limit.
+/// The response to a caller who has used up the rate limit.
 #[derive(Debug)]
 pub(super) struct RateLimited {
     problem: Problem,
     wait_seconds: u64,
 }
 
-/// A value of the body that the contract let through and that makes no sense all the same.
+/// Converts the error of a body's value that the contract accepts but the domain refuses.
 pub(super) fn at_pointer<T>(pointer: &str, value: Result<T, Invalid>) -> Result<T, Problem> {
     value.map_err(|rule| Problem::invalid_pointer(pointer, rule))
 }
 
-/// A parameter that the contract let through and that makes no sense all the same.
+/// Converts the error of a parameter that the contract accepts but the domain refuses.
 pub(super) fn parameter<T>(name: &str, value: Result<T, Invalid>) -> Result<T, Problem> {
     value.map_err(|rule| Problem::invalid_parameter(name, rule))
 }
 
-/// How many failures the one sentence for people spells out; `errors` has them all.
+/// How many failures `detail` spells out; `errors` has them all.
 const SPELLED_OUT_MAX: usize = 5;
 
 fn summary(errors: &[models::Failure]) -> String {
@@ -244,7 +244,7 @@ impl From<Error> for Problem {
             Error::StaleVersion { .. } => problem(ProblemType::StaleVersion),
             Error::IdempotencyKeyReused => problem(ProblemType::IdempotencyKeyReused),
             Error::Overloaded => problem(ProblemType::Overloaded),
-            // The store has logged it, once for everyone whom it hit.
+            // The store has logged it, once for all writes that it hit.
             Error::StorageUnavailable(_) => problem(ProblemType::StorageUnavailable),
             Error::OutcomeUnknown(_) => problem(ProblemType::OutcomeUnknown),
             Error::Internal(cause) => {
@@ -259,13 +259,13 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let kind = self.0.r_type;
         let status = entry(kind).status;
-        // Only strings, numbers and lists of them: what could make this fail is not in a problem.
+        // A problem has only strings, numbers and lists of them, so this does not fail.
         let body = serde_json::to_vec(&self.0).unwrap_or_else(|error| {
-            tracing::error!(%error, "a problem could not be written");
+            tracing::error!(%error, "a problem could not be serialized");
             Vec::new()
         });
         let mut response = (status, body).into_response();
-        // For those who count errors by type.
+        // The metrics layer counts errors by this type.
         response.extensions_mut().insert(kind);
         let headers = response.headers_mut();
         headers.insert(
@@ -276,7 +276,7 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }
         if status == StatusCode::UNAUTHORIZED {
-            // RFC 9110, section 15.5.2: a 401 says how to do better.
+            // A 401 must have WWW-Authenticate (RFC 9110, section 15.5.2).
             let challenge = match kind == ProblemType::InvalidSignature {
                 true => "Signature header=\"X-Webhook-Signature\"",
                 false => "ApiKey header=\"X-API-Key\"",
@@ -297,8 +297,7 @@ impl IntoResponse for RateLimited {
     }
 }
 
-/// What a client gets that connects where there are too many connections already: a whole answer in HTTP/1.1, for
-/// nothing that it asks will be read.
+/// The response to a connection beyond the limit: complete HTTP/1.1 bytes, since its request is not read.
 pub fn too_many_connections() -> Vec<u8> {
     let problem = Problem::from(Error::Overloaded);
     let body = serde_json::to_string(&problem.0).unwrap_or_default();
@@ -316,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sentence_names_places_and_stops_in_time() {
+    fn detail_names_at_most_five_failures() {
         let failure = |place: &str| models::Failure {
             pointer: Some(place.to_owned()),
             parameter: None,
@@ -334,7 +333,7 @@ mod tests {
         );
     }
 
-    /// The table in docs/errors.md is the one that the code answers with.
+    /// The table in docs/errors.md has the same types, statuses and titles as the code.
     #[test]
     fn the_documentation_lists_every_error_type() {
         let page = include_str!("../../docs/errors.md");

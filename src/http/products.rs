@@ -1,4 +1,5 @@
-//! The operations tagged Products: they translate, and nothing else.
+//! The operations tagged Products. They translate between the contract's types and the domain's; rules are in `app` and
+//! `domain`.
 
 use axum::body::Bytes;
 use orders_inventory_api::apis::products::{
@@ -11,7 +12,7 @@ use orders_inventory_api::models;
 use orders_inventory_api::types::Decimal;
 
 use super::auth::Caller;
-use super::idempotency::{Address, Answer, Created, Request};
+use super::idempotency::{Address, CreateResponse, Created, Request};
 use super::problem::{at_pointer, parameter};
 use super::{Problem, Service, etag, pagination};
 use crate::app::{products, stock};
@@ -178,7 +179,7 @@ impl<S: Store> Products for Service<S> {
                 address: None,
             })
         };
-        let Answer {
+        let CreateResponse {
             body,
             address: _,
             idempotency_replayed,
@@ -195,7 +196,7 @@ fn product_id(id: i64) -> Result<ProductId, Problem> {
 }
 
 fn price(number: Decimal) -> Result<Price, Problem> {
-    // The contract takes hundredths only, so a number that is none, or too large for an i64 of them, is one it missed.
+    // The contract accepts whole hundredths within bounds only, so this refuses nothing that the contract let pass.
     let cents = number
         .in_units(2)
         .ok_or_else(|| Problem::invalid_pointer("/price", "must be an amount of money"))?;

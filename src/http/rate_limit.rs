@@ -1,7 +1,7 @@
 //! The rate limit: per API key where a valid one is sent, else per client address.
 //!
-//! It remembers the callers of the last minute and forgets the others, so that many callers cannot fill the memory. The
-//! webhook, health and the documentation are exempt.
+//! It remembers only the callers of the last minute, so that many callers cannot fill the memory. The webhook, health
+//! and the documentation are exempt.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -19,12 +19,12 @@ use super::auth::{Caller, Identity};
 use super::problem::RateLimited;
 use super::{Problem, docs};
 
-/// After how many requests the callers of more than a minute ago are forgotten.
+/// After how many requests older callers are removed from memory.
 const FORGET_EVERY: u32 = 4_096;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The limit, and what each caller has used of it.
+/// The limit, and each caller's use of it.
 pub(super) struct RateLimit {
     per_minute: NonZeroU32,
     trusted_proxies: usize,
@@ -33,14 +33,14 @@ pub(super) struct RateLimit {
     checks: AtomicU32,
 }
 
-/// Whose allowance a request is taken from.
+/// Whose allowance a request uses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Source {
     Key([u8; 32]),
     Address(IpAddr),
 }
 
-/// Middleware: answers 429 in place of the operation where its caller's allowance is used up.
+/// Middleware: responds with 429 where the caller's allowance is used up.
 pub(super) async fn enforce(State(limit): State<Arc<RateLimit>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get().map(MatchedPath::as_str);
     match route.is_some_and(is_exempt) {
@@ -52,14 +52,14 @@ pub(super) async fn enforce(State(limit): State<Arc<RateLimit>>, request: Reques
     }
 }
 
-/// Whether requests to this route are not limited. The payment provider retries what is refused, so a limit would only
-/// pile up its work; health and the documentation are answered from memory.
+/// Whether this route is exempt. The payment provider retries refused events, so a limit would only add requests.
+/// Health and the documentation cost little.
 fn is_exempt(route: &str) -> bool {
     matches!(route, "/webhooks/payment" | "/healthz" | "/readyz") || docs::is_route(route)
 }
 
 impl RateLimit {
-    /// Allows each caller so many requests a minute; all of them may come at once.
+    /// Allows each caller this many requests a minute, also all at once.
     pub(super) fn new(per_minute: NonZeroU32, trusted_proxies: usize) -> Self {
         Self {
             per_minute,
@@ -70,19 +70,19 @@ impl RateLimit {
         }
     }
 
-    /// Takes a request from its caller's allowance.
+    /// Deducts a request from its caller's allowance.
     ///
     /// # Errors
-    /// [`RateLimited`] where that is used up.
+    /// [`RateLimited`] where the allowance is used up.
     pub(super) fn check(&self, request: &Request) -> Result<(), RateLimited> {
         if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.used.retain_recent();
             self.used.shrink_to_fit();
         }
         let source = self.source(request);
-        self.used.check_key(&source).map_err(|refused| {
-            let wait = refused.wait_time_from(self.clock.now());
-            // Rounded up: a caller who comes back a moment too early would be refused again.
+        self.used.check_key(&source).map_err(|not_until| {
+            let wait = not_until.wait_time_from(self.clock.now());
+            // Rounded up: a retry slightly too early would be refused again.
             let wait_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             Problem::rate_limited(self.per_minute, wait_seconds.max(1))
         })
@@ -99,9 +99,9 @@ impl RateLimit {
     }
 }
 
-/// The client's address as the outermost trusted proxy saw it. Each proxy appends the address of its own caller, so that
-/// is the entry at the proxies' number counted from the right; entries before it are the client's own claim. `None`
-/// where there are no proxies, no such entry, or an entry that is no address.
+/// The client's address as the outermost trusted proxy saw it. Each proxy appends the address of its client, so with n
+/// trusted proxies it is the n-th entry from the right. Entries left of it come from the client and are not trusted.
+/// `None` where there are no proxies, no such entry, or an entry that is not an address.
 fn forwarded(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {
     let index = trusted_proxies.checked_sub(1)?;
     let lines = headers.get_all(FORWARDED_FOR).into_iter().rev();
@@ -109,7 +109,7 @@ fn forwarded(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {
     entries.nth(index)?.trim().parse().ok()
 }
 
-/// One address for all that one client may choose from: an IPv6 client commonly has the 2^64 addresses of its network.
+/// The address that counts: for IPv6 the /64 network, since one client commonly has all 2^64 addresses of it.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_key_counts_wherever_it_comes_from_and_a_bad_one_counts_as_none() {
+    fn a_valid_key_counts_from_any_address_and_an_invalid_one_counts_as_none() {
         let limit = limit(2, 0);
         let is_served = |peer: &str, keys: &[&str]| {
             let headers: Vec<_> = keys.iter().map(|key| ("x-api-key", *key)).collect();
@@ -174,7 +174,7 @@ mod tests {
         assert!(is_served("192.0.2.2", &["alpha"]));
         assert!(!is_served("192.0.2.3", &["alpha"]));
         assert!(is_served("192.0.2.3", &["beta"]));
-        // Whoever tries keys is one client.
+        // A client that tries keys counts as one client.
         assert!(is_served("192.0.2.4", &["gamma"]));
         assert!(is_served("192.0.2.4", &["alpha", "beta"]));
         assert!(!is_served("192.0.2.4", &[]));
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn callers_of_long_ago_are_forgotten() {
-        // An allowance that is whole again after 10 microseconds.
+        // An allowance that is full again after 10 microseconds.
         let limit = limit(6_000_000, 0);
         for client in 0..3 * FORGET_EVERY {
             let peer = Ipv4Addr::from(client).to_string();

@@ -1,8 +1,9 @@
-//! Webhook signatures: who may say that an order was paid.
+//! Webhook signatures: proof that an event comes from the payment provider.
 //!
-//! The header `X-Webhook-Signature` is `t=<unix seconds>,v1=<hex>`, where `v1` is the HMAC-SHA256 (RFC 2104) of the bytes
-//! `<t>.` followed by the raw body: the construction of Stripe's webhooks. Nothing here parses a body, tells the time or
-//! logs, and no secret and no computed signature leaves it but by [`sign`].
+//! The header `X-Webhook-Signature` is `t=<unix seconds>,v1=<hex>`, where `v1` is the HMAC-SHA256 (RFC 2104) of the
+//! bytes
+//! `<t>.` followed by the raw body, as in Stripe's webhooks. This module does not parse bodies, read the clock or log.
+//! Only [`sign`] returns a computed signature, and nothing returns a secret.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,17 +17,17 @@ use crate::domain::Timestamp;
 /// The header's name.
 pub const HEADER: &str = "x-webhook-signature";
 
-/// How many `v1` of one header are tried: a rotation needs two.
+/// How many `v1` signatures of one header are checked; a rotation of secrets needs two.
 const CANDIDATES_MAX: usize = 8;
 
-/// What the provider and the service share, as a MAC that has taken its key. It never prints.
+/// The secret that the provider and the service share, as an HMAC with its key set. `Debug` does not show it.
 #[derive(Clone)]
 pub struct Secret(Hmac<Sha256>);
 
 impl Secret {
-    /// The secret of this text; `None` where it is empty, for an empty secret is no secret.
+    /// The secret with this text; `None` where it is empty.
     pub fn new(text: &str) -> Option<Self> {
-        // HMAC takes keys of any length (RFC 2104, section 2), so nothing else is `None`.
+        // HMAC takes keys of any length (RFC 2104, section 2), so this does not fail.
         let keyed = Hmac::new_from_slice(text.as_bytes()).ok()?;
         (!text.is_empty()).then_some(Self(keyed))
     }
@@ -38,37 +39,38 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What signatures are checked against.
+/// The secrets and the tolerance that signatures are verified with.
 #[derive(Clone, Debug)]
 pub struct Keyring {
-    /// Secrets that are accepted: the current one, and during a rotation the one before. None: no webhook is.
+    /// The accepted secrets: the current one and, during a rotation, the previous one. If empty, no webhook is
+    /// accepted.
     pub secrets: Vec<Secret>,
     /// How far a signature's time may be from now, either way.
     pub tolerance: Duration,
 }
 
-/// Why a call is not the provider's. Which rule it broke is for the log, not for the caller.
+/// Why a signature is refused. The reason is logged and not sent to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// There is no header, or more than one.
-    #[error("there is not just one X-Webhook-Signature")]
+pub enum SignatureError {
+    /// The request has no `X-Webhook-Signature`, or several.
+    #[error("the request does not have exactly one X-Webhook-Signature")]
     NotOneHeader,
-    /// The header has not just one `t` of plain digits.
-    #[error("the signature has no time")]
+    /// The header does not have exactly one `t` of decimal digits.
+    #[error("the signature does not have exactly one time")]
     NoTime,
     /// The time is too far from now.
     #[error("the signature's time is too far from now")]
     TooFarFromNow,
-    /// No `v1` fits.
-    #[error("the signature does not fit")]
+    /// No `v1` matches.
+    #[error("no signature matches the body")]
     DoesNotFit,
 }
 
-impl Refused {
-    /// Every rule.
+impl SignatureError {
+    /// Every reason.
     pub const ALL: [Self; 4] = [Self::NotOneHeader, Self::NoTime, Self::TooFarFromNow, Self::DoesNotFit];
 
-    /// The rule's name, the same wherever it is counted.
+    /// The reason's name, as a metric label.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NotOneHeader => "not_one_header",
@@ -79,41 +81,45 @@ impl Refused {
     }
 }
 
-/// Checks that one of the secrets signed this body at a time close to `now`. Comparison takes the same time wherever two
-/// signatures differ.
+/// Verifies that one of the secrets signed this body, at a time within the tolerance of `now`. Signatures are compared
+/// in constant time.
 ///
 /// # Errors
-/// [`Refused`] in every other case.
-pub fn verify(headers: &HeaderMap, body: &[u8], keyring: &Keyring, now: Timestamp) -> Result<(), Refused> {
+/// [`SignatureError`] in every other case.
+pub fn verify(headers: &HeaderMap, body: &[u8], keyring: &Keyring, now: Timestamp) -> Result<(), SignatureError> {
     let mut lines = headers.get_all(HEADER).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else {
-        return Err(Refused::NotOneHeader);
+        return Err(SignatureError::NotOneHeader);
     };
-    let line = line.to_str().map_err(|_| Refused::DoesNotFit)?;
+    let line = line.to_str().map_err(|_| SignatureError::DoesNotFit)?;
     let parts = || line.split(',').filter_map(|part| part.trim().split_once('='));
 
     let mut times = parts().filter(|(scheme, _)| *scheme == "t").map(|(_, time)| time);
     let (Some(time), None) = (times.next(), times.next()) else {
-        return Err(Refused::NoTime);
+        return Err(SignatureError::NoTime);
     };
     let is_plain = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
-    let seconds: i64 = time.parse().ok().filter(|_| is_plain).ok_or(Refused::NoTime)?;
+    let seconds: i64 = time.parse().ok().filter(|_| is_plain).ok_or(SignatureError::NoTime)?;
     if (now.millis() / 1_000).abs_diff(seconds) > keyring.tolerance.as_secs() {
-        return Err(Refused::TooFarFromNow);
+        return Err(SignatureError::TooFarFromNow);
     }
 
     let candidates = parts().filter(|(scheme, _)| *scheme == "v1").take(CANDIDATES_MAX);
     let candidates: Vec<[u8; 32]> = candidates.filter_map(|(_, text)| decode(text)).collect();
-    let fits = keyring.secrets.iter().any(|secret| {
+    let matches = keyring.secrets.iter().any(|secret| {
         let signed = mac(secret, time, body);
         candidates
             .iter()
             .any(|candidate| signed.clone().verify_slice(candidate).is_ok())
     });
-    if fits { Ok(()) } else { Err(Refused::DoesNotFit) }
+    if matches {
+        Ok(())
+    } else {
+        Err(SignatureError::DoesNotFit)
+    }
 }
 
-/// The header's value for this body at this time.
+/// The value of `X-Webhook-Signature` for this body at this time.
 pub fn sign(secret: &Secret, now: Timestamp, body: &[u8]) -> String {
     let time = (now.millis() / 1_000).to_string();
     let signature = mac(secret, &time, body).finalize().into_bytes();
@@ -128,7 +134,7 @@ fn mac(secret: &Secret, time: &str, body: &[u8]) -> Hmac<Sha256> {
     mac
 }
 
-/// A whole signature in hex, of either case.
+/// A complete signature from hex, in either case.
 fn decode(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(text, &mut bytes).ok()?;
@@ -160,7 +166,7 @@ mod tests {
         )])
     }
 
-    fn check(line: &str) -> Result<(), Refused> {
+    fn check(line: &str) -> Result<(), SignatureError> {
         verify(&headers(line), BODY, &keyring(&["whsec_example"]), NOW)
     }
 
@@ -187,7 +193,7 @@ mod tests {
     ];
 
     #[test]
-    fn signatures_are_those_of_another_implementation() {
+    fn signatures_equal_those_of_pythons_hmac() {
         for (secret, seconds, body, hex) in BY_PYTHON {
             let signed = sign(
                 &Secret::new(secret).unwrap(),
@@ -198,9 +204,9 @@ mod tests {
         }
     }
 
-    /// The worked example of the contract's security scheme is true.
+    /// The example in the contract's security scheme is correct.
     #[test]
-    fn the_contracts_example_is_true() {
+    fn the_contracts_example_is_correct() {
         let (_, seconds, body, hex) = BY_PYTHON[0];
         let contract = include_str!("../../openapi.yaml");
         assert!(contract.contains(&format!("`t={seconds},v1={hex}`")));
@@ -208,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn one_fitting_signature_is_enough() {
+    fn one_matching_signature_is_enough() {
         let (_, t, _, hex) = BY_PYTHON[0];
         let zeros = "0".repeat(64);
         for line in [
@@ -224,25 +230,25 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn other_headers_are_refused() {
         let (_, t, _, hex) = BY_PYTHON[0];
         let cases = [
-            (String::new(), Refused::NoTime),
-            (format!("v1={hex}"), Refused::NoTime),
-            (format!("t=,v1={hex}"), Refused::NoTime),
-            (format!("t=+{t},v1={hex}"), Refused::NoTime),
-            (format!("t={t},t={t},v1={hex}"), Refused::NoTime),
-            (format!("t=99999999999999999999,v1={hex}"), Refused::NoTime),
-            (format!("t={t}"), Refused::DoesNotFit),
-            (format!("t={t},v1="), Refused::DoesNotFit),
-            (format!("t={t},v1={}", &hex[..62]), Refused::DoesNotFit),
-            (format!("t={t},v1={hex}00"), Refused::DoesNotFit),
-            (format!("t={t},v0={hex}"), Refused::DoesNotFit),
-            (format!("t=0{t},v1={hex}"), Refused::DoesNotFit),
-            (format!("t={},v1={hex}", t - 1), Refused::DoesNotFit),
+            (String::new(), SignatureError::NoTime),
+            (format!("v1={hex}"), SignatureError::NoTime),
+            (format!("t=,v1={hex}"), SignatureError::NoTime),
+            (format!("t=+{t},v1={hex}"), SignatureError::NoTime),
+            (format!("t={t},t={t},v1={hex}"), SignatureError::NoTime),
+            (format!("t=99999999999999999999,v1={hex}"), SignatureError::NoTime),
+            (format!("t={t}"), SignatureError::DoesNotFit),
+            (format!("t={t},v1="), SignatureError::DoesNotFit),
+            (format!("t={t},v1={}", &hex[..62]), SignatureError::DoesNotFit),
+            (format!("t={t},v1={hex}00"), SignatureError::DoesNotFit),
+            (format!("t={t},v0={hex}"), SignatureError::DoesNotFit),
+            (format!("t=0{t},v1={hex}"), SignatureError::DoesNotFit),
+            (format!("t={},v1={hex}", t - 1), SignatureError::DoesNotFit),
             (
                 format!("t={t},{}v1={hex}", "v1=00,".repeat(CANDIDATES_MAX)),
-                Refused::DoesNotFit,
+                SignatureError::DoesNotFit,
             ),
         ];
         for (line, refused) in cases {
@@ -250,18 +256,18 @@ mod tests {
         }
         assert_eq!(
             verify(&HeaderMap::new(), BODY, &keyring(&["x"]), NOW),
-            Err(Refused::NotOneHeader)
+            Err(SignatureError::NotOneHeader)
         );
         let mut two = headers(&format!("t={t},v1={hex}"));
         two.append(HEADER, two[HEADER].clone());
         assert_eq!(
             verify(&two, BODY, &keyring(&["whsec_example"]), NOW),
-            Err(Refused::NotOneHeader)
+            Err(SignatureError::NotOneHeader)
         );
     }
 
     #[test]
-    fn times_count_within_the_tolerance_both_ways() {
+    fn the_time_may_differ_from_now_by_the_tolerance_either_way() {
         let secret = Secret::new("s").unwrap();
         let at = |offset: i64| {
             let signed = sign(&secret, Timestamp::from_millis(NOW.millis() + offset * 1_000), BODY);
@@ -271,16 +277,22 @@ mod tests {
             assert_eq!(at(offset), Ok(()), "{offset}");
         }
         for offset in [-301, 301, 1_000_000_000] {
-            assert_eq!(at(offset), Err(Refused::TooFarFromNow), "{offset}");
+            assert_eq!(at(offset), Err(SignatureError::TooFarFromNow), "{offset}");
         }
     }
 
     #[test]
-    fn the_previous_secret_fits_during_a_rotation_and_no_secret_never() {
+    fn the_previous_secret_is_accepted_during_a_rotation_and_without_secrets_nothing_is() {
         let old = headers(&sign(&Secret::new("old").unwrap(), NOW, BODY));
         assert_eq!(verify(&old, BODY, &keyring(&["new", "old"]), NOW), Ok(()));
-        assert_eq!(verify(&old, BODY, &keyring(&["new"]), NOW), Err(Refused::DoesNotFit));
-        assert_eq!(verify(&old, BODY, &keyring(&[""]), NOW), Err(Refused::DoesNotFit));
+        assert_eq!(
+            verify(&old, BODY, &keyring(&["new"]), NOW),
+            Err(SignatureError::DoesNotFit)
+        );
+        assert_eq!(
+            verify(&old, BODY, &keyring(&[""]), NOW),
+            Err(SignatureError::DoesNotFit)
+        );
         assert!(Secret::new("").is_none());
     }
 
@@ -307,7 +319,7 @@ mod tests {
             let mut line = signed.clone().into_bytes();
             let at = at.index(line.len());
             line[at] ^= 1 << bit;
-            // Hex has two cases, and a space may stand around a part: those are other spellings, not other signatures.
+            // Hex in the other case and spaces around a part are other spellings of the same signature.
             let same = line.eq_ignore_ascii_case(signed.as_bytes());
             if let (false, Ok(line)) = (same, HeaderValue::from_bytes(&line)) {
                 let mut forged = HeaderMap::new();

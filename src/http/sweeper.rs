@@ -1,7 +1,7 @@
-//! The sweeper: unpaid orders expire, and stored responses are deleted after their time.
+//! The sweeper: cancels unpaid orders that have expired, and deletes stored responses that have expired.
 //!
-//! It reads before it writes, so an idle service stays idle, and works in bounded batches, so that no request waits behind
-//! a long one. Like a request it reads the clock and hands `now` to a use case.
+//! It reads before it writes, so that an idle service writes nothing, and writes in bounded batches, so that requests
+//! do not wait for a long transaction. It reads the clock and passes `now` to a use case, as a request does.
 
 use std::time::Duration;
 
@@ -16,27 +16,27 @@ use crate::store::Store;
 /// How often it looks for work.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How much one transaction does at the most.
+/// How many rows one transaction changes at most.
 const BATCH_MAX: usize = 100;
 
 /// Sweeps for as long as the future is polled.
 pub async fn run<S: Store>(store: S, clock: Clock, metrics: Metrics) {
     let mut ticks = tokio::time::interval(PERIOD);
-    // After a pause one look is enough for all the ticks that were missed.
+    // After a pause, one sweep makes up for all missed ticks.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         // The store has logged its own failures, and the next tick tries again.
         if let Err(error) = sweep(&store, clock.now(), &metrics).await {
-            tracing::debug!(%error, "the sweeper had to stop early");
+            tracing::debug!(%error, "the sweep failed");
         }
     }
 }
 
-/// Does all that is due: cancels unpaid orders whose time is up, and deletes stored responses that have expired.
+/// Sweeps once: cancels unpaid orders and deletes stored responses that have expired.
 ///
 /// # Errors
-/// As the store's.
+/// Those of the store.
 pub async fn sweep<S: Store>(store: &S, now: Timestamp, metrics: &Metrics) -> Result<(), Error> {
     if store.read(move |view| orders::is_any_due(view, now)).await? {
         let mut canceled = 0;

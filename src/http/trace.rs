@@ -1,4 +1,4 @@
-//! A span for each request and a line for each answer.
+//! Tracing: a span for each request and a log line for each response.
 
 use std::time::Duration;
 
@@ -11,18 +11,19 @@ use tracing::{Level, Span, info, span};
 
 use super::auth::Identity;
 
-/// Traces every request. Failures have no line of their own here: whoever meets one logs it, once.
-pub(super) fn layer() -> TraceLayer<SharedClassifier<ServerErrorsAsFailures>, RequestSpan, (), LogAnswer, (), (), ()> {
+/// The layer that traces every request. It does not log failures: the code that detects a failure logs it, once.
+pub(super) fn layer() -> TraceLayer<SharedClassifier<ServerErrorsAsFailures>, RequestSpan, (), LogResponse, (), (), ()>
+{
     TraceLayer::new_for_http()
         .make_span_with(RequestSpan)
         .on_request(())
-        .on_response(LogAnswer)
+        .on_response(LogResponse)
         .on_body_chunk(())
         .on_eos(())
         .on_failure(())
 }
 
-/// Makes the span that every line about a request carries.
+/// Creates the span of a request, which every log line about it carries.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestSpan;
 
@@ -30,7 +31,7 @@ impl MakeSpan<axum::body::Body> for RequestSpan {
     fn make_span(&mut self, request: &Request) -> Span {
         let extensions = request.extensions();
         let id = extensions.get::<RequestId>().map(RequestId::header_value);
-        // The route, not the path: ids and whatever else a client writes there would make every line its own kind.
+        // The route, not the path: lines about the same operation then have the same value.
         let route = extensions.get::<MatchedPath>().map_or("-", MatchedPath::as_str);
         span!(
             Level::INFO,
@@ -43,11 +44,11 @@ impl MakeSpan<axum::body::Body> for RequestSpan {
     }
 }
 
-/// Logs each answer, with the time from the request's head to the answer's.
+/// Logs each response, with the time from the request's head to the response's head.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LogAnswer;
+pub(super) struct LogResponse;
 
-impl<B> OnResponse<B> for LogAnswer {
+impl<B> OnResponse<B> for LogResponse {
     fn on_response(self, response: &Response<B>, latency: Duration, _: &Span) {
         let duration_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         info!(status = response.status().as_u16(), duration_us, "answered");

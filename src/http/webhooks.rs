@@ -1,4 +1,5 @@
-//! The operations tagged Webhooks: what the payment provider says, in our words, and what became of it.
+//! The operations tagged Webhooks: receiving and listing payment events. They translate between the contract's types
+//! and the domain's; rules are in `app` and `domain`.
 
 use orders_inventory_api::apis::webhooks::{
     ListPaymentEventsParams, ListPaymentEventsResponse, ReceivePaymentEventResponse, Webhooks,
@@ -27,7 +28,7 @@ impl<S: Store> Webhooks for Service<S> {
         let now = self.clock.now();
         let kind = metrics::event_type(&event.kind);
         let receipt = self.write(move |tx| payments::receive(tx, &event, now)).await?;
-        self.metrics.event_taken(kind, &receipt);
+        self.metrics.event_received(kind, &receipt);
         if let Delivery::Recorded(result) = receipt.result
             && result.needs_a_person()
         {
@@ -36,7 +37,7 @@ impl<S: Store> Webhooks for Service<S> {
                 event,
                 order,
                 result = result.name(),
-                "money that needs a person; see GET /payment-events"
+                "a payment event needs a person's attention; see GET /payment-events"
             );
         }
         let body = models::PaymentEventReceipt {
@@ -81,7 +82,8 @@ impl<S: Store> Webhooks for Service<S> {
     }
 }
 
-/// The event in our words. Its envelope has been read; its data is read here, for the types that mean something.
+/// The event as a domain type. The generated code has read its envelope; this reads its data, for the types that have a
+/// meaning.
 fn event(body: models::PaymentEvent) -> Result<PaymentEvent, Problem> {
     let kind = match body.r_type.as_str() {
         EventKind::SUCCEEDED => EventKind::Succeeded(EventData::read(body.data.as_ref(), true)?.of_an_order()?),
@@ -107,7 +109,7 @@ fn event(body: models::PaymentEvent) -> Result<PaymentEvent, Problem> {
     })
 }
 
-/// What an event's data tells.
+/// The data of a payment event.
 struct EventData {
     order_id: Option<OrderId>,
     payment_id: Option<PaymentId>,
@@ -115,7 +117,7 @@ struct EventData {
 }
 
 impl EventData {
-    /// Reads an event's data, noting every failure at once.
+    /// Reads an event's data; the error has all failures at once.
     fn read(data: Option<&AnyJson>, needs_order: bool) -> Result<Self, Problem> {
         let at = Pointer::Member(&Pointer::Root, "data");
         let mut failures = Failures::default();

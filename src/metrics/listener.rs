@@ -1,4 +1,4 @@
-//! The listener that shows the metrics, apart from the service's own, so that they are never public.
+//! The listener for metrics. It has its own address, so that metrics are never public.
 
 use std::io;
 use std::net::TcpListener;
@@ -14,11 +14,11 @@ use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 
 use super::Recorder;
 
-/// How long what has to be looked up may take; then what was known before is shown.
+/// How long a refresh may take; after that the last known values are served.
 const REFRESH_WAIT: Duration = Duration::from_secs(2);
 
-/// Shows everything at `/metrics` of this listener, for as long as the future is polled. `refresh` is done before each
-/// look, for what has to be looked up. It takes no care of slow clients, for nobody but the operator's own can reach it.
+/// Serves the metrics at `/metrics` of this listener, for as long as the future is polled. Each scrape runs `refresh`
+/// first, for values that must be looked up. Slow clients are not limited: only the operator's network reaches it.
 ///
 /// # Errors
 /// Where the listener fails.
@@ -28,18 +28,18 @@ where
     R: Future<Output = ()> + Send,
 {
     let recorder = Arc::new(recorder);
-    let look = async move |State(recorder): State<Arc<Recorder>>| {
-        // A store that does not answer must not hide that it does not.
+    let scrape = async move |State(recorder): State<Arc<Recorder>>| {
+        // A hanging store must not hide the metrics that show it hanging.
         let _ = tokio::time::timeout(REFRESH_WAIT, refresh()).await;
         text(recorder).await
     };
-    let router = Router::new().route("/metrics", get(look)).with_state(recorder);
+    let router = Router::new().route("/metrics", get(scrape)).with_state(recorder);
     listener.set_nonblocking(true)?;
     axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await
 }
 
 async fn text(recorder: Arc<Recorder>) -> Response {
-    // The sizes of files are asked of the system, which may be slow to answer.
+    // File sizes come from system calls that may block.
     let text = tokio::task::spawn_blocking(move || recorder.text()).await;
     match text {
         Ok(Ok(text)) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),

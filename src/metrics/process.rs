@@ -1,4 +1,4 @@
-//! What the system says of the process, asked for at each look.
+//! The metrics of the process itself, read from the system at each scrape.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use super::table;
 
-/// The metrics that every Prometheus client has.
+/// The process metrics that Prometheus' client libraries share.
 #[derive(Debug)]
 pub(super) struct Process;
 

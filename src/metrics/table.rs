@@ -1,7 +1,7 @@
-//! The table of metrics: what there is to be seen of a running service, and what each of it means.
+//! The table of metrics: name, type, labels and meaning of each.
 //!
-//! Names follow Prometheus: base units (seconds, bytes), `_total` for what only ever grows. Every label has a bounded set
-//! of values; nothing that a client writes becomes one.
+//! Names follow Prometheus: base units (seconds, bytes), `_total` for counters. Every label has a bounded set of
+//! values; no text of a client becomes one.
 
 use super::Kind::{Counter, Gauge, Histogram};
 use super::Metric;
@@ -18,20 +18,20 @@ macro_rules! table {
 
 table! {
     HTTP_REQUESTS: Counter "http_requests_total" ["route", "method", "status"]
-        "Requests answered, by operation of the contract (HEAD counts as GET); what is none of them has the route and method other";
+        "Requests answered, by operation of the contract (HEAD counts as GET); all others have the route and method other";
     HTTP_REQUEST_DURATION: Histogram "http_request_duration_seconds" ["route", "method"]
-        "From a request's head to its answer's";
+        "Time from a request's head to the head of its response";
     HTTP_REQUESTS_IN_FLIGHT: Gauge "http_requests_in_flight" []
-        "Requests that are being worked on";
+        "Requests in progress";
     HTTP_CONNECTIONS_OPEN: Gauge "http_connections_open" []
-        "Connections that clients hold open";
+        "Open client connections";
     HTTP_CONNECTIONS_REFUSED: Counter "http_connections_refused_total" []
         "Connections closed at once because there were too many";
     HTTP_PROBLEMS: Counter "http_problems_total" ["type"]
-        "Errors answered, by type; rate-limited and overloaded are the requests that were turned away";
+        "Error responses, by type; rate-limited and overloaded count the requests refused by admission control";
 
     ORDERS_PLACED: Counter "shop_orders_placed_total" []
-        "Orders placed; a replayed answer is none";
+        "Orders placed; replayed responses are not counted";
     ORDERS_REFUSED: Counter "shop_orders_refused_total" ["reason"]
         "Orders not placed, by the type of the error";
     ORDERS_PAID: Counter "shop_orders_paid_total" []
@@ -39,37 +39,37 @@ table! {
     ORDERS_SHIPPED: Counter "shop_orders_shipped_total" []
         "Orders that became SHIPPED";
     ORDERS_CANCELED: Counter "shop_orders_canceled_total" ["by"]
-        "Orders that became CANCELED, by a caller or by a refund; those that expired are not among them";
+        "Orders that became CANCELED, by a caller or by a refund; expired orders are not counted";
     ORDERS_EXPIRED: Counter "shop_orders_expired_total" []
-        "Orders that became CANCELED because nobody paid them in time";
+        "Orders that became CANCELED because they were not paid in time";
     ORDERS_OVERDUE: Gauge "shop_orders_overdue" []
         "Orders that should have expired by now; counting stops at 1000";
     ORDERS_REFUND_DUE: Gauge "shop_orders_refund_due" []
         "Canceled orders that owe money back; counting stops at 1000";
 
     WEBHOOK_EVENTS: Counter "shop_webhook_events_total" ["type", "result"]
-        "Payment events taken, by type and by what became of them";
+        "Payment events accepted, by type and by result";
     WEBHOOK_SIGNATURES_REFUSED: Counter "shop_webhook_signatures_refused_total" ["reason"]
-        "Calls of the webhook that were not signed as they must be";
+        "Webhook calls refused because of their signature, by reason";
     MONEY_NEEDING_A_PERSON: Counter "shop_money_needing_a_person_total" ["result"]
-        "Payments and refunds that somebody has to look after";
+        "Payments and refunds that a person has to check, by result";
 
     STORE_QUEUE_LENGTH: Gauge "shop_store_queue_length" []
-        "Writes that wait for the writer";
+        "Writes waiting in the queue";
     STORE_QUEUE_CAPACITY: Gauge "shop_store_queue_capacity" []
-        "Writes that may wait for the writer; more are refused";
+        "Writes that may wait in the queue; more are refused";
     STORE_WRITES_REFUSED: Counter "shop_store_writes_refused_total" ["reason"]
-        "Writes not begun: the queue was full, or it was too late for them or nobody waited any longer";
+        "Writes refused before they began: the queue was full, the deadline had passed or the caller had left";
     STORE_BATCH_WRITES: Histogram "shop_store_batch_writes" []
         "Writes that shared a transaction";
     STORE_COMMIT_DURATION: Histogram "shop_store_commit_duration_seconds" []
-        "How long a transaction's commit took, the sync of the disk with it";
+        "How long a transaction's commit took, including the sync to disk";
     STORE_BATCHES_FAILED: Counter "shop_store_batches_failed_total" []
-        "Transactions that the storage failed, with nothing of them kept";
+        "Transactions that failed in the storage and were rolled back";
     STORE_READERS: Gauge "shop_store_readers" []
-        "Connections that reads run on";
+        "Read connections in the pool";
     STORE_READS_RUNNING: Gauge "shop_store_reads_running" []
-        "Reads and scans that run, each on a connection";
+        "Reads and scans in progress, each on a connection";
     STORE_READ_WAIT: Histogram "shop_store_read_wait_seconds" ["kind"]
         "How long a read waited for a connection, or a scan for its turn";
     STORE_SCANS_REFUSED: Counter "shop_store_scans_refused_total" []
@@ -81,20 +81,20 @@ table! {
     STORE_DISK: Gauge "shop_store_disk_bytes" []
         "Size of the file system that holds the database";
     STORE_DISK_FREE: Gauge "shop_store_disk_free_bytes" []
-        "What is free of it for the service";
+        "Free space of that file system, for the service";
 
     BUILD_INFO: Gauge "shop_build_info" ["version"]
-        "Always 1; the label says which version runs";
+        "Always 1; the label is the running version";
     PROCESS_CPU: Counter "process_cpu_seconds_total" []
         "Processor time used, in user and system mode";
     PROCESS_OPEN_FDS: Gauge "process_open_fds" []
-        "File descriptors that are open";
+        "Open file descriptors";
     PROCESS_MAX_FDS: Gauge "process_max_fds" []
-        "File descriptors that may be open";
+        "Limit of open file descriptors";
     PROCESS_RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []
-        "Memory that is in use";
+        "Resident memory";
     PROCESS_VIRTUAL_MEMORY: Gauge "process_virtual_memory_bytes" []
-        "Address space that is in use";
+        "Virtual memory";
     PROCESS_THREADS: Gauge "process_threads" []
         "Threads of the process";
     PROCESS_START_TIME: Gauge "process_start_time_seconds" []

@@ -1,10 +1,10 @@
-//! Connections: how many there are, what each may take, and an end for every one of them.
+//! The accept loop: a limit on connections, timeouts for slow and idle clients, and graceful shutdown.
 //!
-//! A client that keeps a connection waiting loses it, however it does so: by sending nothing, half a request or a byte
-//! now and then, or by not reading its answer. A request that is being worked on is cut only at the end of the drain.
+//! A connection is closed when its client is too slow: when it sends nothing, half a request or single bytes, or does
+//! not read its response. A request in progress is cut off only at the end of the drain.
 //!
-//! `axum::serve` has no such limits. hyper's own header timeout would close an idle connection as soon as a slow head, and
-//! proxies keep theirs for a minute.
+//! `axum::serve` has no such limits. hyper has one timeout for slow heads and idle connections alike, but a slow head
+//! must end after seconds and an idle keep-alive connection only after minutes, since proxies keep theirs for a minute.
 
 use std::convert::Infallible;
 use std::io;
@@ -31,36 +31,36 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::Service as _;
 
-/// How many connections may wait to be accepted.
+/// The listener's backlog: how many connections may wait to be accepted.
 const BACKLOG: i32 = 4_096;
-/// Files that the process opens for itself: the database's, its log's, its listeners, its runtime's.
-const FILES_OF_OUR_OWN: u64 = 64;
-/// How long accepting pauses where the system has no room for another connection.
+/// Files that the process opens besides connections: for the database, listeners, log and runtime.
+const FILES_RESERVED: u64 = 64;
+/// How long accepting pauses after the system could not open another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-/// How long a connection that is told to end may take for it.
+/// How long a connection may take to close once its shutdown began.
 const END_WAIT: Duration = Duration::from_secs(1);
-/// The largest head of a request, and the least memory of a connection that sends one slowly.
+/// The largest head of a request, in bytes; also the read buffer of each connection.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
-/// How many requests at once one HTTP/2 connection may make.
+/// How many concurrent requests one HTTP/2 connection may make.
 const STREAMS_MAX: u32 = 100;
 
-/// What connections may take.
+/// The limits of connections.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// How many there may be.
+    /// How many may be open at once.
     pub(super) connections_max: usize,
     /// How long a request's head may take.
     pub(super) head: Duration,
     /// How long a connection may be open without a request.
     pub(super) idle: Duration,
-    /// How long running requests may take to finish once the service is told to stop.
+    /// How long requests in progress may take to finish after the stop signal.
     pub(super) drain: Duration,
 }
 
-/// Serves until `stop` is ready, then lets running requests finish and returns.
+/// Serves until `stop` is ready, then lets requests in progress finish and returns.
 ///
 /// # Errors
-/// Where the listener cannot be used.
+/// Where the listener cannot be configured.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -68,7 +68,7 @@ pub(super) async fn serve(
     metrics: Metrics,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    // Again, for the standard library's own backlog is 128: a burst of clients would wait a second and longer.
+    // The standard library listens with a backlog of 128; in a burst, clients beyond it wait a second or longer.
     rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -91,13 +91,13 @@ pub(super) async fn serve(
                 }
                 is_full = true;
                 metrics.refused();
-                // Nobody waits for this client: what the system does not take at once is lost, and so is the connection.
+                // One attempt without waiting: what does not fit into the send buffer is lost.
                 let _ = socket.try_write(&refusal);
             }
             Ok((socket, peer)) => {
                 is_full = false;
                 let open = metrics.open();
-                let connection = connection(
+                let connection = serve_connection(
                     socket,
                     peer,
                     router.clone(),
@@ -110,7 +110,7 @@ pub(super) async fn serve(
                     drop(open);
                 });
             }
-            Err(error) if is_the_clients(&error) => {}
+            Err(error) if is_client_error(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "no connection could be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -122,17 +122,21 @@ pub(super) async fn serve(
     drop(stopping);
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(bounds.drain, drained).await.is_err() {
-        tracing::warn!(connections = connections.len(), "cut off what did not end in time");
-        // One that waits for the disk itself cannot be ended, only left behind.
+        tracing::warn!(
+            connections = connections.len(),
+            "connections were cut off at the end of the drain"
+        );
+        // A task that blocks on the disk cannot be ended; it is left behind.
         let _ = tokio::time::timeout(END_WAIT, connections.shutdown()).await;
     }
     Ok(())
 }
 
-/// How many connections the process may have, at most `wanted`: it asks the system for as many files as it is allowed.
+/// How many connections the process may open, at most `wanted`. Raises the limit of open files as far as needed and
+/// allowed.
 pub(super) fn connections_within_files(wanted: u64) -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let needed = wanted.saturating_add(FILES_OF_OUR_OWN);
+    let needed = wanted.saturating_add(FILES_RESERVED);
     let allowed = maximum.unwrap_or(u64::MAX);
     let mut files = current.unwrap_or(u64::MAX);
     if files < needed {
@@ -144,20 +148,16 @@ pub(super) fn connections_within_files(wanted: u64) -> usize {
             files = needed.min(allowed);
         }
     }
-    let connections = wanted.min(files.saturating_sub(FILES_OF_OUR_OWN)).max(1);
+    let connections = wanted.min(files.saturating_sub(FILES_RESERVED)).max(1);
     if connections < wanted {
-        tracing::warn!(
-            connections,
-            files,
-            "CONNECTIONS_MAX is more than the process may open files for"
-        );
+        tracing::warn!(connections, files, "CONNECTIONS_MAX exceeds the limit of open files");
     }
     usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    // Answers are small: head and body are copied together and written by one system call.
+    // Responses are small: head and body are copied into one buffer and written by one system call.
     builder
         .http1()
         .header_read_timeout(None)
@@ -171,14 +171,14 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-/// Whether a connection was lost before it was accepted, which says nothing about the next.
-fn is_the_clients(error: &io::Error) -> bool {
+/// Whether the client ended the connection before it was accepted; the next accept may succeed.
+fn is_client_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// One connection, from its first byte to its end.
-async fn connection(
+/// Serves one connection until it closes.
+async fn serve_connection(
     socket: TcpStream,
     peer: SocketAddr,
     router: Router,
@@ -186,57 +186,58 @@ async fn connection(
     bounds: Bounds,
     mut stop: watch::Receiver<()>,
 ) {
-    // Answers are written whole: waiting to fill a packet would only delay them.
+    // Responses are written whole; Nagle's algorithm would only delay them.
     let _ = socket.set_nodelay(true);
     let activity = Arc::new(Activity::default());
-    let socket = Watched {
+    let socket = TrackedSocket {
         socket,
         activity: Arc::clone(&activity),
     };
     let service = service_fn(|request: Request<Incoming>| {
-        let working = activity.begin();
+        let in_progress = activity.begin();
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        let answering = router.clone().call(request);
+        let response = router.clone().call(request);
         async move {
-            let answer = answering.await;
-            drop(working);
-            answer as Result<_, Infallible>
+            let response = response.await;
+            drop(in_progress);
+            response as Result<_, Infallible>
         }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = waits_too_long(&activity, bounds.head, bounds.idle) => {}
-        // An error, for nothing is ever sent: the sender is gone.
+        () = client_is_too_slow(&activity, bounds.head, bounds.idle) => {}
+        // Always an error: the channel sends nothing, dropping the sender is the signal.
         _ = stop.changed() => {
             connection.as_mut().graceful_shutdown();
-            // From now on an idle connection is one that holds up the end.
+            // During the drain an idle connection gets the shorter timeout.
             tokio::select! {
                 _ = connection.as_mut() => return,
-                () = waits_too_long(&activity, bounds.head, bounds.head) => {}
+                () = client_is_too_slow(&activity, bounds.head, bounds.head) => {}
             }
         }
     }
     connection.as_mut().graceful_shutdown();
     while tokio::time::timeout(END_WAIT, connection.as_mut()).await.is_err() {
-        // A request may have come at the very last moment.
-        if !activity.now().is_working {
+        // A request may have arrived just before the shutdown; it is finished first.
+        if !activity.snapshot().is_in_progress {
             return;
         }
     }
 }
 
-/// Returns once the client has kept its connection waiting for too long: for a head, or, without a request, for the next
-/// one or for the end of an answer. It looks seldom, so the bounds may be passed by as much as the shorter of them.
-async fn waits_too_long(activity: &Activity, head: Duration, idle: Duration) {
+/// Returns once the client is too slow: longer than `head` in sending a request's head, or longer than `idle` without a
+/// request or in reading a response. It checks once per the shorter of the two, so either may be exceeded by that much.
+async fn client_is_too_slow(activity: &Activity, head: Duration, idle: Duration) {
     let period = head.min(idle);
-    let (mut before, mut quiet) = (activity.now(), Duration::ZERO);
+    let (mut before, mut quiet) = (activity.snapshot(), Duration::ZERO);
     loop {
         tokio::time::sleep(period).await;
-        let now = activity.now();
-        let has_gone_on = now.is_working || now.begun != before.begun || now.is_in_head() && !before.is_in_head();
-        quiet = if has_gone_on { Duration::ZERO } else { quiet + period };
+        let now = activity.snapshot();
+        let has_progressed =
+            now.is_in_progress || now.begun != before.begun || now.is_in_head() && !before.is_in_head();
+        quiet = if has_progressed { Duration::ZERO } else { quiet + period };
         let bound = if now.is_in_head() { head } else { idle };
         if quiet >= bound {
             return;
@@ -245,66 +246,66 @@ async fn waits_too_long(activity: &Activity, head: Duration, idle: Duration) {
     }
 }
 
-/// What happens on a connection.
+/// The activity of a connection.
 #[derive(Debug, Default)]
 struct Activity {
     /// How many requests have begun.
     begun: AtomicU64,
-    /// How many of them are being worked on.
-    working: AtomicU32,
-    /// Whether anything came since the last of them ended.
+    /// How many of them are in progress.
+    in_progress: AtomicU32,
+    /// Whether any byte arrived since the last request ended.
     has_received: AtomicBool,
 }
 
-/// What was seen of a connection at one moment.
+/// A copy of the activity at one moment.
 #[derive(Clone, Copy, Debug)]
 struct Snapshot {
     begun: u64,
-    is_working: bool,
+    is_in_progress: bool,
     has_received: bool,
 }
 
 impl Snapshot {
-    /// Whether a head is awaited: the first one, or the rest of one.
+    /// Whether the client owes a request's head: the first one, or the rest of one.
     fn is_in_head(self) -> bool {
-        !self.is_working && (self.begun == 0 || self.has_received)
+        !self.is_in_progress && (self.begun == 0 || self.has_received)
     }
 }
 
 impl Activity {
-    fn now(&self) -> Snapshot {
+    fn snapshot(&self) -> Snapshot {
         Snapshot {
             begun: self.begun.load(Ordering::Relaxed),
-            is_working: self.working.load(Ordering::Relaxed) > 0,
+            is_in_progress: self.in_progress.load(Ordering::Relaxed) > 0,
             has_received: self.has_received.load(Ordering::Relaxed),
         }
     }
 
-    /// A request begins; it ends when what is returned is dropped.
-    fn begin(self: &Arc<Self>) -> Working {
+    /// Counts a request as in progress until the returned guard is dropped.
+    fn begin(self: &Arc<Self>) -> InProgress {
         self.begun.fetch_add(1, Ordering::Relaxed);
-        self.working.fetch_add(1, Ordering::Relaxed);
-        Working(Arc::clone(self))
+        self.in_progress.fetch_add(1, Ordering::Relaxed);
+        InProgress(Arc::clone(self))
     }
 }
 
-/// A request that is being worked on.
-struct Working(Arc<Activity>);
+/// A request in progress.
+struct InProgress(Arc<Activity>);
 
-impl Drop for Working {
+impl Drop for InProgress {
     fn drop(&mut self) {
         self.0.has_received.store(false, Ordering::Relaxed);
-        self.0.working.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A socket whose activity includes every byte that is received.
-struct Watched {
+/// A socket that records received bytes in the connection's activity.
+struct TrackedSocket {
     socket: TcpStream,
     activity: Arc<Activity>,
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for TrackedSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.socket).poll_read(cx, buffer);
@@ -315,7 +316,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for TrackedSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
@@ -329,7 +330,7 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// The metrics of connections; by default none.
+/// The metrics of connections; the default counts nothing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Metrics(Option<(Gauge, Counter)>);
 
@@ -347,18 +348,18 @@ impl Metrics {
         }
     }
 
-    /// Counts a connection as open until what is returned is dropped.
-    fn open(&self) -> Option<Open> {
+    /// Counts a connection as open until the returned guard is dropped.
+    fn open(&self) -> Option<OpenConnection> {
         let (open, _) = self.0.as_ref()?;
         open.inc();
-        Some(Open(open.clone()))
+        Some(OpenConnection(open.clone()))
     }
 }
 
-/// A connection that is open.
-struct Open(Gauge);
+/// An open connection.
+struct OpenConnection(Gauge);
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -59,7 +59,8 @@ fn printed(output: &Output) -> String {
     )
 }
 
-/// Good calls and bad ones of every kind, with the answers as they stand; and the signatures that were computed for them.
+/// Good calls and bad ones of every kind, with the answers as they stand; and the signatures that were computed for
+/// them.
 fn make_calls(server: &Server) -> (Vec<String>, Vec<String>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let now = i64::try_from(now).unwrap();
@@ -123,7 +124,7 @@ fn no_log_line_and_no_answer_tells_a_secret() {
         server.signal(Signal::TERM);
         let log = server.rest_of_log().join("\n");
         assert!(
-            log.contains("a webhook was refused") && log.contains("money that needs a person"),
+            log.contains("a webhook was refused") && log.contains("needs a person's attention"),
             "{log}"
         );
         assert!(

@@ -120,7 +120,7 @@ async fn a_write_that_outlives_the_drain_is_done_whole_or_not_at_all() {
     wire.request("POST", "/orders", ORDER).await.unwrap();
     sleep(Duration::from_millis(300)).await;
     server.signal(Signal::TERM);
-    let cut_off = tokio::task::block_in_place(|| server.log_line("cut off what did not end in time"));
+    let cut_off = tokio::task::block_in_place(|| server.log_line("connections were cut off at the end of the drain"));
     assert!(cut_off.contains("connections=1"), "{cut_off}");
     let mut got = Vec::new();
     assert!(wire.take(&mut got, Duration::from_secs(20)).await);

@@ -1,11 +1,11 @@
-//! What the crate generated from `openapi.yaml` stands on. Written by hand; knows no operation and no schema.
+//! Runtime of the crate that is generated from `openapi.yaml`. Written by hand; it knows no operation and no schema.
 //!
 //! - [`types`]: exact decimals, timestamps and any JSON;
-//! - [`read`]: how a request becomes valid values, or the list of all that is wrong with it;
-//! - [`respond`]: how an operation's answer becomes a response.
+//! - [`read`]: turns a request into valid values, or into the list of all its failures;
+//! - [`respond`]: turns an operation's result into a response.
 //!
-//! It refuses to decide what an error looks like: every refusal is a [`read::Rejection`], which the server turns into a
-//! response of its own.
+//! It does not decide what an error response looks like: every refusal is a [`read::Rejection`], which the server turns
+//! into a response.
 
 pub mod read;
 pub mod respond;

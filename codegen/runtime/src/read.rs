@@ -1,8 +1,8 @@
-//! How a request becomes valid values, or the list of all that is wrong with it.
+//! Turns a request into valid values, or into the list of all its failures.
 //!
-//! A body is read member by member and parameters one at a time, and each notes its own failures, so one answer can name
-//! every one of them. What is refused here never reaches an operation: text that is not JSON, unknown or duplicate
-//! members, `null` where a value must be, values of another type, values outside their bounds.
+//! Each member of a body and each parameter is read by itself and records its failures, so that one response can list
+//! all of them. Refused are: text that is not JSON, unknown or duplicate members, `null` where a value is required,
+//! values of another type, and values outside their bounds.
 
 mod body;
 mod failure;

@@ -1,6 +1,6 @@
-//! How an operation's answer becomes a response.
+//! Turns an operation's result into a response.
 //!
-//! Refused is half an answer: a value that does not fit into JSON or a header is a fault of the server.
+//! A value that cannot be JSON or a header is an internal error; no partial response is sent.
 
 use axum::body::{self, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -15,7 +15,7 @@ fn unwritable(error: impl Into<axum::BoxError>) -> Rejection {
 
 fn response(status: u16, body: impl Into<body::Body>) -> Result<Response, Rejection> {
     let mut response = Response::new(body.into());
-    // Room for the headers of the contract and those that a server adds, in one allocation.
+    // Space for the contract's headers and the server's own, in one allocation.
     *response.headers_mut() = HeaderMap::with_capacity(12);
     *response.status_mut() = StatusCode::from_u16(status).map_err(unwritable)?;
     Ok(response)
@@ -30,9 +30,9 @@ fn typed(mut response: Response, media_type: HeaderValue) -> Response {
 ///
 /// # Errors
 ///
-/// Where the value cannot be JSON, or `status` is no status.
+/// Where the value cannot be JSON, or `status` is not a valid status.
 pub fn json(status: u16, value: &impl Serialize) -> Result<Response, Rejection> {
-    // One resource fits without growing.
+    // Large enough for one resource.
     let mut json = Vec::with_capacity(512);
     serde_json::to_writer(&mut json, value).map_err(unwritable)?;
     written(status, json)
@@ -45,12 +45,12 @@ fn written(status: u16, json: impl Into<body::Body>) -> Result<Response, Rejecti
     ))
 }
 
-/// The JSON body of an answer that may be a stored one.
+/// The JSON body of a response that may be a stored one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<T> {
-    /// A value, still to be written.
+    /// A value to serialize.
     Value(T),
-    /// JSON that was written before, sent byte for byte.
+    /// Stored JSON, which is sent byte for byte.
     Written(Bytes),
 }
 
@@ -66,11 +66,11 @@ pub fn body<T: Serialize>(status: u16, body: Body<T>) -> Result<Response, Reject
     }
 }
 
-/// A response with a page of HTML.
+/// A response with an HTML page.
 ///
 /// # Errors
 ///
-/// Where `status` is no status.
+/// Where `status` is not a valid status.
 pub fn html(status: u16, body: String) -> Result<Response, Rejection> {
     Ok(typed(
         response(status, body)?,
@@ -82,16 +82,16 @@ pub fn html(status: u16, body: String) -> Result<Response, Rejection> {
 ///
 /// # Errors
 ///
-/// Where `status` is no status.
+/// Where `status` is not a valid status.
 pub fn empty(status: u16) -> Result<Response, Rejection> {
     response(status, body::Body::empty())
 }
 
-/// The response with the header, where it has a value.
+/// Adds a header to the response, where it has a value.
 ///
 /// # Errors
 ///
-/// Where the value cannot be one of a header.
+/// Where the value is not a valid header value.
 pub fn header<T>(mut response: Response, name: &'static str, value: Option<T>) -> Result<Response, Rejection>
 where
     HeaderValue: TryFrom<T, Error: Into<axum::BoxError>>,
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_a_fault() {
+    fn a_value_that_cannot_be_written_is_an_internal_error() {
         let no_key = std::collections::HashMap::from([(Some([1]), 1)]);
         assert!(matches!(json(200, &no_key), Err(Rejection::Unwritable(_))));
         assert!(matches!(empty(7), Err(Rejection::Unwritable(_))));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_there_where_it_has_a_value() {
+    fn a_header_is_sent_only_with_a_value() {
         let response = header(Response::default(), "etag", Some("\"1\"".to_owned())).unwrap();
         let response = header(response, "location", None::<String>).unwrap();
         assert_eq!(

@@ -1,6 +1,6 @@
-//! Values that JSON can write and Rust's own types cannot hold exactly.
+//! Types for JSON values that Rust's own types cannot represent exactly.
 //!
-//! Refused is every conversion that would change a value: no float ever holds one.
+//! No conversion changes a value; none uses floating-point numbers.
 
 mod any_json;
 mod decimal;

@@ -1,5 +1,5 @@
-//! One trait per tag, one method per operation. An operation gets valid values only and answers with its own type or
-//! with the server's one error type.
+//! One trait per tag, one method per operation. An operation receives valid values only. It returns its own response type
+//! or the server's one error type.
 
 use axum::body::{Body, Bytes};
 use axum::http::request;
@@ -12,42 +12,41 @@ pub mod orders;
 pub mod products;
 pub mod webhooks;
 
-/// What the traits of all tags share: who may call, and how a body is read.
+/// What the traits of all tags share: authorization and receiving bodies.
 pub trait Api: Clone + Send + Sync + 'static {
-    /// Every answer that is not a success, including the refusal of a request that breaks the contract.
+    /// Every error response, including the refusal of an invalid request.
     type Error: From<Rejection> + IntoResponse;
 
-    /// Who called an operation that has a security scheme.
+    /// The caller of an operation that has a security scheme.
     type Caller: Send;
 
-    /// Identifies the caller by the request's head. Called first, before the body or a parameter is read.
+    /// Identifies the caller by the request's head, before the body and the parameters are read.
     ///
     /// # Errors
     ///
-    /// The answer to a caller who may not call the operation.
+    /// The response to a caller who may not call the operation.
     fn authorize(&self, scheme: SecurityScheme, head: &request::Parts) -> Result<Self::Caller, Self::Error>;
 
     /// Reads the whole body, within the server's limits of size and time.
     ///
     /// # Errors
     ///
-    /// The answer to a body that is too large, too slow, or broken off.
+    /// The response to a body that is too large, too slow, or broken off.
     fn receive(&self, body: Body) -> impl Future<Output = Result<Bytes, Self::Error>> + Send;
 
-    /// Checks the body against a scheme that signs it. Called before the body is parsed; a scheme that does not sign
-    /// bodies has nothing to check.
+    /// Verifies the body's signature, for a scheme that signs bodies, before the body is parsed.
     ///
     /// # Errors
     ///
-    /// The answer to a body whose signature does not fit.
+    /// The response to a body whose signature does not match.
     fn verify(&self, scheme: SecurityScheme, head: &request::Parts, body: &Bytes) -> Result<(), Self::Error>;
 }
 
-/// How the contract wants callers to say who they are.
+/// The security schemes of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SecurityScheme {
-    /// In the header `X-Webhook-Signature`.
+    /// A key or signature in the header `X-Webhook-Signature`.
     WebhookSignature,
-    /// In the header `X-API-Key`.
+    /// A key or signature in the header `X-API-Key`.
     ApiKey,
 }

@@ -42,12 +42,9 @@ pub trait Operations: Api {
     fn list_problems(&self) -> impl Future<Output = Result<ListProblemsResponse, Self::Error>> + Send;
 }
 
-/// What `get_health` answers where it succeeds.
+/// The responses of `get_health` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum GetHealthResponse {
     /// The process is alive.
     Status200 {
@@ -57,11 +54,11 @@ pub enum GetHealthResponse {
 }
 
 impl GetHealthResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body } => {
@@ -72,12 +69,9 @@ impl GetHealthResponse {
     }
 }
 
-/// What `get_problem` answers where it succeeds.
+/// The responses of `get_problem` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum GetProblemResponse {
     /// The page.
     Status200 {
@@ -87,11 +81,11 @@ pub enum GetProblemResponse {
 }
 
 impl GetProblemResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body } => {
@@ -126,12 +120,9 @@ impl GetProblemParams {
     }
 }
 
-/// What `get_readiness` answers where it succeeds.
+/// The responses of `get_readiness` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum GetReadinessResponse {
     /// The service is ready.
     Status200 {
@@ -141,11 +132,11 @@ pub enum GetReadinessResponse {
 }
 
 impl GetReadinessResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body } => {
@@ -156,12 +147,9 @@ impl GetReadinessResponse {
     }
 }
 
-/// What `list_problems` answers where it succeeds.
+/// The responses of `list_problems` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum ListProblemsResponse {
     /// The page.
     Status200 {
@@ -171,11 +159,11 @@ pub enum ListProblemsResponse {
 }
 
 impl ListProblemsResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body } => {

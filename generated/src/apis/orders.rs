@@ -85,12 +85,9 @@ pub trait Orders: Api {
     ) -> impl Future<Output = Result<UpdateOrderResponse, Self::Error>> + Send;
 }
 
-/// What `create_order` answers where it succeeds.
+/// The responses of `create_order` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum CreateOrderResponse {
     /// The order was placed and its stock reserved.
     Status201 {
@@ -106,11 +103,11 @@ pub enum CreateOrderResponse {
 }
 
 impl CreateOrderResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status201 {
@@ -165,23 +162,20 @@ impl CreateOrderParams {
     }
 }
 
-/// What `delete_order` answers where it succeeds.
+/// The responses of `delete_order` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum DeleteOrderResponse {
     /// The order is gone.
     Status204,
 }
 
 impl DeleteOrderResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status204 => {
@@ -234,12 +228,9 @@ impl DeleteOrderParams {
     }
 }
 
-/// What `get_order` answers where it succeeds.
+/// The responses of `get_order` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum GetOrderResponse {
     /// The order.
     Status200 {
@@ -256,11 +247,11 @@ pub enum GetOrderResponse {
 }
 
 impl GetOrderResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body, e_tag } => {
@@ -319,12 +310,9 @@ impl GetOrderParams {
     }
 }
 
-/// What `list_orders` answers where it succeeds.
+/// The responses of `list_orders` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum ListOrdersResponse {
     /// A page of orders.
     Status200 {
@@ -336,11 +324,11 @@ pub enum ListOrdersResponse {
 }
 
 impl ListOrdersResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body, link } => {
@@ -417,12 +405,9 @@ impl ListOrdersParams {
     }
 }
 
-/// What `update_order` answers where it succeeds.
+/// The responses of `update_order` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum UpdateOrderResponse {
     /// The order as it is now.
     Status200 {
@@ -434,11 +419,11 @@ pub enum UpdateOrderResponse {
 }
 
 impl UpdateOrderResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body, e_tag } => {

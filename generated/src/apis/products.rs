@@ -93,12 +93,9 @@ pub trait Products: Api {
     ) -> impl Future<Output = Result<UpdateProductResponse, Self::Error>> + Send;
 }
 
-/// What `create_product` answers where it succeeds.
+/// The responses of `create_product` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum CreateProductResponse {
     /// The product was created.
     Status201 {
@@ -114,11 +111,11 @@ pub enum CreateProductResponse {
 }
 
 impl CreateProductResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status201 {
@@ -173,12 +170,9 @@ impl CreateProductParams {
     }
 }
 
-/// What `create_stock_movement` answers where it succeeds.
+/// The responses of `create_stock_movement` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum CreateStockMovementResponse {
     /// The movement was written and the stock changed.
     Status201 {
@@ -190,11 +184,11 @@ pub enum CreateStockMovementResponse {
 }
 
 impl CreateStockMovementResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status201 {
@@ -251,23 +245,20 @@ impl CreateStockMovementParams {
     }
 }
 
-/// What `delete_product` answers where it succeeds.
+/// The responses of `delete_product` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum DeleteProductResponse {
     /// The product is gone.
     Status204,
 }
 
 impl DeleteProductResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status204 => {
@@ -320,12 +311,9 @@ impl DeleteProductParams {
     }
 }
 
-/// What `get_product` answers where it succeeds.
+/// The responses of `get_product` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum GetProductResponse {
     /// The product.
     Status200 {
@@ -342,11 +330,11 @@ pub enum GetProductResponse {
 }
 
 impl GetProductResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body, e_tag } => {
@@ -405,12 +393,9 @@ impl GetProductParams {
     }
 }
 
-/// What `list_products` answers where it succeeds.
+/// The responses of `list_products` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum ListProductsResponse {
     /// A page of products.
     Status200 {
@@ -422,11 +407,11 @@ pub enum ListProductsResponse {
 }
 
 impl ListProductsResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body, link } => {
@@ -493,12 +478,9 @@ impl ListProductsParams {
     }
 }
 
-/// What `list_stock_movements` answers where it succeeds.
+/// The responses of `list_stock_movements` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum ListStockMovementsResponse {
     /// A page of movements.
     Status200 {
@@ -510,11 +492,11 @@ pub enum ListStockMovementsResponse {
 }
 
 impl ListStockMovementsResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body, link } => {
@@ -572,12 +554,9 @@ impl ListStockMovementsParams {
     }
 }
 
-/// What `update_product` answers where it succeeds.
+/// The responses of `update_product` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum UpdateProductResponse {
     /// The product as it is now.
     Status200 {
@@ -589,11 +568,11 @@ pub enum UpdateProductResponse {
 }
 
 impl UpdateProductResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body, e_tag } => {

@@ -45,12 +45,9 @@ pub trait Webhooks: Api {
     ) -> impl Future<Output = Result<ReceivePaymentEventResponse, Self::Error>> + Send;
 }
 
-/// What `list_payment_events` answers where it succeeds.
+/// The responses of `list_payment_events` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum ListPaymentEventsResponse {
     /// A page of events.
     Status200 {
@@ -62,11 +59,11 @@ pub enum ListPaymentEventsResponse {
 }
 
 impl ListPaymentEventsResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body, link } => {
@@ -137,12 +134,9 @@ impl ListPaymentEventsParams {
     }
 }
 
-/// What `receive_payment_event` answers where it succeeds.
+/// The responses of `receive_payment_event` other than errors.
 #[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is made, turned into a response and gone"
-)]
+#[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum ReceivePaymentEventResponse {
     /// The event is recorded, now or before.
     Status200 {
@@ -152,11 +146,11 @@ pub enum ReceivePaymentEventResponse {
 }
 
 impl ReceivePaymentEventResponse {
-    /// The response to send.
+    /// Converts this to a response.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unwritable`] where a value does not fit into a header or JSON.
+    /// [`Rejection::Unwritable`] where a value cannot be a header or JSON.
     pub fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Self::Status200 { body } => {

@@ -1,4 +1,4 @@
-//! The router: every operation of the contract as a route. All that is wrong with a request is found here, at once.
+//! The router: every operation of the contract is a route. A handler finds all failures of a request at once.
 
 #![allow(unused_imports, reason = "one list of imports serves every contract")]
 
@@ -11,9 +11,9 @@ use crate::apis::{Api, SecurityScheme, operations, orders, products, webhooks};
 use crate::models;
 use crate::read::{self, Failures};
 
-/// A router with a route for every operation of the contract, answered by `api`.
+/// A router with a route for every operation of the contract, which calls `api`.
 ///
-/// Other paths and methods are left to the router's own fallbacks.
+/// Other paths and methods get the router's fallbacks.
 pub fn new<A>(api: A) -> Router
 where
     A: Api + operations::Operations + orders::Orders + products::Products + webhooks::Webhooks,
@@ -46,8 +46,8 @@ fn respond(result: Result<Response, impl IntoResponse>) -> Response {
 
 async fn get_health<A: operations::Operations>(State(api): State<A>) -> Response {
     let call = async {
-        let answer = api.get_health().await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.get_health().await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -58,24 +58,24 @@ async fn get_problem<A: operations::Operations>(State(api): State<A>, request: R
         let mut failures = Failures::default();
         let params = operations::GetProblemParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
-        let answer = api.get_problem(params).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.get_problem(params).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
 
 async fn get_readiness<A: operations::Operations>(State(api): State<A>) -> Response {
     let call = async {
-        let answer = api.get_readiness().await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.get_readiness().await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
 
 async fn list_problems<A: operations::Operations>(State(api): State<A>) -> Response {
     let call = async {
-        let answer = api.list_problems().await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.list_problems().await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -91,8 +91,8 @@ async fn create_order<A: orders::Orders>(State(api): State<A>, request: Request)
         let params = orders::CreateOrderParams::read(&head, &mut failures);
         let body = read::json::<models::NewOrder>(&head, &bytes, &mut failures)?;
         let (params, body) = failures.accept(params.zip(body))?;
-        let answer = api.create_order(caller, params, body, bytes).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.create_order(caller, params, body, bytes).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -105,8 +105,8 @@ async fn delete_order<A: orders::Orders>(State(api): State<A>, request: Request)
         let mut failures = Failures::default();
         let params = orders::DeleteOrderParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
-        let answer = api.delete_order(caller, params).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.delete_order(caller, params).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -119,8 +119,8 @@ async fn get_order<A: orders::Orders>(State(api): State<A>, request: Request) ->
         let mut failures = Failures::default();
         let params = orders::GetOrderParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
-        let answer = api.get_order(caller, params).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.get_order(caller, params).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -133,8 +133,8 @@ async fn list_orders<A: orders::Orders>(State(api): State<A>, request: Request) 
         let mut failures = Failures::default();
         let params = orders::ListOrdersParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
-        let answer = api.list_orders(caller, params).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.list_orders(caller, params).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -150,8 +150,8 @@ async fn update_order<A: orders::Orders>(State(api): State<A>, request: Request)
         let params = orders::UpdateOrderParams::read(&head, &mut failures);
         let body = read::json::<models::OrderUpdate>(&head, &bytes, &mut failures)?;
         let (params, body) = failures.accept(params.zip(body))?;
-        let answer = api.update_order(caller, params, body).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.update_order(caller, params, body).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -167,8 +167,8 @@ async fn create_product<A: products::Products>(State(api): State<A>, request: Re
         let params = products::CreateProductParams::read(&head, &mut failures);
         let body = read::json::<models::NewProduct>(&head, &bytes, &mut failures)?;
         let (params, body) = failures.accept(params.zip(body))?;
-        let answer = api.create_product(caller, params, body, bytes).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.create_product(caller, params, body, bytes).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -184,8 +184,8 @@ async fn create_stock_movement<A: products::Products>(State(api): State<A>, requ
         let params = products::CreateStockMovementParams::read(&head, &mut failures);
         let body = read::json::<models::NewStockMovement>(&head, &bytes, &mut failures)?;
         let (params, body) = failures.accept(params.zip(body))?;
-        let answer = api.create_stock_movement(caller, params, body, bytes).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.create_stock_movement(caller, params, body, bytes).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -198,8 +198,8 @@ async fn delete_product<A: products::Products>(State(api): State<A>, request: Re
         let mut failures = Failures::default();
         let params = products::DeleteProductParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
-        let answer = api.delete_product(caller, params).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.delete_product(caller, params).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -210,8 +210,8 @@ async fn get_product<A: products::Products>(State(api): State<A>, request: Reque
         let mut failures = Failures::default();
         let params = products::GetProductParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
-        let answer = api.get_product(params).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.get_product(params).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -222,8 +222,8 @@ async fn list_products<A: products::Products>(State(api): State<A>, request: Req
         let mut failures = Failures::default();
         let params = products::ListProductsParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
-        let answer = api.list_products(params).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.list_products(params).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -236,8 +236,8 @@ async fn list_stock_movements<A: products::Products>(State(api): State<A>, reque
         let mut failures = Failures::default();
         let params = products::ListStockMovementsParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
-        let answer = api.list_stock_movements(caller, params).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.list_stock_movements(caller, params).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -253,8 +253,8 @@ async fn update_product<A: products::Products>(State(api): State<A>, request: Re
         let params = products::UpdateProductParams::read(&head, &mut failures);
         let body = read::json::<models::ProductUpdate>(&head, &bytes, &mut failures)?;
         let (params, body) = failures.accept(params.zip(body))?;
-        let answer = api.update_product(caller, params, body).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.update_product(caller, params, body).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -267,8 +267,8 @@ async fn list_payment_events<A: webhooks::Webhooks>(State(api): State<A>, reques
         let mut failures = Failures::default();
         let params = webhooks::ListPaymentEventsParams::read(&head, &mut failures);
         let params = failures.accept(params)?;
-        let answer = api.list_payment_events(caller, params).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.list_payment_events(caller, params).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }
@@ -284,8 +284,8 @@ async fn receive_payment_event<A: webhooks::Webhooks>(State(api): State<A>, requ
         read::refuse_query(&head.uri, &mut failures);
         let body = read::json::<models::PaymentEvent>(&head, &bytes, &mut failures)?;
         let body = failures.accept(body)?;
-        let answer = api.receive_payment_event(caller, body).await?;
-        Ok::<_, A::Error>(answer.into_response()?)
+        let response = api.receive_payment_event(caller, body).await?;
+        Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)
 }

@@ -1,14 +1,14 @@
 // Starts Swagger UI on the contract that this server embeds.
 
-// Swagger UI has dark colors but, without its own top bar, nobody to turn them on: the page follows the system.
+// Swagger UI switches to dark mode by a button in its top bar. This page has no top bar, so it follows the system.
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const followSystem = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", followSystem);
 followSystem();
 
-// Swagger UI fills every field with its parameter's example and would send them all: a filter nobody asked for, an
-// `If-None-Match` that makes the first answer an empty 304, the same `Idempotency-Key` for two different products. An
-// example of an optional parameter is there to be read; only what a request cannot do without is filled in.
+// Swagger UI fills every field with its parameter's example and would send them all: unwanted filters, an
+// `If-None-Match` that makes the first response an empty 304, the same `Idempotency-Key` for two different products. So
+// only required parameters are filled in.
 const optionalFieldsStartEmpty = () => ({
   statePlugins: {
     spec: {
@@ -26,7 +26,7 @@ const optionalFieldsStartEmpty = () => ({
   },
 });
 
-// The parameters of a path come after those of its operations, so `id` would stand below headers that hardly anybody needs.
+// Swagger UI lists a path's parameters after those of its operations, so `id` would be below headers that are rarely used.
 const requiredParametersFirst = ({ React }) => ({
   wrapComponents: {
     parameters: (Original) => (props) =>
@@ -53,9 +53,9 @@ SwaggerUIBundle({
   // The API key outlives a reload, in this browser's local storage.
   persistAuthorization: true,
   plugins: [optionalFieldsStartEmpty, requiredParametersFirst, schemasStartClosed],
-  // Beside a request or response a schema shows what its members are, most of which are schemas of their own.
+  // The schema of a request or response is expanded by two levels, since most of its members are schemas as well.
   defaultModelExpandDepth: 2,
-  // Tags and operations come in the contract's order: no sorter is set. No filter either, there are few of them.
+  // No sorter, so that tags and operations keep the contract's order. No filter, since there are few of them.
   filter: false,
   // Swagger UI would send the contract to a public validator.
   validatorUrl: null,

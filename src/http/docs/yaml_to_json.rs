@@ -1,19 +1,19 @@
-//! Turns the contract from YAML into JSON of the same value, over `yaml-rust2`: members in the order of the file, numbers
-//! digit for digit, since `yaml-rust2` keeps the text of a number that is no integer (`12.50` stays `12.50`).
+//! Converts the contract from YAML to JSON with `yaml-rust2`. Members keep their order and numbers their digits, since
+//! `yaml-rust2` keeps the text of a number that is not an integer (`12.50` stays `12.50`).
 //!
-//! Part of the build script, and compiled here for its tests only. Refused, because JSON cannot say it: numbers such as
-//! `.5`, keys that are lists or objects, duplicate keys, a second document.
+//! Part of the build script; compiled here for its tests only. It refuses what JSON cannot express (numbers such as
+//! `.5`, keys that are lists or objects), duplicate keys, and a second document.
 
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// Writes a YAML document as JSON of the same value.
+/// Converts a YAML document to JSON with the same value.
 ///
 /// # Errors
 ///
-/// What is refused, and where it can be told, its line and column.
+/// What is refused, with line and column where these are known.
 pub(crate) fn json_from_yaml(yaml: &str) -> Result<String, String> {
     let documents = YamlLoader::load_from_str(yaml).map_err(|error| error.to_string())?;
     match &documents[..] {
@@ -22,7 +22,7 @@ pub(crate) fn json_from_yaml(yaml: &str) -> Result<String, String> {
     }
 }
 
-/// A YAML value that is written as JSON.
+/// A YAML value that serializes as JSON.
 struct Json<'a>(&'a Yaml);
 
 impl Serialize for Json<'_> {
@@ -41,7 +41,7 @@ impl Serialize for Json<'_> {
             }
             Yaml::Boolean(value) => serializer.serialize_bool(*value),
             Yaml::Null => serializer.serialize_unit(),
-            Yaml::Alias(_) | Yaml::BadValue => Err(S::Error::custom("an alias or tag that leads nowhere")),
+            Yaml::Alias(_) | Yaml::BadValue => Err(S::Error::custom("an unknown alias or tag")),
         }
     }
 }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_cannot_say_is_refused() {
+    fn values_without_json_form_are_refused() {
         for (yaml, error) in [
             ("a: .5\n", "JSON has no number .5"),
             ("a: -.INF\n", "JSON has no number -.INF"),

@@ -1,4 +1,4 @@
-//! The operations of the contract, as the contract itself lists them, so that a new one is measured without a word here.
+//! The operations of the contract, read from the contract itself, so that a new one has metrics without a change here.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::OTHER;
 use crate::http::docs;
 
-/// An operation that has series of its own.
+/// An operation with its own series.
 pub(super) struct Operation {
     pub(super) method: String,
     pub(super) route: String,
@@ -20,15 +20,15 @@ struct Contract {
     paths: BTreeMap<String, BTreeMap<String, Value>>,
 }
 
-/// Every operation of the contract, with the statuses that it may answer.
+/// Every operation of the contract, with its response statuses.
 ///
 /// # Errors
-/// Where the embedded contract is none; `build.rs` made sure that it is one.
+/// Where the embedded contract cannot be parsed; `build.rs` has parsed it before.
 pub(super) fn operations() -> Result<Vec<Operation>, serde_json::Error> {
     let contract: Contract = serde_json::from_slice(&docs::contract_json())?;
     let operations = contract.paths.into_iter().flat_map(|(route, members)| {
         members.into_iter().filter_map(move |(method, operation)| {
-            // Beside its methods a path has members that all of them share; those have no answers.
+            // Besides its methods a path has members such as `parameters`, which have no responses.
             let statuses = operation.get("responses")?.as_object()?.keys();
             Some(Operation {
                 method: method.to_ascii_uppercase(),
@@ -41,7 +41,7 @@ pub(super) fn operations() -> Result<Vec<Operation>, serde_json::Error> {
 }
 
 impl Operation {
-    /// All that is no operation of the contract: unknown paths, other methods, the files of the documentation.
+    /// All requests outside the contract: unknown paths, other methods, the files of the documentation.
     pub(super) fn other() -> Self {
         Self {
             method: OTHER.to_owned(),

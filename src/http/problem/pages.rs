@@ -1,4 +1,4 @@
-//! The pages that explain the error types to people, made from the table that the code answers with.
+//! The HTML pages that explain the error types, made from the table of error types.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use super::{Entry, entry, name};
 
 /// The page that lists every error type.
 pub(in crate::http) fn all() -> String {
-    let mut body = String::from("<h1>Problems</h1>\n<p>What an error's <code>type</code> can be.</p>\n<dl>\n");
+    let mut body = String::from("<h1>Problems</h1>\n<p>Every value of an error's <code>type</code>.</p>\n<dl>\n");
     for kind in ProblemType::ALL {
         let Entry { title, status, meaning } = entry(*kind);
         let (path, status, meaning) = (kind.as_str(), status.as_u16(), prose(meaning));
@@ -37,8 +37,7 @@ pub(in crate::http) fn one(wanted: &str) -> Option<String> {
     Some(page(title, &body))
 }
 
-/// The table's text as HTML: what stands in backticks is code. Titles and names have no character that HTML minds, which
-/// a test makes sure of.
+/// The table's text as HTML; text in backticks becomes `<code>`. No text of the table needs escaping, as a test checks.
 fn prose(text: &str) -> String {
     let mut html = String::new();
     for (index, part) in text.split('`').enumerate() {

@@ -1,20 +1,20 @@
-//! The table of error types: what there is, which status each has, and what to tell people about it.
+//! The table of error types: title, status and explanation of each.
 
 use axum::http::StatusCode;
 use orders_inventory_api::models::ProblemType;
 
-/// What the contract does not say about an error type: its title, its status, and a few lines for people.
+/// An error type's title, status and explanation.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// The error type in a few words, the same each time.
+    /// The error type in a few words.
     pub title: &'static str,
-    /// The status of every answer of this type.
+    /// The status of every response of this type.
     pub status: StatusCode,
-    /// What it means, and what to do about it.
+    /// What it means, and what a client can do.
     pub meaning: &'static str,
 }
 
-/// The table of error types: one row for every value that the contract names.
+/// The row of an error type.
 pub const fn entry(kind: ProblemType) -> Entry {
     const fn row(status: StatusCode, title: &'static str, meaning: &'static str) -> Entry {
         Entry { title, status, meaning }
@@ -23,7 +23,7 @@ pub const fn entry(kind: ProblemType) -> Entry {
         ProblemType::MalformedJson => row(
             StatusCode::BAD_REQUEST,
             "Malformed JSON",
-            "The body is not JSON; the detail says where it stops being so. Send it again as JSON in UTF-8.",
+            "The body is not valid JSON; the detail says where the error is. Send it again as JSON in UTF-8.",
         ),
         ProblemType::MissingApiKey => row(
             StatusCode::UNAUTHORIZED,
@@ -38,28 +38,28 @@ pub const fn entry(kind: ProblemType) -> Entry {
         ProblemType::InvalidSignature => row(
             StatusCode::UNAUTHORIZED,
             "Invalid signature",
-            "The X-Webhook-Signature header does not sign this body with the webhook secret and a time close to now. The \
-             documentation of the security scheme WebhookSignature says how to make one.",
+            "The signature in X-Webhook-Signature does not match this body and the webhook secret, or its time is too far \
+             from now. The security scheme WebhookSignature in the documentation says how to sign a body.",
         ),
         ProblemType::NotFound => row(
             StatusCode::NOT_FOUND,
             "Not found",
-            "There is nothing at this path. The documentation at /docs lists the paths that there are.",
+            "There is nothing at this path. The documentation at /docs lists every path.",
         ),
         ProblemType::ProductNotFound => row(
             StatusCode::NOT_FOUND,
             "Product not found",
-            "There is no product with this id: there never was one, or it was deleted. Ids are never used again.",
+            "No product has this id: it never existed or was deleted. Ids are never used again.",
         ),
         ProblemType::OrderNotFound => row(
             StatusCode::NOT_FOUND,
             "Order not found",
-            "There is no order with this id: there never was one, or it was deleted. Ids are never used again.",
+            "No order has this id: it never existed or was deleted. Ids are never used again.",
         ),
         ProblemType::MethodNotAllowed => row(
             StatusCode::METHOD_NOT_ALLOWED,
             "Method not allowed",
-            "The path exists, but not for this method. The Allow header lists the methods it takes.",
+            "The path does not support this method. The Allow header lists the methods that it supports.",
         ),
         ProblemType::RequestTimeout => row(
             StatusCode::REQUEST_TIMEOUT,
@@ -69,48 +69,48 @@ pub const fn entry(kind: ProblemType) -> Entry {
         ProblemType::DuplicateSku => row(
             StatusCode::CONFLICT,
             "Duplicate SKU",
-            "Another product has this SKU; `sku` names it. Choose another one, or find and change that product.",
+            "Another product has this SKU; `sku` repeats it. Choose another SKU, or change that product.",
         ),
         ProblemType::InsufficientStock => row(
             StatusCode::CONFLICT,
             "Insufficient stock",
-            "The product has fewer units than were asked for; `requested` and `available` say how many. Ask for fewer, \
-             or wait for a restock.",
+            "The product has fewer units in stock than were ordered; `requested` and `available` are the two numbers. \
+             Order fewer, or wait for a restock.",
         ),
         ProblemType::StockLimit => row(
             StatusCode::CONFLICT,
             "Stock limit",
-            "The movement would lift the product's stock above what a product may have.",
+            "The movement would raise the product's stock above the maximum.",
         ),
         ProblemType::ProductInUse => row(
             StatusCode::CONFLICT,
             "Product in use",
-            "Orders refer to the product, so it cannot be deleted: an order must always be able to say what was ordered.",
+            "Orders refer to the product, so it cannot be deleted: an order must always name its product.",
         ),
         ProblemType::InvalidTransition => row(
             StatusCode::CONFLICT,
             "Invalid transition",
-            "The order cannot go from its status to the one asked for; `allowed` lists where it can go from here.",
+            "The order cannot change from its status to the requested one; `allowed` lists the statuses it can change to.",
         ),
         ProblemType::OrderNotEditable => row(
             StatusCode::CONFLICT,
             "Order not editable",
-            "An order's quantity can change only while it is PENDING and stays so.",
+            "The quantity can change only while the order is PENDING and remains PENDING.",
         ),
         ProblemType::OrderNotDeletable => row(
             StatusCode::CONFLICT,
             "Order not deletable",
-            "The order has a recorded payment, so it stays on record; the detail says what can be done instead.",
+            "The order has a recorded payment, so it cannot be deleted; the detail says what can be done instead.",
         ),
         ProblemType::StaleVersion => row(
             StatusCode::PRECONDITION_FAILED,
             "Stale version",
-            "The resource changed since the version that If-Match names. Read it again, and decide again.",
+            "The resource has changed since the version in If-Match. Read it again before you change it.",
         ),
         ProblemType::PayloadTooLarge => row(
             StatusCode::PAYLOAD_TOO_LARGE,
             "Payload too large",
-            "The body is larger than the service takes. No request that makes sense here comes near the limit.",
+            "The body is larger than the limit. No valid request comes near the limit.",
         ),
         ProblemType::UnsupportedMediaType => row(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -136,35 +136,35 @@ pub const fn entry(kind: ProblemType) -> Entry {
         ProblemType::InternalError => row(
             StatusCode::INTERNAL_SERVER_ERROR,
             "Internal error",
-            "A fault of the service. Its log has the cause under the id that the X-Request-Id header names.",
+            "The service failed. Its log has the cause, under the id in the X-Request-Id header.",
         ),
         ProblemType::OutcomeUnknown => row(
             StatusCode::INTERNAL_SERVER_ERROR,
             "Outcome unknown",
-            "The storage failed while the change was being committed, so all of it was kept or nothing. Send the same request \
-             with the same Idempotency-Key, or the same event, again: it is done once. A request without a key: read the \
-             resource first.",
+            "The storage failed while the change was being committed, so either all of it was kept or nothing. Send the \
+             same request with the same Idempotency-Key, or the same event, again: it takes effect once. Without a key, \
+             read the resource first.",
         ),
         ProblemType::Overloaded => row(
             StatusCode::SERVICE_UNAVAILABLE,
             "Overloaded",
-            "There is more to do than can be done in time. Nothing was changed; try again after Retry-After seconds.",
+            "The service has more requests than it can handle. Nothing was changed; try again after Retry-After seconds.",
         ),
         ProblemType::StorageUnavailable => row(
             StatusCode::SERVICE_UNAVAILABLE,
             "Storage unavailable",
-            "The storage takes no writes, for example because its disk is full. Nothing was changed; try again after \
+            "The storage cannot write, for example because its disk is full. Nothing was changed; try again after \
              Retry-After seconds.",
         ),
         ProblemType::WebhookNotConfigured => row(
             StatusCode::SERVICE_UNAVAILABLE,
             "Webhook not configured",
-            "The service has no webhook secret, so it cannot tell the provider from anybody else. Set WEBHOOK_SECRET.",
+            "The service has no webhook secret, so it cannot verify signatures. Set WEBHOOK_SECRET.",
         ),
     }
 }
 
-/// The last part of an error type's path: what its page is called.
+/// The last part of an error type's path, which is its page's name.
 pub fn name(kind: ProblemType) -> &'static str {
     kind.as_str().trim_start_matches("/problems/")
 }

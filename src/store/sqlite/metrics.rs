@@ -161,17 +161,17 @@ fn ask_for_sizes(recorder: &mut Recorder, database: PathBuf) {
         move || rustix::fs::statvfs(&database).ok()
     };
     let disk_free = disk.clone();
-    recorder.asked(&table::STORE_DISK, move || {
+    recorder.computed_gauge(&table::STORE_DISK, move || {
         disk().map(|disk| (disk.f_blocks * disk.f_frsize) as f64)
     });
-    recorder.asked(&table::STORE_DISK_FREE, move || {
+    recorder.computed_gauge(&table::STORE_DISK_FREE, move || {
         disk_free().map(|disk| (disk.f_bavail * disk.f_frsize) as f64)
     });
-    recorder.asked(&table::STORE_DATABASE, move || {
+    recorder.computed_gauge(&table::STORE_DATABASE, move || {
         fs::metadata(&database).ok().map(|file| file.len() as f64)
     });
     // Without a log there is nothing in it.
-    recorder.asked(&table::STORE_WAL, move || {
+    recorder.computed_gauge(&table::STORE_WAL, move || {
         Some(fs::metadata(&wal).map_or(0.0, |file| file.len() as f64))
     });
 }

@@ -1,6 +1,7 @@
-//! The body of a request, read as JSON.
+//! Reads the body of a request as JSON.
 //!
-//! Refused are bodies that are not declared as JSON, or that are not JSON. The server receives them, within its limits.
+//! It refuses bodies that are not declared as JSON or are not JSON. Receiving the bytes, within limits, is up to the
+//! server.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, header, request};
@@ -12,7 +13,7 @@ use super::{Failures, Pointer, Read, Rejection};
 ///
 /// # Errors
 ///
-/// Where there is no JSON to look into. What is wrong inside it is noted in `failures`.
+/// Where the body is not declared as JSON or is not JSON. Failures inside the JSON are recorded in `failures`.
 pub fn json<T: Read>(parts: &request::Parts, bytes: &Bytes, failures: &mut Failures) -> Result<Option<T>, Rejection> {
     if !is_json(&parts.headers) {
         return Err(Rejection::UnsupportedMediaType);
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_json_and_says_so() {
+    fn a_body_must_be_json_and_declared_as_json() {
         assert_eq!(read("Application/JSON ; charset=utf-8", " 1 ").unwrap(), Some(1));
         for media_type in ["", "text/plain", "application/x+json"] {
             assert!(

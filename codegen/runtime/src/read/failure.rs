@@ -1,31 +1,31 @@
 //! Why a request is refused: as a whole, or for a list of failures with their places.
 //!
-//! More than [`FAILURES_MAX`] failures of one request are refused a place in that list.
+//! The list has at most [`FAILURES_MAX`] failures; further ones are dropped.
 
 use std::collections::BTreeSet;
 
 use super::Pointer;
 
-/// Why a request did not become a call.
+/// Why a request was refused before its operation was called, or its response could not be written.
 #[derive(Debug)]
 pub enum Rejection {
     /// The body is not declared as JSON.
     UnsupportedMediaType,
-    /// The body is not JSON (RFC 8259); the text says where.
+    /// The body is not JSON (RFC 8259); the text says where the error is.
     MalformedJson(String),
     /// The request breaks the contract; all failures in the order of their places, each once, or the first
     /// [`FAILURES_MAX`] of them.
     Invalid(Vec<Failure>),
-    /// The server's answer could not be written: a fault of the server.
+    /// The server could not serialize its response: an internal error.
     Unwritable(axum::Error),
 }
 
-/// One thing that is wrong with a request.
+/// One failure of a request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Failure {
-    /// Where.
+    /// The part of the request that is wrong.
     pub place: Place,
-    /// What, as the end of a sentence that starts with the place: `must be greater than 0`.
+    /// The failure, as the end of a sentence that starts with the place: `must be greater than 0`.
     pub detail: String,
 }
 
@@ -38,38 +38,38 @@ pub enum Place {
     Pointer(String),
 }
 
-/// How many failures of one request are reported: enough for a person, and a bound on what a hostile body can cost.
+/// How many failures of one request are reported; the limit bounds the cost of a hostile body.
 pub const FAILURES_MAX: usize = 100;
 
-/// What was found wrong so far: the first [`FAILURES_MAX`] by their places, in whatever order they were found.
+/// The failures found so far: the first [`FAILURES_MAX`] in the order of their places.
 #[derive(Debug, Default)]
 pub struct Failures(BTreeSet<Failure>);
 
 impl Failures {
-    /// Notes a failure of a parameter.
+    /// Records a failure of a parameter.
     pub fn parameter(&mut self, name: &str, detail: impl Into<String>) {
-        self.note(Place::Parameter(name.to_owned()), detail.into());
+        self.record(Place::Parameter(name.to_owned()), detail.into());
     }
 
-    /// Notes a failure in the body.
+    /// Records a failure in the body.
     pub fn pointer(&mut self, at: Pointer<'_>, detail: impl Into<String>) {
-        self.note(Place::Pointer(at.to_string()), detail.into());
+        self.record(Place::Pointer(at.to_string()), detail.into());
     }
 
-    /// Whether a failure of exactly this value of the body was noted.
+    /// Whether a failure of exactly this value of the body was recorded.
     pub fn has(&self, at: Pointer<'_>) -> bool {
         let place = Place::Pointer(at.to_string());
         self.0.iter().any(|failure| failure.place == place)
     }
 
-    fn note(&mut self, place: Place, detail: String) {
+    fn record(&mut self, place: Place, detail: String) {
         self.0.insert(Failure { place, detail });
         if self.0.len() > FAILURES_MAX {
             self.0.pop_last();
         }
     }
 
-    /// The values that were read, if nothing was found wrong.
+    /// The values that were read, if there are no failures.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_are_sorted_by_place_and_each_is_told_once() {
+    fn failures_are_sorted_by_place_and_each_is_listed_once() {
         let mut failures = Failures::default();
         failures.pointer(Pointer::Member(&Pointer::Root, "b"), "is required");
         failures.pointer(Pointer::Member(&Pointer::Root, "a"), "is required");
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_hundred_are_kept_whatever_the_order_they_come_in() {
+    fn only_the_first_hundred_by_place_are_kept() {
         let (mut up, mut down) = (Failures::default(), Failures::default());
         for index in 0..1000 {
             up.parameter(&format!("{index:04}"), "is required");
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_wrong_and_a_value_is_a_value() {
+    fn a_value_without_failures_is_accepted() {
         assert_eq!(Failures::default().accept(Some(7)).unwrap(), 7);
         assert!(Failures::default().accept(None::<i64>).is_err());
     }

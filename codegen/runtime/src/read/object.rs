@@ -1,6 +1,6 @@
-//! JSON objects, member by member.
+//! Reads JSON objects, member by member.
 //!
-//! Refused are duplicate members, and unknown ones where the contract closes the object.
+//! It refuses duplicate members, and unknown members where the contract does not allow them.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -15,27 +15,27 @@ use super::rules::{broken_rules, counted};
 use super::value::Str;
 use super::{Failures, Pointer, Read};
 
-/// A member: its name, and its value as written.
+/// A member: its name, and its value as JSON text.
 type Member<'a> = (Cow<'a, str>, &'a RawValue);
 
-/// The members of a JSON object, taken out one by one.
+/// The members of a JSON object, which are taken one by one.
 pub struct Object<'a> {
-    /// Those not taken yet, each name once.
+    /// The members not taken yet, each name once.
     members: Vec<Member<'a>>,
-    /// How many names there were.
+    /// How many different names the object has.
     len: usize,
     at: Pointer<'a>,
     failures: &'a mut Failures,
 }
 
 impl<'a> Object<'a> {
-    /// The object that `json` is; `None`, with the failure noted, where it is something else.
+    /// Reads `json` as an object; where it is not one, records a failure and returns `None`.
     pub fn open(json: &'a RawValue, at: Pointer<'a>, failures: &'a mut Failures) -> Option<Self> {
         if !json.get().starts_with('{') {
             failures.pointer(at, "must be an object");
             return None;
         }
-        // The text is JSON, so all that can be wrong is a name with half of a surrogate pair in it.
+        // The text is valid JSON, so this fails only for a name with an unpaired surrogate.
         let Ok(mut members) = serde_json::Deserializer::from_str(json.get()).deserialize_map(Members) else {
             failures.pointer(at, "must have member names of valid Unicode");
             return None;
@@ -61,7 +61,7 @@ impl<'a> Object<'a> {
         Some(self.members.swap_remove(index).1)
     }
 
-    /// A member that must be there and not null.
+    /// A required member that cannot be null.
     pub fn required<T: Read>(&mut self, name: &'static str) -> Option<T> {
         match self.take(name) {
             Some(json) => T::read(json, Pointer::Member(&self.at, name), self.failures),
@@ -72,13 +72,13 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// A member that may be absent, but is not null.
+    /// An optional member that cannot be null.
     pub fn optional<T: Read>(&mut self, name: &'static str) -> Option<T> {
         let json = self.take(name)?;
         T::read(json, Pointer::Member(&self.at, name), self.failures)
     }
 
-    /// A member that must be there and may be null.
+    /// A required member that can be null.
     pub fn nullable<T: Read>(&mut self, name: &'static str) -> Option<T> {
         match self.take(name) {
             Some(json) if json.get() == "null" => None,
@@ -90,7 +90,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Wants at least so many members, known or not.
+    /// Requires at least this many members, known or unknown.
     pub fn at_least(&mut self, members: usize) {
         if self.len < members {
             self.failures
@@ -98,7 +98,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Refuses the members that were not asked for.
+    /// Refuses the members that were not taken.
     pub fn refuse_unknown(&mut self) {
         for (name, _) in &self.members {
             self.failures
@@ -106,8 +106,8 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Notes what `validator` finds wrong with the members that could be read; `names` has the contract's name of each
-    /// field that Rust names otherwise.
+    /// Records the broken rules of the members that could be read. `names` maps Rust's name of a field to the
+    /// contract's, where the two differ.
     pub fn check(self, draft: &impl Validate, names: &[(&str, &str)]) {
         for (name, sentence) in broken_rules(draft, names) {
             self.failures.pointer(Pointer::Member(&self.at, &name), sentence);
@@ -115,7 +115,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Collects an object's members in their order, duplicates included.
+/// Collects an object's members in order, including duplicates.
 struct Members;
 
 impl<'de> Visitor<'de> for Members {
@@ -138,7 +138,7 @@ impl<'de> Visitor<'de> for Members {
 mod tests {
     use super::*;
 
-    /// What `read` finds wrong with the object.
+    /// The failures that `read` records.
     fn failures(json: &str, read: impl FnOnce(Option<Object<'_>>)) -> Vec<String> {
         let mut failures = Failures::default();
         let raw: &RawValue = serde_json::from_str(json).unwrap();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_unknown_or_too_few_is_noted() {
+    fn missing_unknown_and_too_few_members_are_recorded() {
         let found = failures(r#"{"a~/":1,"n":null}"#, |object| {
             let mut object = object.unwrap();
             assert_eq!(object.required::<i64>("a"), None);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_object_with_readable_names_is_opened() {
+    fn only_an_object_with_valid_unicode_names_is_opened() {
         for (json, detail) in [
             ("[]", "must be an object"),
             (r#"{"\ud83c":1}"#, "must have member names of valid Unicode"),

@@ -1,7 +1,6 @@
-//! Parameters of a request's path, query and headers.
+//! Reads the parameters of a request's path, query and headers.
 //!
-//! Refused are query parameters that are unknown, parameters that are given more than once, and percent-encoding that is
-//! not UTF-8.
+//! It refuses unknown query parameters, repeated parameters, and percent-encoding that is not UTF-8.
 
 use std::borrow::Cow;
 
@@ -11,7 +10,7 @@ use validator::Validate;
 use super::rules::broken_rules;
 use super::{Failures, Text};
 
-/// The parameters of a request, asked for one by one.
+/// The parameters of a request, which are read one by one.
 pub struct Parameters<'a> {
     template: &'static str,
     path: &'a str,
@@ -39,7 +38,7 @@ impl<'a> Parameters<'a> {
             .ok()
     }
 
-    /// A part of the path.
+    /// A path parameter.
     pub fn path<T: Text>(&mut self, name: &'static str) -> Option<T> {
         match percent_encoding::percent_decode_str(self.part(name)?).decode_utf8() {
             Ok(text) => self.parse(name, &text),
@@ -50,7 +49,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// The part of the path where the template has this name.
+    /// The segment of the path where the template has this name.
     fn part(&self, name: &str) -> Option<&'a str> {
         let (mut template, mut path) = (self.template, self.path);
         loop {
@@ -65,14 +64,14 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// A query parameter, if it is there; one that is given more than once is a failure.
+    /// An optional query parameter. [`Self::refuse_unknown_query`] refuses repeated ones.
     pub fn query<T: Text>(&mut self, name: &'static str) -> Option<T> {
         let index = self.query.iter().position(|(key, _)| key == name)?;
         let text = self.query.swap_remove(index).1;
         self.parse(name, &text)
     }
 
-    /// A header, if it is there; one that is given more than once is a failure.
+    /// An optional header; a repeated one is a failure.
     pub fn header<T: Text>(&mut self, name: &'static str) -> Option<T> {
         let headers = self.headers;
         let mut values = headers.get_all(name).iter();
@@ -90,7 +89,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// A query parameter that must be there.
+    /// A required query parameter.
     pub fn required_query<T: Text>(&mut self, name: &'static str) -> Option<T> {
         if !self.query.iter().any(|(key, _)| key == name) {
             self.failures.parameter(name, "is required");
@@ -98,7 +97,7 @@ impl<'a> Parameters<'a> {
         self.query(name)
     }
 
-    /// A header that must be there.
+    /// A required header.
     pub fn required_header<T: Text>(&mut self, name: &'static str) -> Option<T> {
         if !self.headers.contains_key(name) {
             self.failures.parameter(name, "is required");
@@ -106,7 +105,7 @@ impl<'a> Parameters<'a> {
         self.header(name)
     }
 
-    /// Refuses the query parameters that were not asked for, and second ones of those that were.
+    /// Refuses unknown and repeated query parameters.
     pub fn refuse_unknown_query(&mut self, known: &[&str]) {
         for (name, _) in std::mem::take(&mut self.query) {
             let detail = match known.contains(&name.as_ref()) {
@@ -117,7 +116,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Notes what `validator` finds wrong with the parameters that could be read; `names` as in
+    /// Records the broken rules of the parameters that could be read; `names` as in
     /// [`Object::check`](super::Object::check).
     pub fn check(self, draft: &impl Validate, names: &[(&str, &str)]) {
         for (name, sentence) in broken_rules(draft, names) {
@@ -126,12 +125,12 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// How long the first segment of a path is, in bytes.
+/// The length of a path's first segment, in bytes.
 pub fn part_length(path: &str) -> usize {
     path.bytes().position(|byte| byte == b'/').unwrap_or(path.len())
 }
 
-/// The pairs of a query, in their order.
+/// The names and values of a query, in order.
 fn query<'a>(uri: &'a Uri, failures: &mut Failures) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
     let mut pairs = Vec::new();
     for pair in uri
@@ -150,14 +149,14 @@ fn query<'a>(uri: &'a Uri, failures: &mut Failures) -> Vec<(Cow<'a, str>, Cow<'a
     pairs
 }
 
-/// Refuses every query parameter, for an operation that has no parameters at all.
+/// Refuses every query parameter, for an operation without parameters.
 pub fn refuse_query(uri: &Uri, failures: &mut Failures) {
     for (name, _) in query(uri, failures) {
         failures.parameter(&name, "is not a known parameter");
     }
 }
 
-/// A name or value of a query, `application/x-www-form-urlencoded`; `None` where it is not UTF-8.
+/// Decodes a name or value of a query (`application/x-www-form-urlencoded`); `None` where it is not UTF-8.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['+', '%']) {
         return Some(Cow::Borrowed(text));
@@ -173,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    /// What `read` finds wrong with the request.
+    /// The failures that `read` records.
     fn failures(request: axum::http::request::Builder, read: impl FnOnce(&mut Parameters<'_>)) -> Vec<String> {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let mut failures = Failures::default();

@@ -1,10 +1,10 @@
-//! JSON Pointers (RFC 6901): where in a body a value is.
+//! JSON Pointers (RFC 6901): the place of a value in a body.
 //!
-//! Nothing is refused: every place in a JSON document has its pointer.
+//! Nothing is refused: every place in a JSON document has a pointer.
 
 use std::fmt;
 
-/// The path from the body's root to a value. It lives on the stack and becomes text only where something is wrong.
+/// The path from the body's root to a value. It is on the stack and becomes text only for a failure.
 #[derive(Clone, Copy, Debug)]
 pub enum Pointer<'a> {
     /// The body itself.

@@ -1,7 +1,7 @@
-//! The contract's rules for single values, checked by `validator`, and the sentence for each that is broken.
+//! The contract's rules for single values, checked by `validator`, and the sentence for each broken rule.
 //!
-//! `multipleOf`, `not` and `pattern` are no rules of `validator`'s, so the functions for them are here. A sentence is made
-//! from the rule's own numbers; `validator`'s messages are refused, for they name neither.
+//! `validator` has no rules for `multipleOf`, `not` and `pattern`, so this module has functions for them. The sentences
+//! contain the numbers of the rule; `validator`'s own messages are not used, since they do not.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,8 +11,8 @@ use validator::{Validate, ValidationError, ValidationErrorsKind};
 
 use crate::types::Decimal;
 
-/// Every broken rule of a draft: the contract's name of the field, and the sentence. `names` has the contract's name of
-/// each field that Rust names otherwise.
+/// Every broken rule of a draft: the contract's name of the field, and the sentence. `names` maps Rust's name of a
+/// field to the contract's, where the two differ.
 pub(super) fn broken_rules<'a>(
     draft: &impl Validate,
     names: &'a [(&str, &str)],
@@ -29,7 +29,7 @@ pub(super) fn broken_rules<'a>(
             .map_or(field, |(_, name)| Cow::Borrowed(*name));
         let errors = match kind {
             ValidationErrorsKind::Field(errors) => errors,
-            // Objects inside objects were read, and so checked, on their own.
+            // Nested objects were checked when they were read.
             ValidationErrorsKind::Struct(_) | ValidationErrorsKind::List(_) => Vec::new(),
         };
         errors.into_iter().map(move |error| (name.clone(), sentence(&error)))
@@ -79,11 +79,11 @@ fn broken(code: &'static str, sentence: String) -> ValidationError {
     ValidationError::new(code).with_message(sentence.into())
 }
 
-/// `multipleOf`, decided on the number as written.
+/// `multipleOf`, on the exact number.
 ///
 /// # Errors
 ///
-/// Where `value` is no whole multiple of `step`.
+/// Where `value` is not a whole multiple of `step`.
 pub fn multiple_of(value: Decimal, step: Decimal) -> Result<(), ValidationError> {
     match value.is_multiple_of(step) {
         true => Ok(()),
@@ -95,7 +95,7 @@ pub fn multiple_of(value: Decimal, step: Decimal) -> Result<(), ValidationError>
 ///
 /// # Errors
 ///
-/// Where `value` is one of the refused.
+/// Where `value` is in `refused`.
 pub fn none_of<T: PartialEq + fmt::Display + Copy>(value: T, refused: &[T]) -> Result<(), ValidationError> {
     match refused.contains(&value) {
         true => Err(broken("not", format!("must not be {value}"))),
@@ -103,7 +103,7 @@ pub fn none_of<T: PartialEq + fmt::Display + Copy>(value: T, refused: &[T]) -> R
     }
 }
 
-/// `pattern`; searched for anywhere in the text, as JSON Schema says. `says` is the contract's own sentence for it.
+/// `pattern`; it may match anywhere in the text, as in JSON Schema. `says` is the contract's own sentence for it.
 ///
 /// # Errors
 ///
@@ -118,14 +118,14 @@ pub fn matches(text: &str, pattern: &Regex, says: Option<&'static str>) -> Resul
     }
 }
 
-/// A pattern of the contract.
+/// Compiles a pattern of the contract.
 ///
 /// # Panics
 ///
-/// Where `text` is no regular expression, which `codegen/check.py` refuses before there is code.
+/// Where `text` is not a regular expression, which `codegen/check.py` refuses before code is generated.
 #[allow(
     clippy::expect_used,
-    reason = "the contract's own text, which check.py lets through only if it compiles"
+    reason = "a pattern of the contract, which check.py accepts only if it compiles"
 )]
 pub fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a pattern of the contract is a regular expression")
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn every_broken_rule_has_the_contracts_name_and_a_sentence_with_its_numbers() {
+    fn every_broken_rule_is_reported_with_the_contracts_name_and_its_numbers() {
         let draft = Draft {
             r_type: Some("abcd".to_owned()),
             items: Some(vec![1, 2]),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_beyond_those_of_validator_say_what_they_want() {
+    fn rules_that_validator_lacks_have_sentences_as_well() {
         let message = |result: Result<(), ValidationError>| result.unwrap_err().message.unwrap_or_default();
         assert_eq!(message(none_of(0, &[1, 0])), "must not be 0");
         assert!(none_of(2, &[1, 0]).is_ok());

@@ -1,15 +1,15 @@
-//! Values from text: parameters, and the content of JSON strings.
+//! Reads values from text: parameters, and the content of JSON strings.
 //!
-//! Refused is a second spelling of an integer, such as `01` or `+1`.
+//! An integer has one spelling; others, such as `01` or `+1`, are refused.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::types::{Decimal, NotATimestamp, Timestamp};
 
-/// What can be read from text: a parameter, or the content of a JSON string.
+/// A type that can be read from text: a parameter, or the content of a JSON string.
 pub trait Text: Sized {
-    /// The value.
+    /// Reads the value.
     ///
     /// # Errors
     ///
@@ -53,16 +53,16 @@ impl Text for i32 {
     }
 }
 
-/// An integer in its one spelling: no sign but a minus, no leading zeros.
+/// An integer in its one spelling: without a plus sign or leading zeros.
 fn plain_integer<T: FromStr + fmt::Display>(text: &str) -> Option<T> {
     text.parse().ok().filter(|integer: &T| integer.to_string() == text)
 }
 
-/// The value of an enumeration that `text` spells.
+/// The value of an enumeration whose name is `text`.
 ///
 /// # Errors
 ///
-/// Which values there are.
+/// The list of valid values.
 pub fn one_of<T: Copy>(all: &[T], spelled: fn(T) -> &'static str, text: &str) -> Result<T, String> {
     all.iter()
         .copied()
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_say_what_they_must_be() {
+    fn other_types_say_what_the_text_must_be() {
         assert_eq!(bool::from_text("TRUE"), Err("must be true or false".to_owned()));
         assert_eq!(Decimal::from_text("\"1\""), Err("must be a number".to_owned()));
         assert_eq!(

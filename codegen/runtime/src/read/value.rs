@@ -1,6 +1,6 @@
-//! Values from JSON: scalars and arrays. Objects are read by [`Object`](super::Object).
+//! Reads values from JSON: scalars and arrays. [`Object`](super::Object) reads objects.
 //!
-//! Refused are values of another type, strings that are not Unicode, and numbers that cannot be held exactly.
+//! It refuses values of another type, strings that are not Unicode, and numbers that cannot be represented exactly.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,13 +11,13 @@ use serde_json::value::RawValue;
 use super::{Failures, Pointer, Text};
 use crate::types::{AnyJson, Decimal, Timestamp};
 
-/// What can be read from a JSON value.
+/// A type that can be read from a JSON value.
 pub trait Read: Sized {
-    /// The value, or `None` with at least one failure noted. A value that was read may still have failures.
+    /// Reads the value, or records at least one failure and returns `None`. A returned value may have failures as well.
     fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self>;
 }
 
-/// A JSON string whose content is read as a [`Text`].
+/// Reads a JSON string whose content is a [`Text`].
 pub fn string<T: Text>(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<T> {
     if !json.get().starts_with('"') {
         failures.pointer(at, "must be a string");
@@ -87,7 +87,7 @@ impl Read for i32 {
     }
 }
 
-/// An integer is a number without a fraction, however it is written: `2`, `2.0` and `2e0` are one value in JSON Schema.
+/// Reads an integer. In JSON Schema, `2`, `2.0` and `2e0` are the same integer.
 fn integer<T: TryFrom<i64>>(json: &RawValue, at: Pointer<'_>, failures: &mut Failures, detail: &str) -> Option<T> {
     let plain = json.get().parse::<i64>().ok();
     let units = plain.or_else(|| Decimal::from_json_text(json.get())?.in_units(0));
@@ -104,7 +104,7 @@ impl<T: Read> Read for Vec<T> {
             failures.pointer(at, "must be an array");
             return None;
         };
-        // Every item is read, so that every failure is noted, before one that is missing ends it.
+        // Read all items before the first invalid one ends this, so that every failure is recorded.
         let read = |(index, item)| T::read(item, Pointer::Item(&at, index), failures);
         let items: Vec<Option<T>> = items.into_iter().enumerate().map(read).collect();
         items.into_iter().collect()
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_is_one_value_however_it_is_written() {
+    fn an_integer_is_the_same_value_in_every_notation() {
         for json in ["2", "2.0", "2e0", "20e-1", "0.2E1"] {
             assert_eq!(read::<i64>(json), Ok(2), "{json}");
             assert_eq!(read::<i32>(json), Ok(2), "{json}");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn every_item_of_an_array_is_read_and_named() {
+    fn every_item_of_an_array_is_read_and_has_its_pointer() {
         assert_eq!(read::<Vec<i64>>("[1, 2]"), Ok(vec![1, 2]));
         let failures = ["#/0 must be a 64-bit integer", "#/2 must be a 64-bit integer"];
         assert_eq!(read::<Vec<i64>>("[null, 1, 0.5]").unwrap_err(), failures);

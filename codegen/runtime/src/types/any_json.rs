@@ -1,17 +1,17 @@
-//! JSON of any kind, kept as it was written, for what the contract leaves open.
+//! Any JSON value, kept as its text, for members that the contract leaves open.
 //!
-//! Refused is nothing but text that is not JSON.
+//! Only text that is not JSON is refused.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// Any JSON value, as written.
+/// Any JSON value, as its text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AnyJson(Box<RawValue>);
 
 impl AnyJson {
-    /// The value, to read further.
+    /// The JSON text.
     pub fn get(&self) -> &RawValue {
         &self.0
     }
@@ -23,7 +23,7 @@ impl From<&RawValue> for AnyJson {
     }
 }
 
-/// As written: `1.0` and `1` differ.
+/// Compares the text: `1.0` and `1` differ.
 impl PartialEq for AnyJson {
     fn eq(&self, other: &Self) -> bool {
         self.0.get() == other.0.get()

@@ -1,8 +1,8 @@
-//! Decimal numbers exactly as JSON writes them, for prices and the bounds that the contract sets for them.
+//! Exact decimal numbers in JSON, for prices and their bounds in the contract.
 //!
-//! Refused is a number of more than 18 digits before or after the point; none is ever rounded. `rust_decimal` holds 28
-//! digits where this holds 36, and its `serde` keeps JSON numbers exact only with `arbitrary_precision` of `serde_json`,
-//! which would change how every number of the service is read.
+//! Numbers with more than 18 digits before or after the point are refused; none is rounded. `rust_decimal` has 28
+//! digits where this has 36, and it reads JSON numbers exactly only with serde_json's feature `arbitrary_precision`,
+//! which changes how every number of the service is read.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -12,14 +12,15 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// An exact decimal number: `digits` × 10^-`scale`, always in its shortest form.
+/// An exact decimal number: `digits` × 10^-`scale`, with the smallest possible scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Decimal {
     digits: i128,
     scale: u32,
 }
 
-/// More digits than any rule of a contract can ask for, and few enough that comparing two numbers cannot overflow.
+/// The most digits before and after the point: enough for every rule of the contract, and few enough that comparing two
+/// numbers cannot overflow.
 const DIGITS_MAX: u32 = 18;
 
 impl Decimal {
@@ -38,11 +39,11 @@ impl Decimal {
         Some(Self { digits, scale })
     }
 
-    /// A number that the contract itself names, such as a bound.
+    /// A number of the contract, such as a bound.
     ///
     /// # Panics
     ///
-    /// At compile time, where `text` is no plain decimal number.
+    /// At compile time, where `text` is not a plain decimal number.
     #[allow(clippy::panic, reason = "evaluated by the compiler")]
     pub const fn literal(text: &str) -> Self {
         let bytes = text.as_bytes();
@@ -68,8 +69,8 @@ impl Decimal {
         }
     }
 
-    /// The number that a JSON text (RFC 8259, section 6) writes, exponents included; `None` where it needs more than 18
-    /// digits before or after the point. Exact: nothing is rounded.
+    /// Parses a JSON number (RFC 8259, section 6), exponents included, without rounding; `None` where it needs more
+    /// than 18 digits before or after the point.
     pub fn from_json_text(text: &str) -> Option<Self> {
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -77,7 +78,7 @@ impl Decimal {
         if digits_of_whole.is_empty() {
             return None;
         }
-        // Zeros count only once another digit comes after them.
+        // Zeros are counted only when another digit follows, so that trailing zeros are dropped.
         let (mut digits, mut zeros) = (0i128, 0u32);
         for digit in digits_of_whole.bytes().chain(fraction.bytes()) {
             match char::from(digit).to_digit(10)? {
@@ -109,7 +110,8 @@ impl Decimal {
         }
     }
 
-    /// This number in units of 10^-`places`, where it is a whole number of them: 12.5 is 1250 in hundredths.
+    /// This number in units of 10^-`places`: 12.5 is 1250 hundredths. `None` where it is not a whole number of them or
+    /// does not fit.
     pub fn in_units(self, places: u32) -> Option<i64> {
         if self.digits == 0 {
             return Some(0);
@@ -118,7 +120,7 @@ impl Decimal {
         self.digits.checked_mul(10i128.checked_pow(up)?)?.try_into().ok()
     }
 
-    /// So many hundredths, which is money in cents: 1250 are 12.5. Every `i64` of them fits.
+    /// A number of hundredths, such as money in cents: 1250 is 12.5. Every `i64` fits.
     pub const fn from_hundredths(hundredths: i64) -> Self {
         let (digits, scale) = match hundredths {
             _ if hundredths % 100 == 0 => (hundredths / 100, 0),
@@ -131,7 +133,7 @@ impl Decimal {
         }
     }
 
-    /// Whether this number is a whole multiple of `step`, which is above 0.
+    /// Whether this number is a whole multiple of `step`, which must be greater than 0.
     pub fn is_multiple_of(self, step: Self) -> bool {
         let scale = self.scale.max(step.scale);
         self.at(scale) % step.at(scale) == 0
@@ -184,7 +186,7 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// A JSON number, as `Display` writes it.
+/// Serializes as a JSON number, in the form of `Display`.
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = self.to_string();

@@ -1,6 +1,6 @@
-//! Instants as RFC 3339 writes them, over `jiff`.
+//! RFC 3339 timestamps, with `jiff`.
 //!
-//! Refused is text that `jiff` takes and RFC 3339 does not: blanks, missing separators, names of time zones.
+//! It refuses text that `jiff` accepts and RFC 3339 does not: blanks, missing separators, names of time zones.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,25 +12,25 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::read;
 
-/// An instant with millisecond precision, written as RFC 3339 in UTC: `2026-03-01T09:30:00.000Z`. Read from any
-/// date-time of RFC 3339; what is finer than a millisecond is cut off.
+/// An instant with millisecond precision, written as RFC 3339 in UTC: `2026-03-01T09:30:00.000Z`. It can be read from
+/// any RFC 3339 date-time; fractions of a millisecond are cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(jiff::Timestamp);
 
-/// 0000-01-01T00:00:00Z: RFC 3339 has no years before.
+/// 0000-01-01T00:00:00Z, the first instant in RFC 3339.
 const FIRST: jiff::Timestamp = jiff::Timestamp::constant(-62_167_219_200, 0);
 
-/// 9999-12-30T22:00:00Z: `jiff` ends soon after, so that every instant can be shown in every time zone.
+/// 9999-12-30T22:00:00Z, the last instant in `jiff`'s range, which leaves room for every time zone's offset.
 const LAST: jiff::Timestamp = jiff::Timestamp::constant(253_402_207_200, 0);
 
-/// The shape of RFC 3339's `date-time`; whether there is such a day and hour is for `jiff`.
+/// The syntax of RFC 3339's `date-time`; `jiff` checks that the day and the time exist.
 static DATE_TIME: LazyLock<Regex> = LazyLock::new(|| {
     read::pattern(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$")
 });
 
 impl Timestamp {
-    /// The instant `milliseconds` after 1970-01-01T00:00:00Z; one beyond the years 0 to 9999, which are all that
-    /// RFC 3339 can write, becomes the last instant inside them.
+    /// The instant `milliseconds` after 1970-01-01T00:00:00Z. An instant outside the years 0 to 9999, the range of
+    /// RFC 3339, becomes the nearest one inside.
     pub fn from_unix_ms(milliseconds: i64) -> Self {
         Self(match jiff::Timestamp::from_millisecond(milliseconds) {
             Ok(instant) => instant.clamp(FIRST, LAST),
@@ -57,7 +57,7 @@ impl FromStr for Timestamp {
     }
 }
 
-/// The text is no date-time of RFC 3339.
+/// The text is not an RFC 3339 date-time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotATimestamp;
 
@@ -149,8 +149,8 @@ mod tests {
         for time in [i64::MIN, -1, 0, 1_772_357_400_123, i64::MAX].map(Timestamp::from_unix_ms) {
             assert_eq!(time.to_string().parse(), Ok(time));
         }
-        // Every day of a whole cycle of leap years and many of all others, at a time of day that moves: what reads them is
-        // not what wrote them.
+        // Every day of a full cycle of leap years and many others, at varying times of day. An independent parser reads
+        // them.
         let (mut last, days) = (String::new(), -719_528..=2_932_895_i64);
         for day in days.filter(|day| (-110_000..40_000).contains(day) || day % 97 == 0) {
             let time = Timestamp::from_unix_ms(day * 86_400_000 + (day * 7_919_317).rem_euclid(86_400_000));

@@ -1,8 +1,8 @@
-//! Numbers of random digits, and the edges of what is taken.
+//! Tests with pseudo-random digits, and at the limits of the type.
 
 use super::*;
 
-/// Numbers that look random and are the same in every run.
+/// A pseudo-random generator with a fixed seed.
 struct Dice(u64);
 
 impl Dice {
@@ -13,7 +13,7 @@ impl Dice {
         self.0 % sides
     }
 
-    /// Digits, a scale, and the number that they are; few digits as often as many.
+    /// Random digits and scale; short numbers are as likely as long ones.
     fn number(&mut self) -> (i128, u32) {
         let length = u32::try_from(self.roll(19)).unwrap();
         let digits = i128::from(self.roll(10u64.pow(length))) * if self.roll(2) == 0 { 1 } else { -1 };
@@ -21,7 +21,7 @@ impl Dice {
     }
 }
 
-/// Digits and scale with the point, or an exponent, anywhere.
+/// A JSON spelling of the number, with the point or an exponent in a random place.
 fn spelled(dice: &mut Dice, digits: i128, scale: u32) -> String {
     let zeros = u32::try_from(dice.roll(40)).unwrap();
     let sign = if digits < 0 { "-" } else { "" };
@@ -43,7 +43,7 @@ fn spelled(dice: &mut Dice, digits: i128, scale: u32) -> String {
 }
 
 #[test]
-fn a_decimal_is_one_number_however_it_is_spelled() {
+fn every_spelling_of_a_number_is_the_same_decimal() {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     for _ in 0..20_000 {
         let (digits, scale) = dice.number();
@@ -120,7 +120,7 @@ fn a_decimal_has_a_shortest_form_and_limits() {
 }
 
 #[test]
-fn units_are_exact_or_nothing() {
+fn conversion_to_units_is_exact_or_none() {
     let number = |text| Decimal::from_json_text(text).unwrap();
     assert_eq!(
         (
@@ -145,7 +145,7 @@ fn units_are_exact_or_nothing() {
 }
 
 #[test]
-fn a_literal_of_the_contract_is_the_number_it_writes() {
+fn a_literal_is_parsed_exactly() {
     const HALF: Decimal = Decimal::literal("-0.50");
     assert_eq!(HALF, Decimal::new(-5, 1).unwrap());
     for text in ["", "-", "1e2", "1.2.3", "1-", "9999999999999999999"] {
