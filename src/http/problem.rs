@@ -72,7 +72,7 @@ impl Problem {
     }
 
     pub(super) fn invalid_signature() -> Self {
-        let detail = "X-Webhook-Signature does not sign this body with a time close to now.";
+        let detail = "The signature in X-Webhook-Signature does not match this body, or its time is too far from now.";
         Self::new(ProblemType::InvalidSignature, detail)
     }
 

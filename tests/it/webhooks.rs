@@ -529,7 +529,8 @@ fn assert_unsigned(answer: Answer, why: &str) {
     );
     let problem = answer.expect_problem(401, "/problems/invalid-signature");
     assert_eq!(
-        problem["detail"], "X-Webhook-Signature does not sign this body with a time close to now.",
+        problem["detail"],
+        "The signature in X-Webhook-Signature does not match this body, or its time is too far from now.",
         "which rule was broken is for the log: {why}"
     );
 }
