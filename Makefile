@@ -80,8 +80,8 @@ test-codegen: $(VENV) ## Test the code generation on a contract of its own
 clippy: ## Lint the Rust code
 	cargo clippy --workspace --all-targets --test crash --locked -- -D warnings
 
-# Links in doc comments must work, also in those of private items.
-# ask for them gives the libraries the features that `clippy` has checked them with, and they are not checked again.
+# Links in doc comments must work, also in those of private items. There are no examples: `--examples` only gives the
+# libraries the same features as in `clippy`, so that they are not checked again.
 check-doc: ## Fail if the code's documentation has warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --lib --examples --no-deps --document-private-items --quiet --locked
 

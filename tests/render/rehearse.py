@@ -246,7 +246,7 @@ class Rehearsal:
         if any(value in text for value in self.generated.values()):
             self.fail("log: a generated secret is in it")
         entries = [line for line in text.splitlines() if line.startswith("{")]
-        if not entries or not all("level" in json.loads(line) for line in entries):
+        if not entries or not all("message" in json.loads(line) for line in entries):
             self.fail("log: not one JSON object a line")
         self.ok(f"log: {len(entries)} lines are JSON; no secret is in it")
 
