@@ -44,8 +44,8 @@ run: ## Start the service on http://127.0.0.1:8080, its docs at /docs
 build: ## Build the service as it is deployed
 	cargo build --release --locked
 
-# The programs that the tools start: the service, the load generator, the disk shim. Built with the targets of the tests, so
-# that libraries have the same features as in `unit` and are not built again.
+# The programs that the tools start: the service and the load generator. Built with the targets of the tests, so that
+# libraries have the same features as in `unit` and are not built again.
 programs: ## Build what the tools' tests start
 	cargo build --workspace --all-targets --locked
 
@@ -144,7 +144,7 @@ browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Test t
 evidence: ## Run the tools against BASE_URL or fresh servers, and keep their output in docs/evidence
 	python3 tests/evidence.py
 
-crash-test: programs ## Kill the service N (50) times, cut its power, break its disk, and check that nothing is lost; SEED repeats a run
+crash-test: ## Kill the service N (50) times, cut its power, break its disk, and check that nothing is lost; SEED repeats a run
 	cargo test --quiet --workspace --locked --test crash
 
 # The seed is fixed, so that only a change of the code changes the outcome.

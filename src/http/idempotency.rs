@@ -70,7 +70,7 @@ impl<S: Store> Service<S> {
             now,
         } = request;
         let Some(key) = key else {
-            let Created { body, address } = self.store.write(work).await?;
+            let Created { body, address } = self.write(work).await?;
             return Ok(Answer {
                 body: Body::Value(body),
                 address,
@@ -84,7 +84,7 @@ impl<S: Store> Service<S> {
         };
         let body_hash = Sha256::digest(&body).into();
         let once = move |tx: &mut dyn Tx| idempotency::once(tx, &key, body_hash, now, |tx| keep(work(tx)?));
-        let (kept, idempotency_replayed) = match self.store.write(once).await? {
+        let (kept, idempotency_replayed) = match self.write(once).await? {
             Outcome::Fresh(kept) => (kept, None),
             Outcome::Replayed(kept) => (kept, Some("true".to_owned())),
         };

@@ -27,13 +27,14 @@ use orders_inventory_api::{server, types};
 use tower::ServiceBuilder;
 use tower_http::ServiceBuilderExt;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Span;
 
 use self::auth::{Caller, Identity};
 use self::bodies::BodyReader;
 use self::rate_limit::RateLimit;
 use crate::domain::Timestamp;
 use crate::error::{Error, panic_message};
-use crate::store::Store;
+use crate::store::{Store, Tx};
 
 pub mod auth;
 mod bodies;
@@ -162,6 +163,18 @@ impl<S> Deref for Service<S> {
 
     fn deref(&self) -> &Shared<S> {
         &self.0
+    }
+}
+
+impl<S: Store> Service<S> {
+    /// [`Store::write`], with `work` in the span of the request, for it runs on another thread.
+    async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+    {
+        let span = Span::current();
+        self.store.write(move |tx| span.in_scope(|| work(tx))).await
     }
 }
 

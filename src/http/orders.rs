@@ -117,7 +117,7 @@ impl<S: Store> Orders for Service<S> {
         let now = self.clock.now();
         let expected = etag::if_match(params.if_match.as_deref())?;
         let update = move |tx: &mut dyn Tx| orders::update(tx, id, &expected, change, now);
-        let updated = self.store.write(update).await?;
+        let updated = self.write(update).await?;
         self.metrics.order_updated(&updated);
         let order = updated.order;
         if order.refund_due() {
@@ -137,9 +137,7 @@ impl<S: Store> Orders for Service<S> {
         let id = order_id(params.id)?;
         let now = self.clock.now();
         let expected = etag::if_match(params.if_match.as_deref())?;
-        self.store
-            .write(move |tx| orders::delete(tx, id, &expected, now))
-            .await?;
+        self.write(move |tx| orders::delete(tx, id, &expected, now)).await?;
         Ok(DeleteOrderResponse::Status204)
     }
 }

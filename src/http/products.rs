@@ -114,7 +114,6 @@ impl<S: Store> Products for Service<S> {
         let expected = etag::if_match(params.if_match.as_deref())?;
         let now = self.clock.now();
         let product = self
-            .store
             .write(move |tx| products::update(tx, id, &expected, &change, now))
             .await?;
         let e_tag = etag::entity_tag(product.version);
@@ -127,7 +126,7 @@ impl<S: Store> Products for Service<S> {
     async fn delete_product(&self, _: Caller, params: DeleteProductParams) -> Result<DeleteProductResponse, Problem> {
         let id = product_id(params.id)?;
         let expected = etag::if_match(params.if_match.as_deref())?;
-        self.store.write(move |tx| products::delete(tx, id, &expected)).await?;
+        self.write(move |tx| products::delete(tx, id, &expected)).await?;
         Ok(DeleteProductResponse::Status204)
     }
 

@@ -26,7 +26,7 @@ impl<S: Store> Webhooks for Service<S> {
         let event = event(body)?;
         let now = self.clock.now();
         let kind = metrics::event_type(&event.kind);
-        let receipt = self.store.write(move |tx| payments::receive(tx, &event, now)).await?;
+        let receipt = self.write(move |tx| payments::receive(tx, &event, now)).await?;
         self.metrics.event_taken(kind, &receipt);
         if let Delivery::Recorded(result) = receipt.result
             && result.needs_a_person()

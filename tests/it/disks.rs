@@ -1,17 +1,23 @@
-//! Disks that fail: full, read-only, and files that the service must not touch.
+//! Disks that fail: full, read-only, hanging, and files that the service must not touch.
 //!
-//! These need a disk of their own, which only root can mount; elsewhere they say that they were passed over.
+//! Full and read-only disks are mounted, which only root can do; elsewhere these tests say that they were passed over. A
+//! disk that hangs is the crash test's shim.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::support::process::{Server, command, run};
+use crate::support::scrape::Scrape;
+
+#[path = "../crash/shim.rs"]
+mod shim;
 
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":1000000}"#;
 const ORDER: &str = r#"{"product_id":1,"quantity":1}"#;
@@ -198,4 +204,106 @@ fn a_file_of_a_newer_schema_is_left_as_it_is() {
     let line = refused(&database);
     assert!(line.contains("newer"), "{line}");
     assert_eq!(content(folder.path()), before);
+}
+
+/// A request that nobody waits for yet.
+fn begin(server: &Server, path: &str) -> TcpStream {
+    let mut connection = server.connect();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).unwrap();
+    connection
+}
+
+/// Asks for health on a connection that stays open.
+fn is_healthy(connection: &mut TcpStream) -> bool {
+    connection
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    let mut answer = [0; 4_096];
+    let length = connection.read(&mut answer).unwrap();
+    answer[..length].starts_with(b"HTTP/1.1 200 ")
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_reads_and_nothing_else() {
+    const STALL_MS: u32 = 10_000;
+    /// Where the shim's control file has the time that each read of the database takes.
+    const STALL: usize = 8;
+    let shim = match shim::build() {
+        Ok(shim) => shim,
+        Err(why) => return println!("passed over: {why}"),
+    };
+    let folder = TempDir::new().unwrap();
+    let (database, control) = (folder.path().join("test.db"), folder.path().join("control"));
+    let mut numbers = [0_u32; STALL + 1];
+    let mut write_control = |stall_ms| {
+        numbers[STALL] = stall_ms;
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
+        // In place, for the shim has it mapped.
+        let mut file = fs::OpenOptions::new();
+        let mut file = file.write(true).create(true).truncate(false).open(&control).unwrap();
+        file.write_all(&bytes).unwrap();
+    };
+    write_control(0);
+    let mut command = command(&database);
+    command
+        .env("LD_PRELOAD", shim)
+        .env("DISK_DATABASE", &database)
+        .env("DISK_CONTROL", &control)
+        .env("DRAIN_SECONDS", "1")
+        .env("METRICS_ADDR", "127.0.0.1:0");
+    let server = Server::start(&mut command);
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+
+    // Open before, so that no other event than its request wakes a thread for it.
+    let mut open = [server.connect(), server.connect()];
+    for connection in &mut open {
+        assert!(is_healthy(connection));
+    }
+    std::thread::sleep(Duration::from_millis(200));
+
+    write_control(STALL_MS);
+    let began = Instant::now();
+    let [held, healthy] = &mut open;
+    held.write_all(b"GET /products/1 HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(is_healthy(healthy));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // One after the other, so that each is the only task of the thread that finds it; more than there are threads.
+    let paths = ["/products/1", "/orders/1", "/products", "/orders", "/readyz"];
+    let mut held: Vec<TcpStream> = Vec::new();
+    for path in paths.iter().cycle().take(15) {
+        held.push(begin(&server, path));
+        std::thread::sleep(Duration::from_millis(20));
+        let (status, _) = server.ask("GET", "/healthz", "");
+        assert_eq!(status, 200, "beside {} that are held up", held.len());
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    for _ in 0..20 {
+        assert_eq!(server.ask("GET", "/healthz", "").0, 200);
+        assert_eq!(server.ask("GET", "/docs", "").0, 200);
+    }
+    assert_eq!(server.ask("GET", "/readyz", "").0, 503, "the disk does not answer");
+    let scrape = Scrape::of(server.metrics_address());
+    assert!(scrape.series.contains_key("http_requests_in_flight"), "{scrape:?}");
+    let first = held.first_mut().unwrap();
+    first.set_nonblocking(true).unwrap();
+    let nothing = first.read(&mut [0]).unwrap_err();
+    assert_eq!(
+        nothing.kind(),
+        std::io::ErrorKind::WouldBlock,
+        "a read is still held up"
+    );
+
+    server.signal(Signal::TERM);
+    server.log_line("stopping");
+    assert!(
+        began.elapsed() < Duration::from_millis(STALL_MS.into()),
+        "SIGTERM was heard meanwhile"
+    );
+    let told = Instant::now();
+    server.ended();
+    // A second to drain, one for connections, five for the store.
+    assert!(told.elapsed() < Duration::from_secs(9), "{:?}", told.elapsed());
 }

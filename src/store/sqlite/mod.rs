@@ -59,6 +59,8 @@ pub fn end_process(line: &str) {
 
 /// How long [`Store::ready`] waits for its read, and then for its write.
 const READY_WAIT: Duration = Duration::from_secs(2);
+/// How long it waits before it tries again to put its write into a full queue.
+const READY_RETRY: Duration = Duration::from_millis(10);
 
 /// Where the store is and how much it takes on at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,8 +234,15 @@ impl Store for SqliteStore {
         tokio::time::timeout(READY_WAIT, self.shared.readers.probe())
             .await
             .map_err(late)??;
-        tokio::time::timeout(READY_WAIT, self.write(|_| Ok(())))
-            .await
-            .map_err(late)?
+        // A full queue is a writer at work, not one that is stuck: then this waits for a place in it.
+        let write = async {
+            loop {
+                match self.write(|_| Ok(())).await {
+                    Err(Error::Overloaded) => tokio::time::sleep(READY_RETRY).await,
+                    outcome => return outcome,
+                }
+            }
+        };
+        tokio::time::timeout(READY_WAIT, write).await.map_err(late)?
     }
 }
