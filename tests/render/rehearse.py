@@ -271,7 +271,7 @@ class Rehearsal:
         self.goes_live(step)
         self.stops(step)
         entries = [json.loads(line) for line in self.log.read_text()[before:].splitlines() if line.startswith("{")]
-        warnings = [entry["message"] for entry in entries if entry["level"] == "WARN"]
+        warnings = [entry["message"] for entry in entries if entry.get("level") == "WARN"]
         return next((warning for warning in warnings if NOT_ON_DISK in warning), None)
 
     def kill(self):
