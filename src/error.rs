@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::domain::product::STOCK_MAX;
 use crate::domain::{OrderId, ProductId, Quantity, Refusal, Resource, Sku, Status, Stock, StockRefusal, Version};
 
-/// What lies behind an error, shared by everyone whom the same failure hit.
+/// The cause of an error, shared by all callers that the same failure hit.
 pub type Cause = Arc<dyn StdError + Send + Sync>;
 
 /// Why a use case failed. Nothing was changed, except after [`Error::OutcomeUnknown`], when nobody knows.
@@ -35,12 +35,12 @@ pub enum Error {
         /// The SKU that is taken.
         sku: Sku,
     },
-    /// The product has not that many units.
+    /// The product has too few units.
     #[error("Product {product_id} has {available} in stock; {requested} requested.")]
     InsufficientStock {
         /// The product.
         product_id: ProductId,
-        /// The units asked for; where an order is to grow, only the further ones.
+        /// The units asked for; where an order grows, only the additional ones.
         requested: Quantity,
         /// The units that the product has.
         available: Stock,
@@ -50,33 +50,33 @@ pub enum Error {
     StockLimit {
         /// The product.
         product_id: ProductId,
-        /// The units that were to come.
+        /// The units to add.
         requested: Quantity,
         /// The units that the product has.
         available: Stock,
     },
-    /// Orders refer to the product, so it stays.
+    /// Orders refer to the product, so it cannot be deleted.
     #[error("Product {product_id} cannot be deleted: orders refer to it.")]
     ProductInUse {
         /// The product.
         product_id: ProductId,
     },
-    /// The order does not go there from where it stands. [`Status::allowed`] of `from` says where it does.
+    /// The order cannot go from its status to that one. [`Status::allowed`] of `from` lists where it can go.
     #[error("Order {order_id} is {from} and cannot become {to}: {}.", from.obstacle(*to))]
     InvalidTransition {
         /// The order.
         order_id: OrderId,
-        /// Where it stands.
+        /// Its status.
         from: Status,
-        /// Where it was to go.
+        /// The status asked for.
         to: Status,
     },
-    /// The order's quantity is settled.
+    /// The order's quantity can no longer change.
     #[error("Order {order_id} is {status}: its quantity can change only while it is PENDING and stays so.")]
     OrderNotEditable {
         /// The order.
         order_id: OrderId,
-        /// Where it stands.
+        /// Its status.
         status: Status,
     },
     /// The order has a recorded payment, so it stays on record.
@@ -84,7 +84,7 @@ pub enum Error {
     OrderNotDeletable {
         /// The order.
         order_id: OrderId,
-        /// Where it stands; `PENDING` and `CANCELED` mean that a payment came all the same.
+        /// Its status; `PENDING` and `CANCELED` mean that there is a payment all the same.
         status: Status,
     },
     /// The product or order is in another version than its caller expects.
@@ -98,7 +98,7 @@ pub enum Error {
     /// The key was used for another request.
     #[error("This Idempotency-Key was used for this path with another body.")]
     IdempotencyKeyReused,
-    /// There is more to do than can be done in time.
+    /// There is more work than can be done in time.
     #[error("The service has more work than it can take right now; nothing was changed.")]
     Overloaded,
     /// The storage failed: a full disk, an I/O error, a damaged file.
@@ -117,22 +117,22 @@ pub enum Error {
 }
 
 impl Error {
-    /// A failure of the storage with what lies behind it.
+    /// A failure of the storage, with its cause.
     pub fn storage(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::StorageUnavailable(Arc::from(cause.into()))
     }
 
-    /// A failure of the storage during a commit, with what lies behind it.
+    /// A failure of the storage during a commit, with its cause.
     pub fn outcome_unknown(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::OutcomeUnknown(Arc::from(cause.into()))
     }
 
-    /// A fault of the service itself with what lies behind it.
+    /// A fault of the service itself, with its cause.
     pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Internal(Arc::from(cause.into()))
     }
 
-    /// Why the order stays as it is.
+    /// The error of a refusal by the rules of orders.
     pub fn refused_order(order_id: OrderId, refusal: Refusal) -> Self {
         match refusal {
             Refusal::InvalidTransition { from, to } => Self::InvalidTransition { order_id, from, to },
@@ -142,7 +142,7 @@ impl Error {
         }
     }
 
-    /// Why the product's stock does not move.
+    /// The error of a refusal by the rules of stock.
     pub fn refused_stock(product_id: ProductId, refusal: StockRefusal) -> Self {
         match refusal {
             StockRefusal::Insufficient { requested, available } => Self::InsufficientStock {
@@ -159,8 +159,7 @@ impl Error {
     }
 }
 
-/// Why an order of this status is not deleted where that is not plain, and what is to be done or to be known instead,
-/// as the rest of a sentence.
+/// Why an order of this status is not deleted, or what can be done instead, as the rest of a sentence.
 const fn instead_of_deletion(status: Status) -> &'static str {
     match status {
         Status::Pending => ", for a payment of it came; to take it back, cancel it",

@@ -4,7 +4,8 @@
 //! Lines are formatted where they arise and written by a thread of their own. A log that nobody reads, or that cannot be
 //! written, costs lines and never holds up a request. What is worth a line is decided where it happens.
 
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::thread;
 use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
@@ -17,6 +18,12 @@ use crate::error::panic_message;
 
 /// How many lines may wait to be written; further ones are dropped.
 const LINES_MAX: usize = 16_384;
+
+/// How long lines gather after some were written.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// How many bytes of lines one system call writes at the most.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// How often dropped lines are reported.
 const REPORT_PERIOD: Duration = Duration::from_secs(10);
@@ -31,12 +38,11 @@ pub struct Log {
 
 /// Starts the log of this process; only the first call has an effect.
 pub fn start(filter: EnvFilter, format: LogFormat) -> Log {
-    // Buffered, for the writing thread flushes once it has no more lines: many lines are one system call.
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(LINES_MAX)
         .lossy(true)
         .thread_name("log")
-        .finish(BufWriter::new(io::stderr()));
+        .finish(Gathered(BufWriter::with_capacity(BUFFER_BYTES, io::stderr())));
     let dropped = writer.error_counter();
     let lines = fmt::layer()
         .with_writer(writer)
@@ -56,6 +62,22 @@ pub fn start(filter: EnvFilter, format: LogFormat) -> Log {
     Log {
         dropped,
         _writer: guard,
+    }
+}
+
+/// Writes lines in bunches: the writing thread flushes when it has no more lines, and then rests for a moment. Else each
+/// line would wake it, at a cost to the thread that logs.
+struct Gathered<W: Write>(BufWriter<W>);
+
+impl<W: Write> Write for Gathered<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.0.flush();
+        thread::sleep(GATHER);
+        flushed
     }
 }
 

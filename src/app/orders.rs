@@ -1,4 +1,6 @@
-//! Orders: place, read, change, delete. Stock moves along in the same transaction.
+//! Orders: place, read, change, delete, expire.
+//!
+//! Stock and ledger change in the same transaction. What the domain refuses is passed on as an [`Error`].
 
 use std::time::Duration;
 
@@ -10,8 +12,8 @@ use crate::domain::{
 use crate::error::Error;
 use crate::store::{OrderFilter, Taken, Tx, View};
 
-/// Places an order: takes its units and fixes today's price. If it is not paid within `ttl` it expires; without a time,
-/// or within 0, never.
+/// Places an order: takes its units, at the current price. It expires if it is not paid within `ttl`; with no time, or a
+/// time of 0, it never does.
 ///
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::InsufficientStock`].
@@ -64,20 +66,20 @@ pub fn list(
     Ok(Page::cut(items, limit, Order::id))
 }
 
-/// What became of an order that a caller changed.
+/// An order that a caller changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Updated {
-    /// The status that it had.
+    /// Its status before.
     pub from: Status,
-    /// The order as it is now.
+    /// The order now.
     pub order: Order,
 }
 
-/// Ships, cancels or changes an order, as its caller asks. What it has already changes nothing.
+/// Ships, cancels or changes an order. What it has already changes nothing.
 ///
 /// # Errors
 /// [`Error::OrderNotFound`], [`Error::StaleVersion`], [`Error::InvalidTransition`], [`Error::OrderNotEditable`];
-/// [`Error::InsufficientStock`] if the product has not the further units that a larger quantity needs.
+/// [`Error::InsufficientStock`] if the product has too few units for a larger quantity.
 pub fn update(
     tx: &mut dyn Tx,
     id: OrderId,
@@ -155,7 +157,7 @@ pub fn expire_due(tx: &mut dyn Tx, now: Timestamp, limit: usize) -> Result<Expir
     })
 }
 
-/// Writes what became of an order, and moves the stock along with it. Nothing is written where nothing changed.
+/// Writes an order as it is now, and the stock and ledger with it. Nothing is written where nothing changed.
 pub(super) fn save(
     tx: &mut dyn Tx,
     before: &Order,
@@ -172,12 +174,12 @@ pub(super) fn save(
     tx.save_order(after)
 }
 
-/// Whether a payment of the order is open, which it owes back once it is canceled.
+/// Whether a payment of the order is open, so that a refund is due once it is canceled.
 fn has_open_payment(view: &dyn View, id: OrderId) -> Result<bool, Error> {
     Ok(!view.open_payments(id)?.is_empty())
 }
 
-/// Takes units for an order or gives them back, and writes that to the ledger.
+/// Takes units for an order or returns them, and writes that to the ledger.
 fn move_stock(tx: &mut dyn Tx, order: &Order, delta: Delta, reason: Reason, now: Timestamp) -> Result<(), Error> {
     let product_id = order.product_id();
     let stock_after = if delta.is_going() {
@@ -192,7 +194,7 @@ fn move_stock(tx: &mut dyn Tx, order: &Order, delta: Delta, reason: Reason, now:
 fn take(tx: &mut dyn Tx, product_id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Taken, Error> {
     match tx.take_stock(product_id, quantity, now)? {
         Some(taken) => Ok(taken),
-        // Only a refusal needs to know more than what was taken.
+        // Only a refusal needs to know how many there are.
         None => {
             let available = products::get(tx, product_id)?.stock;
             Err(Error::InsufficientStock {
@@ -204,7 +206,7 @@ fn take(tx: &mut dyn Tx, product_id: ProductId, quantity: Quantity, now: Timesta
     }
 }
 
-/// Writes what an order did to its product's stock.
+/// Writes the movement of an order to the ledger.
 fn record(
     tx: &mut dyn Tx,
     order: &Order,

@@ -1,4 +1,6 @@
-//! Payments: what the provider tells, and what became of it.
+//! Payments: the events of the provider, and what they do.
+//!
+//! Each event is recorded with its effect, once. One for an order id that was never issued is refused and not recorded.
 
 use super::{Page, orders};
 use crate::domain::payment::rules::{self, Known, PaymentStep, Ruling};
@@ -12,7 +14,7 @@ use crate::store::{EventFilter, Tx, View};
 /// How an event was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// It was recorded, and this became of it.
+    /// It was recorded, with this result.
     Recorded(EventResult),
     /// It was recorded before, and changed nothing now.
     Duplicate,
@@ -28,7 +30,7 @@ impl Delivery {
     }
 }
 
-/// What the provider is told of an event.
+/// The answer to an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The provider's id of it.
@@ -37,17 +39,17 @@ pub struct Receipt {
     pub result: Delivery,
     /// The order that it names, or named when it was recorded.
     pub order_id: Option<OrderId>,
-    /// Where that order stood before money came or went; `None` where the event moved none.
+    /// The status of that order before; `None` where the event was no payment or refund.
     pub order_was: Option<Status>,
-    /// Where that order stands now; `None` where there is no such order.
+    /// The status of that order now; `None` where there is no such order.
     pub order_status: Option<Status>,
 }
 
-/// Takes an event: does what it means and records it, once.
+/// Receives an event: applies and records it, once.
 ///
 /// # Errors
-/// [`Error::OrderNotFound`] for money of an order that was never made; then the event is not recorded, so that it can
-/// come again.
+/// [`Error::OrderNotFound`] for a payment or refund of an order id that was never issued; then the event is not recorded,
+/// so that the provider can send it again.
 pub fn receive(tx: &mut dyn Tx, event: &PaymentEvent, now: Timestamp) -> Result<Receipt, Error> {
     if let Some(recorded) = tx.event(&event.id)? {
         return receipt(tx, event, Delivery::Duplicate, recorded.order_id, None);
@@ -91,11 +93,11 @@ pub fn list(
     Ok(Page::cut(items, limit, |event| event.number))
 }
 
-/// What is remembered of the order that money came from or went to.
+/// What is known of the order that a payment or refund is for.
 fn recall(view: &dyn View, data: &PaymentData) -> Result<Known, Error> {
     let id = data.order_id;
-    // An id that was given once and has no order is that of a deleted one. One not given yet may still become an order
-    // whose event was just too fast.
+    // An id that was issued and has no order is that of a deleted one. One that was not issued yet may become an order
+    // whose event came too early.
     if view.last_order_id()?.is_none_or(|last| id > last) {
         return Err(Error::OrderNotFound { id });
     }

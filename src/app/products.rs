@@ -1,4 +1,6 @@
 //! Products: create, read, change, delete.
+//!
+//! Every change of stock writes its movement. A SKU that is taken is refused, and so is deleting a product with orders.
 
 use super::{Page, check_expected};
 use crate::domain::{

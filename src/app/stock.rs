@@ -1,4 +1,6 @@
-//! Stock: the ledger of a product, and moving stock by a difference.
+//! Stock: the ledger of a product, and changes of stock by a difference.
+//!
+//! A change that would make the stock negative, or lift it above its limit, is refused.
 
 use super::{Page, products};
 use crate::domain::{Delta, MovementId, NewMovement, Note, ProductId, Reason, StockMovement, Timestamp};
@@ -20,11 +22,11 @@ pub fn list(
     Ok(Page::cut(items, limit, |movement| movement.id))
 }
 
-/// Restocks or corrects: moves a product's stock by `delta`.
+/// Restocks or corrects: changes a product's stock by `delta`.
 ///
 /// # Errors
-/// [`Error::ProductNotFound`]; [`Error::InsufficientStock`] if more units go than there are; [`Error::StockLimit`] if
-/// more come than a product may have.
+/// [`Error::ProductNotFound`]; [`Error::InsufficientStock`] if there are fewer units than are taken; [`Error::StockLimit`] if
+/// the stock would exceed its limit.
 pub fn adjust(
     tx: &mut dyn Tx,
     product_id: ProductId,

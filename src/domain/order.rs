@@ -2,7 +2,8 @@
 //!
 //! `PENDING → PAID → SHIPPED`, and `CANCELED` from either of the first two. A step is a method that consumes the order
 //! and returns the one after it, or a [`Refusal`]. An order holds units of its product's stock from the moment it is
-//! placed until it is canceled; who applies a step moves the stock along. Every step makes one new version.
+//! placed until it is canceled; the caller of a step moves the stock. Every step makes one new version.
+//! It refuses every step that the table of states does not have.
 
 use std::time::Duration;
 
@@ -13,35 +14,35 @@ mod state;
 
 pub use state::{State, StateParts, Status};
 
-/// Why an order stays as it is.
+/// Why an order cannot be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no such step from where it stands.
+    /// There is no such step from its status.
     InvalidTransition {
-        /// Where it stands.
+        /// Its status.
         from: Status,
-        /// Where it was to go.
+        /// The status asked for.
         to: Status,
     },
-    /// Its quantity is settled.
+    /// Its quantity can no longer change.
     NotEditable {
-        /// Where it stands.
+        /// Its status.
         status: Status,
     },
-    /// It has a recorded payment, so it stays on record. `PENDING` and `CANCELED` here mean that a payment came all the same, of
-    /// another amount or too late, or before it was canceled.
+    /// It has a recorded payment, so it stays on record. `PENDING` and `CANCELED` mean that a payment came of another amount,
+    /// too late, or before it was canceled.
     NotDeletable {
-        /// Where it stands.
+        /// Its status.
         status: Status,
     },
-    /// Its total is more than can be counted.
+    /// Its total overflows.
     TotalTooLarge,
 }
 
 /// What a caller changes about an order; what is `None` stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OrderChange {
-    /// The status to go to.
+    /// The new status.
     pub status: Option<Status>,
     /// The new quantity.
     pub quantity: Option<Quantity>,
@@ -80,7 +81,7 @@ impl NewOrder {
         })
     }
 
-    /// The same order, which is canceled if it is not paid within `ttl`; without a time, or within 0, never.
+    /// The same order, which expires if it is not paid within `ttl`; with no time, or a time of 0, it never does.
     #[must_use]
     pub fn expiring_after(self, ttl: Option<Duration>) -> Self {
         let ttl = ttl.filter(|ttl| !ttl.is_zero());
@@ -115,7 +116,7 @@ impl NewOrder {
         self.expires_at
     }
 
-    /// The pending order that this becomes under its id.
+    /// The pending order with this id.
     #[must_use]
     pub const fn with_id(self, id: OrderId) -> Order {
         let Self {
@@ -155,7 +156,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// An order as it was recorded, in this state and version and last touched then.
+    /// An order as it was stored, in this state and version and last changed then.
     #[must_use]
     pub const fn restore(id: OrderId, placed: NewOrder, state: State, version: Version, updated_at: Timestamp) -> Self {
         Self {
@@ -191,17 +192,17 @@ impl Order {
         self.total
     }
 
-    /// Where it stands, with its times.
+    /// Its state, with the times of its steps.
     pub const fn state(&self) -> State {
         self.state
     }
 
-    /// Where it stands.
+    /// Its status.
     pub const fn status(&self) -> Status {
         self.state.status()
     }
 
-    /// Whether money is owed back.
+    /// Whether a refund is due.
     pub const fn refund_due(&self) -> bool {
         self.state.refund_due()
     }
@@ -221,7 +222,7 @@ impl Order {
         self.updated_at
     }
 
-    /// Its payment came.
+    /// Marks it paid.
     ///
     /// # Errors
     /// [`Refusal::InvalidTransition`] unless it is pending.
@@ -232,7 +233,7 @@ impl Order {
         }
     }
 
-    /// It goes on its way.
+    /// Marks it shipped.
     ///
     /// # Errors
     /// [`Refusal::InvalidTransition`] unless it is paid.
@@ -251,7 +252,7 @@ impl Order {
         }
     }
 
-    /// It is called off and no longer holds stock; where a payment of it is open, that is owed back.
+    /// Cancels it, so that it no longer holds stock; where a payment of it is open, a refund is due.
     ///
     /// # Errors
     /// [`Refusal::InvalidTransition`] unless it is pending or paid.
@@ -269,7 +270,8 @@ impl Order {
         }
     }
 
-    /// A payment of it was opened or closed. Only where that changes what a canceled order owes is it a change.
+    /// Follows a payment that was opened or closed: it changes the order only where it is canceled and owes a refund now,
+    /// or no longer.
     #[must_use]
     pub fn settle(self, has_open_payment: bool, now: Timestamp) -> Self {
         match self.state {
@@ -289,7 +291,7 @@ impl Order {
         }
     }
 
-    /// It is of `quantity` units from now on, at the price it was placed at.
+    /// Sets the quantity, at the price at which it was placed.
     ///
     /// # Errors
     /// [`Refusal::NotEditable`] unless it is pending, [`Refusal::TotalTooLarge`] if the new total overflows.
@@ -308,11 +310,11 @@ impl Order {
         }
     }
 
-    /// What a caller asks for, all of it or nothing. What the order has already changes nothing and is never refused.
-    /// `has_open_payment` is what a canceled order then owes.
+    /// Applies a change as a whole or not at all. What the order has already changes nothing and is never refused.
+    /// `has_open_payment` says whether it owes a refund once it is canceled.
     ///
     /// # Errors
-    /// [`Refusal::InvalidTransition`] for a status that a caller cannot bring about from here; then
+    /// [`Refusal::InvalidTransition`] for a status that a caller cannot set from here; else
     /// [`Refusal::NotEditable`] for another quantity, unless the order is pending and stays so.
     pub fn change(self, change: OrderChange, has_open_payment: bool, now: Timestamp) -> Result<Self, Refusal> {
         let moved = match change.status.filter(|to| *to != self.status()) {
@@ -323,14 +325,14 @@ impl Order {
         };
         match change.quantity.filter(|quantity| *quantity != self.quantity) {
             None => Ok(moved),
-            // The refusal names where the order stands, not where it did not get to.
+            // The refusal names the status that the order has, not the one it would have had.
             Some(_) if moved.state != self.state => Err(Refusal::NotEditable { status: self.status() }),
             Some(quantity) => moved.set_quantity(quantity, now),
         }
     }
 
-    /// Whether it may be removed for good. `has_recorded_payment` says whether any payment of it ever succeeded, whatever came of
-    /// that.
+    /// Whether it may be deleted. `has_recorded_payment` says whether any `payment.succeeded` was recorded for it, whatever
+    /// its result.
     ///
     /// # Errors
     /// [`Refusal::NotDeletable`] if it has a recorded payment.
@@ -343,7 +345,7 @@ impl Order {
         }
     }
 
-    /// The units that it keeps from others. Shipped units are gone, which for the stock is the same.
+    /// The units that it takes from the stock; shipped ones too.
     pub const fn held(&self) -> Option<Quantity> {
         match self.state {
             State::Pending { .. } | State::Paid { .. } | State::Shipped { .. } => Some(self.quantity),
@@ -351,13 +353,13 @@ impl Order {
         }
     }
 
-    /// What becoming this order does to its product's stock; `None` for nothing.
+    /// How the stock of the product changes from the order before to this one; `None` if it does not.
     pub const fn stock_change_from(&self, before: &Self) -> Option<Delta> {
         match (before.held(), self.held()) {
             (None, None) => None,
             (None, Some(holds)) => Some(Delta::going(holds)),
             (Some(held), None) => Some(Delta::coming(held)),
-            // What it holds no longer, others can have.
+            // What it no longer holds goes back to the stock.
             (Some(held), Some(holds)) => held.change_from(holds),
         }
     }

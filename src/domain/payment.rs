@@ -1,8 +1,8 @@
 //! Payments, and the events with which the provider tells of them.
 //!
-//! Money is followed payment by payment, for providers repeat, reorder and split. A payment is *open* from the event
-//! that says it succeeded until refunds have taken all of it; an order that is canceled while one is open owes it back.
-//! What an event does is for [`rules`] to say.
+//! Payments are tracked one by one, because providers repeat, reorder and split events. A payment is *open* from its
+//! `payment.succeeded` until refunds add up to its amount; a canceled order with an open payment owes a refund. What an
+//! event does is decided in [`rules`]. Amounts of 0 and empty ids are refused.
 
 use super::values::{Amount, Invalid, Money, OrderId, Timestamp, id, text};
 
@@ -17,11 +17,11 @@ text! {
     PaymentId, str::is_empty, "a payment's id is not empty"
 }
 id! {
-    /// The place of an event among all that were recorded; a later one has a larger number.
+    /// The number of a recorded event; a later one has a larger number.
     EventNumber
 }
 
-/// The type of an event that means nothing here.
+/// The type of an event that has no effect here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OtherType(String);
 
@@ -29,7 +29,7 @@ impl OtherType {
     /// The type of this name.
     ///
     /// # Errors
-    /// [`Invalid`] if the name is empty, or one that does mean something here.
+    /// [`Invalid`] if the name is empty, or one that has an effect here.
     pub fn new(name: impl Into<String>) -> Result<Self, Invalid> {
         let name = name.into();
         match name.as_str() {
@@ -47,14 +47,14 @@ impl OtherType {
     }
 }
 
-/// Money that came or went, as an event tells it.
+/// What an event says of a payment or a refund.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentData {
     /// The order that it is for.
     pub order_id: OrderId,
     /// The payment, where the event names it.
     pub payment_id: Option<PaymentId>,
-    /// How much, where the event says so; else all of it.
+    /// The amount, where the event names it; else all of it.
     pub amount: Option<Amount>,
 }
 
@@ -129,13 +129,13 @@ impl EventKind {
 pub struct PaymentEvent {
     /// The provider's id of it.
     pub id: EventId,
-    /// When it happened, in Unix seconds by the provider's clock, where it says so. Kept, and decides nothing.
+    /// When it happened, in Unix seconds by the provider's clock, where it says so. It is only stored.
     pub created_seconds: Option<i64>,
     /// What it says.
     pub kind: EventKind,
 }
 
-/// What became of an event.
+/// The result of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventResult {
     /// The order was paid, or a payment was refunded whole.
@@ -184,7 +184,7 @@ impl EventResult {
         Self::ALL.into_iter().find(|result| result.name() == name)
     }
 
-    /// Whether somebody has to look after this money.
+    /// Whether a person has to look into it.
     pub const fn needs_a_person(self) -> bool {
         match self {
             Self::Applied | Self::Ignored => false,

@@ -1,7 +1,7 @@
 //! Products, their stock, and the ledger of every change of stock.
 //!
 //! Invariant: a product's stock is the sum of its movements' deltas and the newest movement's `stock_after`. Stock is
-//! never negative. What callers move cannot lift it above [`STOCK_MAX`]; units that come back from orders always fit.
+//! never negative. A movement by a caller that would lift it above [`STOCK_MAX`] is refused; units that come back from orders always fit.
 
 use super::values::{Delta, MovementId, Note, OrderId, Price, ProductId, ProductName, Quantity, Sku, Stock, Timestamp};
 use super::version::Version;
@@ -9,16 +9,16 @@ use super::version::Version;
 /// The most units that a movement sent by a caller may lift a product's stock to.
 pub const STOCK_MAX: i64 = 1_000_000_000;
 
-/// Something the store sells.
+/// A product.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {
     /// Its id.
     pub id: ProductId,
-    /// Its article number; no other product has it.
+    /// Its SKU, unique among products.
     pub sku: Sku,
-    /// What customers read.
+    /// Its name.
     pub name: ProductName,
-    /// What one unit costs who orders now.
+    /// The price of one unit for orders from now on.
     pub price: Price,
     /// Units that can still be ordered.
     pub stock: Stock,
@@ -33,11 +33,11 @@ pub struct Product {
 /// A product to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewProduct {
-    /// Its article number.
+    /// Its SKU.
     pub sku: Sku,
-    /// What customers read.
+    /// Its name.
     pub name: ProductName,
-    /// What one unit costs.
+    /// The price of one unit.
     pub price: Price,
     /// Its opening stock.
     pub stock: Stock,
@@ -46,7 +46,7 @@ pub struct NewProduct {
 /// What changes about a product; what is `None` stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProductChange {
-    /// The new article number.
+    /// The new SKU.
     pub sku: Option<Sku>,
     /// The new name.
     pub name: Option<ProductName>,
@@ -56,27 +56,27 @@ pub struct ProductChange {
     pub stock: Option<Stock>,
 }
 
-/// Why stock does not move.
+/// Why stock cannot change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StockRefusal {
-    /// More units would go than there are.
+    /// There are fewer units than would be taken.
     Insufficient {
-        /// The units that would go.
+        /// The units to take.
         requested: Quantity,
-        /// The units that there are.
+        /// The stock.
         available: Stock,
     },
-    /// More units would come than a product may have.
+    /// The stock would exceed [`STOCK_MAX`].
     Limit {
-        /// The units that would come.
+        /// The units to add.
         requested: Quantity,
-        /// The units that there are.
+        /// The stock.
         available: Stock,
     },
 }
 
 impl NewProduct {
-    /// The product that this becomes under its id.
+    /// The product with this id.
     #[must_use]
     pub fn with_id(self, id: ProductId, now: Timestamp) -> Product {
         let Self {
@@ -99,7 +99,7 @@ impl NewProduct {
 }
 
 impl Product {
-    /// The product after `change`, touched at `now` if that makes any difference.
+    /// The product after `change`; it is a new version, changed at `now`, if anything differs.
     #[must_use]
     pub fn change(&self, change: &ProductChange, now: Timestamp) -> Self {
         let mut after = self.clone();
@@ -124,7 +124,7 @@ impl Product {
     /// [`StockRefusal`] if more units go than there are, or units come that lift the stock above [`STOCK_MAX`].
     pub fn move_stock(self, delta: Delta, now: Timestamp) -> Result<Self, StockRefusal> {
         let (requested, available) = (delta.units(), self.stock);
-        // Stock that came back may stand above the limit already: then units may still go.
+        // Stock that came back may exceed the limit already: then units can still be taken.
         let after = match available.get().checked_add(delta.get()) {
             Some(after) if delta.is_going() || after <= STOCK_MAX => after,
             Some(_) | None => return Err(StockRefusal::Limit { requested, available }),
@@ -146,7 +146,7 @@ impl Product {
 pub enum Reason {
     /// The opening stock of a new product.
     Initial,
-    /// Somebody counted, restocked or corrected.
+    /// A restock or a correction by a caller.
     Adjustment,
     /// An order reserved units.
     OrderPlaced(OrderId),
@@ -186,7 +186,7 @@ impl Reason {
         }
     }
 
-    /// The reason of this name and order; `None` where there is no such name, or an order too many or too few.
+    /// The reason of this name and order; `None` where there is no such name, or where an order is given and none belongs there, or the other way round.
     pub fn from_parts(name: &str, order_id: Option<OrderId>) -> Option<Self> {
         match (name, order_id) {
             ("initial", None) => Some(Self::Initial),
@@ -208,13 +208,13 @@ pub struct StockMovement {
     pub id: MovementId,
     /// The product whose stock changed.
     pub product_id: ProductId,
-    /// The units that came or went.
+    /// The change, in units.
     pub delta: Delta,
     /// The product's stock right after.
     pub stock_after: Stock,
     /// Why it changed.
     pub reason: Reason,
-    /// A remark for people.
+    /// A note.
     pub note: Option<Note>,
     /// When it changed.
     pub created_at: Timestamp,
@@ -225,20 +225,20 @@ pub struct StockMovement {
 pub struct NewMovement {
     /// The product whose stock changed.
     pub product_id: ProductId,
-    /// The units that came or went.
+    /// The change, in units.
     pub delta: Delta,
     /// The product's stock right after.
     pub stock_after: Stock,
     /// Why it changed.
     pub reason: Reason,
-    /// A remark for people.
+    /// A note.
     pub note: Option<Note>,
     /// When it changed.
     pub created_at: Timestamp,
 }
 
 impl NewMovement {
-    /// The entry that this becomes under its id.
+    /// The entry with this id.
     #[must_use]
     pub fn with_id(self, id: MovementId) -> StockMovement {
         let Self {

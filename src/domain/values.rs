@@ -1,12 +1,12 @@
 //! The values everything else is made of: ids, texts, money, counts of units, points in time.
 //!
-//! A value that exists is valid. What is refused here would make no sense (a quantity of 0, a price of nothing); how
-//! long or how large a caller's values may be is the contract's to say.
+//! A value that exists is valid: a quantity of 0 or a price of 0 is refused. How long or how large the values of a caller
+//! may be is decided by the contract.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A value that makes no sense, with the rule it breaks.
+/// Why a value is invalid: the rule that it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub(super) &'static str);
@@ -61,7 +61,7 @@ macro_rules! text {
         pub struct $name(String);
 
         impl $name {
-            /// The value with this text, kept as it is.
+            /// The value with this text, unchanged.
             ///
             /// # Errors
             #[doc = concat!("[`Invalid`](crate::domain::Invalid): ", $rule, ".")]
@@ -76,7 +76,7 @@ macro_rules! text {
                 &self.0
             }
 
-            /// The text, to keep.
+            /// The text, owned.
             pub fn into_string(self) -> String {
                 self.0
             }
@@ -92,11 +92,11 @@ macro_rules! text {
 pub(super) use text;
 
 text! {
-    /// The store's own article number, unique among products.
+    /// The SKU of a product, unique among products.
     Sku, is_blank, "a SKU is not blank"
 }
 text! {
-    /// What customers read.
+    /// The name of a product.
     ProductName, is_blank, "a product's name is not blank"
 }
 
@@ -104,12 +104,12 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
 }
 
-/// A remark for people; any text, even an empty one.
+/// A note; any text, even an empty one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Note(String);
 
 impl Note {
-    /// The remark with this text, kept as it is.
+    /// The note with this text, unchanged.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -119,7 +119,7 @@ impl Note {
         &self.0
     }
 
-    /// The text, to keep.
+    /// The text, owned.
     pub fn into_string(self) -> String {
         self.0
     }
@@ -158,7 +158,7 @@ impl Money {
     }
 }
 
-/// What one unit costs: more than nothing.
+/// The price of one unit: more than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Price(Money);
 
@@ -186,12 +186,12 @@ impl Price {
     }
 }
 
-/// Money that moved: more than nothing.
+/// The amount of a payment or refund: more than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(Money);
 
 impl Amount {
-    /// The movement of this much.
+    /// This amount.
     ///
     /// # Errors
     /// [`Invalid`] if it is not more than 0.
@@ -203,18 +203,18 @@ impl Amount {
         }
     }
 
-    /// How much it was.
+    /// The amount.
     pub const fn money(self) -> Money {
         self.0
     }
 
-    /// How much it was in cents, 1 or more.
+    /// The amount in cents, 1 or more.
     pub const fn cents(self) -> i64 {
         self.0.0
     }
 }
 
-/// Units of one product that somebody asks for: 1 or more.
+/// A quantity of one product: 1 or more units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Quantity(i64);
 
@@ -248,7 +248,7 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// Units of one product that can be ordered: 0 or more.
+/// The stock of one product: 0 or more units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stock(i64);
 
@@ -285,7 +285,7 @@ impl fmt::Display for Stock {
     }
 }
 
-/// A change of stock: units that come (positive) or go (negative), never 0.
+/// A change of stock: units added (positive) or taken (negative), never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Delta(i64);
 
@@ -302,12 +302,12 @@ impl Delta {
         }
     }
 
-    /// `quantity` units come.
+    /// `quantity` units added.
     pub const fn coming(quantity: Quantity) -> Self {
         Self(quantity.0)
     }
 
-    /// `quantity` units go.
+    /// `quantity` units taken.
     pub const fn going(quantity: Quantity) -> Self {
         Self(-quantity.0)
     }
@@ -317,12 +317,12 @@ impl Delta {
         self.0
     }
 
-    /// Whether units go.
+    /// Whether units are taken.
     pub const fn is_going(self) -> bool {
         self.0 < 0
     }
 
-    /// How many units come or go.
+    /// The number of units, without the sign.
     pub const fn units(self) -> Quantity {
         Quantity(self.0.abs())
     }

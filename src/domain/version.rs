@@ -1,4 +1,6 @@
-//! Versions: which state of a product or an order a caller has seen, and which it expects to find.
+//! Versions: which state of a product or an order a caller has seen, and which it expects.
+//!
+//! It compares numbers; how a version is written as an `ETag` is decided above. A version below 1 is refused.
 
 use std::fmt;
 

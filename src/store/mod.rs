@@ -1,7 +1,7 @@
-//! What is remembered, as an interface of row-sized verbs, and the backend behind it.
+//! What is stored, as an interface of row-sized verbs, and the backend behind it.
 //!
-//! The verbs read or write rows and decide nothing: whether an order may be canceled is asked of the
-//! [domain](crate::domain) by the [use case](crate::app) above, once, whatever the backend. Only a backend knows SQL.
+//! The verbs read or write rows and decide nothing: a [use case](crate::app) asks the [domain](crate::domain) whether an
+//! order may be canceled, once, whatever the backend. Only a backend knows SQL.
 //!
 //! Invariants a backend keeps: a write's verbs all happen or none does; writes behave as if one ran after the other; a
 //! read sees one state of the data throughout; success is answered only after what was written is durable.
@@ -27,7 +27,7 @@ pub use sqlite::{
     audit, backup, end_process,
 };
 
-/// Where products and orders are remembered.
+/// Where products and orders are stored.
 pub trait Store: Clone + Send + Sync + 'static {
     /// Runs `work` on one consistent state of the data. `work` reads a few rows by their index, such as one resource or one
     /// page, and waits for nothing else, for it may run on a runtime thread.
@@ -51,8 +51,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Runs `work` in a transaction of its own, which is kept if it succeeds and leaves no trace if it fails or panics.
     ///
-    /// `work` touches nothing but the transaction, for it may run more than once before its result is answered, and
-    /// its result may be thrown away. Dropping the future calls off work that has not begun.
+    /// `work` touches nothing but the transaction: it may run more than once, and its result may be thrown away. Dropping
+    /// the future cancels work that has not begun.
     ///
     /// # Errors
     /// What `work` refuses; [`Error::Overloaded`] if it could not begin in time; [`Error::StorageUnavailable`]. After
@@ -62,7 +62,7 @@ pub trait Store: Clone + Send + Sync + 'static {
         T: Send + 'static,
         F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static;
 
-    /// Whether a read is answered and a write, of nothing, is taken, both within a bounded time.
+    /// Whether a read is answered and an empty write is accepted, both within a bounded time.
     ///
     /// # Errors
     /// [`Error::Overloaded`] or [`Error::StorageUnavailable`] if not.
@@ -80,17 +80,17 @@ pub struct OrderFilter {
     pub refund_due: Option<bool>,
 }
 
-/// What is left of a product after units were taken, and what they cost.
+/// The stock and price of a product after units were taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
     /// The stock that is left.
     pub stock: Stock,
-    /// The price of one unit at this moment.
+    /// The price of one unit.
     pub price: Price,
 }
 
 /// What can be read. Every verb fails only as the storage does: [`Error::StorageUnavailable`], [`Error::Overloaded`],
-/// or [`Error::Internal`] for a row that makes no sense. A row that is not there is `None`, no failure.
+/// or [`Error::Internal`] for an inconsistent row. A missing row is `None`, no failure.
 pub trait View: PaymentView + IdempotencyView {
     /// One product.
     fn product(&self, id: ProductId) -> Result<Option<Product>, Error>;
@@ -137,11 +137,11 @@ pub trait Tx: View + PaymentTx + IdempotencyTx {
     /// Removes a product; no order and no movement may refer to it.
     fn delete_product(&mut self, id: ProductId) -> Result<(), Error>;
 
-    /// Takes units of a product if it has that many, in one step, which is a new version of it; `None` if it has not, or
-    /// is not there.
+    /// Takes units of a product if it has that many, in one step, as a new version of it; `None` if it has fewer or is
+    /// missing.
     fn take_stock(&mut self, id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Option<Taken>, Error>;
 
-    /// Gives units back to a product, which is a new version of it, and says what it has then.
+    /// Returns units to a product, as a new version of it, and returns its stock.
     fn return_stock(&mut self, id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Stock, Error>;
 
     /// Adds an entry to a product's ledger.

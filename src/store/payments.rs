@@ -1,4 +1,6 @@
-//! The verbs of payments and of the events that told of them. Both are kept for ever, also beyond their order.
+//! The verbs of payments and of payment events.
+//!
+//! Both outlive their order, so there is no verb that deletes one.
 
 use crate::domain::payment::Payment;
 use crate::domain::{EventId, EventNumber, EventResult, OrderId, PaymentEvent, PaymentId, RecordedEvent, Timestamp};
@@ -34,7 +36,7 @@ pub trait PaymentView {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, Error>;
 
-    /// Whether an event was recorded that says this payment of this order succeeded, or was refunded.
+    /// Whether a `payment.succeeded` or `payment.refunded` of this payment was recorded for this order.
     fn is_payment_known(&self, order_id: OrderId, payment_id: &PaymentId) -> Result<bool, Error>;
 
     /// Whether any `payment.succeeded` was recorded for this order, whatever its result.
@@ -46,8 +48,7 @@ pub trait PaymentView {
 
 /// What can be written about payments.
 pub trait PaymentTx: PaymentView {
-    /// Records an event, whose id must be new, with what became of it and, if it is a refund, the payment that it went
-    /// against.
+    /// Records an event, whose id must be new, with its result and, if it is a refund, the payment that it refunds.
     fn insert_event(
         &mut self,
         event: &PaymentEvent,

@@ -19,6 +19,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -285,10 +286,15 @@ static void forget(struct file file) {
 static void drop_unsynced(int fd, struct file file) {
 	if (!control || !control->drops)
 		return;
+	/* A sync may come through a descriptor that cannot write. This one stays open: to close it would release the locks
+	 * that the program has on the file. */
+	char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	int writable = open_own(path, O_RDWR);
 	for (size_t index = unsynced_count; index-- > 0;) {
 		struct old *old = &unsynced[index];
 		if (is_same(old->file, file) &&
-		    syscall(SYS_pwrite64, fd, old->data, old->length, old->offset) != (long)old->length)
+		    syscall(SYS_pwrite64, writable, old->data, old->length, old->offset) != (long)old->length)
 			give_up("what was there before cannot be put back");
 	}
 	forget(file);

@@ -1,17 +1,19 @@
-//! Where an order can stand: the names of the states, and the states with the times that led there.
+//! The states of an order: their names, and each with the times of the steps that led there.
+//!
+//! A state with other times than its own cannot be built.
 
 use std::fmt;
 
 use crate::domain::values::Timestamp;
 
-/// Where an order stands.
+/// The status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
     /// It waits for its payment.
     Pending,
     /// It is paid and can be shipped.
     Paid,
-    /// It is on its way. Final.
+    /// It was shipped. Final.
     Shipped,
     /// It was canceled, before or after its payment. Final.
     Canceled,
@@ -45,7 +47,7 @@ impl Status {
         }
     }
 
-    /// Why an order does not go from here to `to`, as the rest of a sentence.
+    /// Why an order cannot go from here to `to`, as the rest of a sentence.
     pub const fn obstacle(self, to: Self) -> &'static str {
         match (self, to) {
             (Self::Shipped, _) => "SHIPPED is final",

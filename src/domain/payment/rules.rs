@@ -1,13 +1,13 @@
-//! What a payment event does: the rows of one table, the first that fits, over what is remembered of the order.
+//! What a payment event does: a table of which the first row that fits applies, over what is known of the order.
 //!
-//! Two rows stand before these and need no rule: an event that was recorded before changes nothing, and one of an order
-//! that was never made is not recorded.
+//! Two cases are decided before: an event that was recorded before changes nothing, and one of an order id that was never
+//! issued is not recorded.
 
 use super::{EventResult, NewPayment, Payment, PaymentData};
 use crate::domain::order::{Order, Refusal, Status};
 use crate::domain::values::{Amount, Timestamp};
 
-/// What is remembered of the order that an event names.
+/// What is known of the order that an event names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// The order; `None` where it was deleted.
@@ -107,9 +107,9 @@ pub fn refunded(data: &PaymentData, known: &Known, now: Timestamp) -> Result<Rul
     let order = match known.order {
         None => None,
         Some(order) => match order.status() {
-            // A customer whose own payment went back gets nothing for it.
+            // The own payment was refunded whole, so the order is canceled.
             Status::Paid if payment.is_own => Some(order.cancel(is_another_open, now)?),
-            // What is on its way stays so, and the refund of a further payment never harms a good order.
+            // A shipped order stays shipped, and the refund of another payment does not cancel a paid one.
             Status::Pending | Status::Paid | Status::Shipped => None,
             Status::Canceled => changed(order, order.settle(is_another_open, now)),
         },

@@ -1,4 +1,6 @@
-//! What the store counts: its queue, its commits, its reads, its files.
+//! The metrics of the store: its queue, its commits, its reads, its files.
+//!
+//! Without a recorder nothing is counted and no clock is read.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +14,7 @@ use crate::metrics::{Counter, DURATION_BUCKETS_SECONDS, Gauge, Histogram, Record
 /// Up to [`Options::batch_max`] by default.
 const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
-/// The handles of everything that is counted here; none of them where nobody looks.
+/// The handles of all metrics here; none where there is no recorder.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics(Option<Arc<Handles>>);
 
@@ -147,7 +149,7 @@ impl Drop for Running {
     }
 }
 
-/// Sizes are asked of the file system whenever somebody looks.
+/// Sizes are read from the file system when the metrics are scraped.
 #[allow(
     clippy::cast_precision_loss,
     reason = "Prometheus' values are doubles, exact up to 8 PiB"

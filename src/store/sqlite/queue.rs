@@ -28,14 +28,14 @@ pub(super) trait Job: Send {
     fn answer(self: Box<Self>, outcome: Result<(), Error>);
 }
 
-/// What a caller holds while its write is on the way.
+/// What a caller holds until its write is answered.
 pub(super) struct Ticket<T> {
     claimed: Arc<AtomicBool>,
     reply: oneshot::Receiver<Result<T, Error>>,
     wait: Duration,
 }
 
-/// A job for this work, and the ticket to wait for its answer with. It waits at most `wait` for its beginning.
+/// A job for this work, and the ticket with which its caller waits. The job begins within `wait` or never.
 pub(super) fn job<T, F>(work: F, wait: Duration) -> (Box<dyn Job>, Ticket<T>)
 where
     T: Send + 'static,
@@ -63,7 +63,7 @@ impl<T> Ticket<T> {
         if claim(&self.claimed) {
             return Err(Error::Overloaded);
         }
-        // It has begun, so its outcome is worth the wait.
+        // It has begun, so its outcome is known soon.
         self.reply.await.unwrap_or_else(|_| Err(no_answer()))
     }
 }
@@ -96,7 +96,7 @@ where
     }
 
     fn run(&mut self, tx: &mut dyn Tx) -> bool {
-        // Nothing of a closure that panicked is seen again: its result is replaced and its writes are rolled back.
+        // After a panic the result is replaced and the writes are rolled back, so no broken state is seen.
         let result = catch_unwind(AssertUnwindSafe(|| (self.work)(tx)))
             .unwrap_or_else(|panic| Err(Error::internal(format!("a write panicked: {}", panic_message(&*panic)))));
         self.result.insert(result).is_ok()
@@ -113,7 +113,7 @@ where
                 .unwrap_or_else(|| Err(Error::internal("a write was answered without being run"))),
             Err(error) => Err(error),
         };
-        // A caller who has gone away wants no answer.
+        // A caller that has left needs no answer.
         let _ = self.reply.send(result);
     }
 }

@@ -1,4 +1,6 @@
 //! The verbs of payments and their events in SQL.
+//!
+//! Decides nothing: events are only added, payments added and changed.
 
 use rusqlite::params;
 
