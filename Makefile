@@ -1,8 +1,8 @@
-# The two commands are `make run`, which needs a Rust toolchain with a C compiler, and `make test`, which also needs Node
-# with npm and Python 3 with venv; the others are their parts. Everything else is pinned and installed below this folder.
+# The two main targets are `make run`, which needs a Rust toolchain with a C compiler, and `make test`, which also needs
+# Node with npm and Python 3 with venv. Everything else is pinned and installed below this folder.
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-# The binary that is measured: one that is named, or the one that is deployed.
+# The binary that benchmarks measure: the one named by BIN, or the release build.
 BENCH_BIN := $(or $(BIN),$(abspath $(TARGET_DIR))/release/orders-inventory)
 # The binary that the tools' tests start.
 export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
@@ -44,22 +44,22 @@ run: ## Start the service on http://127.0.0.1:8080, its docs at /docs
 build: ## Build the service as it is deployed
 	cargo build --release --locked
 
-# What the tools start: the service, the load generator. With the targets of the tests, so that libraries
-# have the features that `unit` has built them with; with others, most of them would be built again.
+# The programs that the tools start: the service and the load generator. Built with the targets of the tests, so that
+# libraries have the same features as in `unit` and are not built again.
 programs: ## Build what the tools' tests start
 	cargo build --workspace --all-targets --locked
 
-# A BASE_URL in the environment is a service that somebody else may be using; only `make smoke` by itself may go there.
+# BASE_URL may be a service that others use; only `make smoke` run by itself may go there.
 test: ## Run every check and test; a table at the end says what passed, failed, and took how long
 	@env -u BASE_URL tests/run.py $(TEST_STEPS)
 
 check-run: ## Test what runs these steps
 	python3 -B -m unittest tests/test_run.py
 
-check-fmt: ## Fail where Rust code is not formatted
+check-fmt: ## Fail if Rust code is not formatted
 	cargo fmt --all --check
 
-check-links: tests/links/node_modules/.stamp ## Fail where a link in a Markdown file leads nowhere, and show that this can fail
+check-links: tests/links/node_modules/.stamp ## Fail if a link in a Markdown file is broken, and show that this can fail
 	tests/links/node_modules/.bin/remark --rc-path tests/links/remark.mjs --ignore-path .gitignore --frail --quiet --no-stdout .
 	npm --prefix tests/links test --silent
 
@@ -68,10 +68,10 @@ lint-contract: $(VENV) codegen/lint/node_modules/.stamp ## Lint openapi.yaml, an
 	.venv/bin/python codegen/lint/validate.py openapi.yaml
 	npm --prefix codegen/lint test --silent
 
-check-generated: $(VENV) ## Fail where generated/ is not what openapi.yaml makes
+check-generated: $(VENV) ## Fail if generated/ does not match openapi.yaml
 	codegen/generate.sh --check
 
-check-postman: postman/node_modules/.stamp ## Fail where the Postman collection is not what openapi.yaml makes
+check-postman: postman/node_modules/.stamp ## Fail if the Postman collection does not match openapi.yaml
 	node postman/build.mjs --check
 
 test-codegen: $(VENV) ## Test the code generation on a contract of its own
@@ -80,9 +80,9 @@ test-codegen: $(VENV) ## Test the code generation on a contract of its own
 clippy: ## Lint the Rust code
 	cargo clippy --workspace --all-targets --test crash --locked -- -D warnings
 
-# For those who read the code: every link in a comment leads somewhere, private items included. There are no examples; to
-# ask for them gives the libraries the features that `clippy` has checked them with, and they are not checked again.
-check-doc: ## Fail where the code's documentation has warnings
+# Links in doc comments must work, also in those of private items. There are no examples: `--examples` only gives the
+# libraries the same features as in `clippy`, so that they are not checked again.
+check-doc: ## Fail if the code's documentation has warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --lib --examples --no-deps --document-private-items --quiet --locked
 
 unit: ## Run the Rust tests
@@ -91,15 +91,15 @@ unit: ## Run the Rust tests
 	else cargo test --workspace --locked --lib --bins --tests; fi
 	cargo test --workspace --locked --doc
 
-check-render: $(VENV) programs ## Hold render.yaml to Render's reference, and do in short what it says
+check-render: $(VENV) programs ## Check render.yaml against Render's reference, and rehearse it briefly
 	.venv/bin/python tests/render/blueprint.py
 	.venv/bin/python -m unittest discover --start-directory tests/render
 	.venv/bin/python tests/render/rehearse.py --fast
 
-render-rehearsal: $(VENV) ## Deploy a clean clone on this machine as Render would; TRANSCRIPT keeps what it shows
+render-rehearsal: $(VENV) ## Deploy a clean clone on this machine as Render would; TRANSCRIPT=FILE keeps the output
 	.venv/bin/python tests/render/rehearse.py $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
 
-smoke: ## Go through a day of the shop over HTTP, at BASE_URL or at a server of its own
+smoke: ## Run the shop's whole flow over HTTP, against BASE_URL or a fresh server
 	cargo test --quiet --workspace --locked --test smoke
 
 smoke-py: $(VENV) $(if $(BASE_URL),,programs) ## The same in Python
@@ -108,17 +108,17 @@ smoke-py: $(VENV) $(if $(BASE_URL),,programs) ## The same in Python
 		env -u API_KEYS -u API_KEY tests/with-server.sh .venv/bin/python tests/smoke.py && \
 		API_KEYS=another,smoke API_KEY=smoke tests/with-server.sh .venv/bin/python tests/smoke.py
 
-# Each page against a server of its own; Python in them finds what tests/requirements.txt names.
+# Each page runs against a fresh server; its Python finds the packages of tests/requirements.txt.
 CURL_PAGES := docs/curl.md docs/REFLECTION.md README.md
 REPLAY := PATH="$(CURDIR)/.venv/bin:$$PATH" $(CURL_SERVER) tests/curl/replay.py
 
-check-curl: $(VENV) programs ## Fail where the lines in README and docs get other answers than they show
+check-curl: $(VENV) programs ## Fail if commands in README and docs get other answers than they show
 	set -e; for page in $(CURL_PAGES); do $(REPLAY) check $$page; done
 
-docs-curl: $(VENV) programs ## Put what the service answers today into README and docs
+docs-curl: $(VENV) programs ## Update the answers that README and docs show
 	set -e; for page in $(CURL_PAGES); do $(REPLAY) write $$page; done
 
-check-ops: $(VENV) programs ## Hold ops/ to a running service, with a real Prometheus
+check-ops: $(VENV) programs ## Check ops/ against a running service, with a real Prometheus
 	.venv/bin/python tests/ops/check.py
 
 newman: postman/node_modules/.stamp $(if $(BASE_URL),,programs) ## Run the Postman flow against a fresh service, or the one at BASE_URL
@@ -133,22 +133,22 @@ else
 		tests/with-server.sh npm --prefix postman test --silent
 endif
 
-# The examples as they stand need a new database and no keys; the flow goes through the Authorize dialog as well.
-browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Use the docs page in a real Chromium, at BASE_URL or at servers of its own
+# `first-steps` sends the examples unchanged, which needs a new database and no keys. The flow also uses the Authorize dialog.
+browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Test the docs page in a real Chromium, against BASE_URL or fresh servers
 	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
 	if [ -n "$$BASE_URL" ]; then exec npm --prefix tests/browser test --silent; fi; \
 	export WEBHOOK_SECRET=browser-secret && \
 		env -u API_KEYS tests/with-server.sh npm --prefix tests/browser run --silent first-steps && \
 		API_KEYS=another-key,browser-key API_KEY=browser-key tests/with-server.sh npm --prefix tests/browser test --silent
 
-evidence: ## Run the tools that people use, at BASE_URL or at servers of their own, and keep what they show
+evidence: ## Run the tools against BASE_URL or fresh servers, and keep their output in docs/evidence
 	python3 tests/evidence.py
 
-crash-test: ## Kill the service N (50) times, cut its power and break its disk, and look for what was lost; SEED repeats it
+crash-test: ## Kill the service N (50) times, cut its power, break its disk, and check that nothing is lost; SEED repeats a run
 	cargo test --quiet --workspace --locked --test crash
 
-# The seed is fixed, so that a change of the code is what changes the outcome.
-check-conformance: $(VENV) programs ## Hold the service to its contract, in a minute or two
+# The seed is fixed, so that only a change of the code changes the outcome.
+check-conformance: $(VENV) programs ## Check the service against its contract, in a minute or two
 	.venv/bin/python tests/conformance/conformance.py short 50 20260301
 
 conformance: $(VENV) programs ## The same with EXAMPLES (1000) an operation and a new SEED, and a proof that it can fail
@@ -158,14 +158,14 @@ conformance: $(VENV) programs ## The same with EXAMPLES (1000) an operation and 
 check-load: $(LOCUST_VENV) programs ## Run the load tests' tools briefly, and show that they can fail
 	OPEN_LOOP="$$(dirname "$$BIN")/open-loop" $(LOCUST_PYTHON) locust/check.py
 
-load-light: ## 25 visitors by Locust for DURATION (60) s, at BASE_URL or at a server of their own
+load-light: ## 25 visitors by Locust for DURATION (60) s, against BASE_URL or a fresh server
 load-heavy: ## The same with 200 visitors
 load-light load-heavy: load-%: $(LOCUST_VENV)
 	[ -n "$$BASE_URL" ] || cargo build --release --locked
 	$(LOAD) locust/load.py $*
 	$(LOAD) locust/report.py
 
-load-limit: $(LOCUST_VENV) ## Find the rate at which the service gives way; with BASE_BIN, an older binary, that of both
+load-limit: $(LOCUST_VENV) ## Find the highest request rate; BASE_BIN names an older binary to compare with
 	cargo build --release --locked
 	cargo build --release --locked --package open-loop
 	$(LOAD) locust/limit.py
@@ -176,11 +176,11 @@ load-test: ## These three, and docs/load-test.md from them
 	$(MAKE) --no-print-directory load-heavy
 	$(MAKE) --no-print-directory load-limit
 
-check-bench: ## Test what decides whether a benchmark's figures may be believed
+check-bench: ## Test the benchmark's own checks
 	python3 -B -m unittest discover --start-directory benches
 
-# For a machine that does nothing else. QUICK=1 prints a table and leaves the document alone. What is measured can be
-# chosen: SCENARIOS, SIZES, CONNS with commas between, ROUNDS, SECONDS, CEILINGS=0; BIN and BASE_BIN are two builds.
+# Needs an otherwise idle machine. QUICK=1 prints a table and does not write the document. SCENARIOS, SIZES and CONNS (lists
+# with commas), ROUNDS, SECONDS and CEILINGS=0 choose what is measured; BIN and BASE_BIN are two builds to compare.
 bench: $(if $(QUICK),,.venv-bench/.stamp) ## Measure the service for docs/benchmarks.md, or with QUICK=1 for a table
 	cargo build --release --locked
 	cargo build --release --locked --package orders-inventory-benches
@@ -196,12 +196,12 @@ generate: $(VENV) ## Make generated/ from openapi.yaml
 postman: postman/node_modules/.stamp ## Make the Postman collection from openapi.yaml
 	node postman/build.mjs
 
-clean: ## Remove what was built and installed, not the data
+clean: ## Remove everything built and installed, but not the data
 	cargo clean
 	rm -rf .venv .venv-bench .venv-locust codegen/lint/node_modules postman/node_modules tests/browser/node_modules \
 		tests/links/node_modules
 
-# Made anew when the pins change, so that nothing of the old ones is left.
+# Built from scratch when the pinned versions change, so that no old package is left.
 $(VENV): $(REQUIREMENTS)
 	rm -rf .venv
 	python3 -m venv .venv

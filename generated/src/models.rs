@@ -13,7 +13,7 @@ use crate::models;
 use crate::read::{self, Failures, Object, Pointer, Read, Text};
 use crate::types::{AnyJson, Decimal, Timestamp};
 
-/// What became of the event, as in `PaymentResult`; or `duplicate`, where it was recorded before.
+/// What became of the event, as in `PaymentResult`; `duplicate` if it was recorded before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DeliveryResult {
     /// `applied`
@@ -96,15 +96,15 @@ pub struct Failure {
     pub detail: String,
 }
 
-/// What the service says of itself.
+/// The health of the service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// Always `ok`; a service that is not well answers with another status code.
+    /// Always `ok`; an unhealthy service answers with another HTTP status code.
     #[serde(rename = "status")]
     pub status: models::HealthStatus,
 }
 
-/// Always `ok`; a service that is not well answers with another status code.
+/// Always `ok`; an unhealthy service answers with another HTTP status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HealthStatus {
     /// `ok`
@@ -247,7 +247,7 @@ pub struct NewProduct {
     /// What customers read; not only blanks.
     #[serde(rename = "name")]
     pub name: String,
-    /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    /// Money in the store's one currency, with at most two decimals; checked on the number as written.
     #[serde(rename = "price")]
     pub price: Decimal,
     /// Units in stock, as callers may set them.
@@ -371,13 +371,13 @@ pub struct Order {
     /// Units ordered.
     #[serde(rename = "quantity")]
     pub quantity: i64,
-    /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    /// Money in the store's one currency, with at most two decimals; checked on the number as written.
     #[serde(rename = "unit_price")]
     pub unit_price: Decimal,
     /// `quantity` × `unit_price`, exactly.
     #[serde(rename = "total")]
     pub total: Decimal,
-    /// Where an order stands. `SHIPPED` and `CANCELED` are final.
+    /// The state of an order. `SHIPPED` and `CANCELED` are final.
     #[serde(rename = "status")]
     pub status: models::OrderStatus,
     /// Whether money is owed back; true exactly while a `CANCELED` order has a payment that was not refunded.
@@ -414,7 +414,7 @@ pub struct OrderPage {
     pub next_cursor: Option<String>,
 }
 
-/// Where an order stands. `SHIPPED` and `CANCELED` are final.
+/// The state of an order. `SHIPPED` and `CANCELED` are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OrderStatus {
     /// `PENDING`
@@ -458,11 +458,11 @@ impl Read for OrderStatus {
     }
 }
 
-/// What changes about an order; members that are absent stay as they are.
+/// Changes to an order; members that are absent stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderUpdate {
-    /// Where an order stands. `SHIPPED` and `CANCELED` are final.
+    /// The state of an order. `SHIPPED` and `CANCELED` are final.
     #[serde(rename = "status", default, skip_serializing_if = "Option::is_none")]
     pub status: Option<models::OrderStatus>,
     /// Units ordered.
@@ -504,7 +504,7 @@ pub struct PaymentData {
     /// The provider's id of a payment.
     #[serde(rename = "payment_id", default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<String>,
-    /// Money that moved, with at most two decimals, decided on the number as written.
+    /// Money that was paid or refunded, with at most two decimals; checked on the number as written.
     #[serde(rename = "amount", default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Decimal>,
 }
@@ -544,19 +544,19 @@ impl PaymentDataDraft {
     }
 }
 
-/// What the payment provider sends; members beyond these are passed over.
+/// An event as the payment provider sends it; other members are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentEvent {
     /// The provider's id of an event.
     #[serde(rename = "id")]
     pub id: String,
-    /// `payment.succeeded`, `payment.refunded` and `payment.failed` mean something here; any other type is recorded.
+    /// `payment.succeeded`, `payment.refunded` and `payment.failed` are handled; any other type is recorded only.
     #[serde(rename = "type")]
     pub r_type: String,
     /// When it happened, in Unix seconds.
     #[serde(rename = "created", default, skip_serializing_if = "Option::is_none")]
     pub created: Option<i64>,
-    /// For the three `payment.*` types above an object as shown; for any other type whatever it is, even nothing.
+    /// For the three `payment.*` types above, an object as shown; for any other type, any value or none.
     #[serde(rename = "data", default, skip_serializing_if = "Option::is_none")]
     pub data: Option<AnyJson>,
 }
@@ -609,13 +609,13 @@ pub struct PaymentEventReceipt {
     /// The provider's id of an event.
     #[serde(rename = "event_id")]
     pub event_id: String,
-    /// What became of the event, as in `PaymentResult`; or `duplicate`, where it was recorded before.
+    /// What became of the event, as in `PaymentResult`; `duplicate` if it was recorded before.
     #[serde(rename = "result")]
     pub result: models::DeliveryResult,
     /// The order that the event names (for a `duplicate`, the recorded event), null where it names none.
     #[serde(rename = "order_id")]
     pub order_id: Option<i64>,
-    /// Where that order stands now, null where there is no such order.
+    /// The status of that order now; null where there is no such order.
     #[serde(rename = "order_status")]
     pub order_status: Option<models::OrderStatus>,
 }
@@ -623,7 +623,7 @@ pub struct PaymentEventReceipt {
 /// What became of an event. `applied`: the order was paid, or a payment was refunded whole. `ignored`: nothing
 /// changed. The others are money that needs a person: `amount_mismatch` (a payment of another amount than the order's
 /// total), `duplicate_payment` (a further payment of a paid order), `refund_due` (a payment of a canceled order),
-/// `order_gone` (a payment of a deleted order), `partial_refund` (less than the payment was refunded).
+/// `order_gone` (a payment of a deleted order), `partial_refund` (a refund of less than the payment).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PaymentResult {
     /// `applied`
@@ -703,7 +703,7 @@ pub struct Problem {
     /// What went wrong this time, for a person; the same request in the same state gets the same text.
     #[serde(rename = "detail")]
     pub detail: String,
-    /// With `validation-failed`, every failure of the request; of more than 100 the first 100.
+    /// With `validation-failed`, every failure of the request, up to the first 100.
     #[serde(rename = "errors", default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<models::Failure>>,
     /// With `duplicate-sku`, the SKU that is taken.
@@ -896,7 +896,7 @@ pub struct Product {
     /// What customers read; not only blanks.
     #[serde(rename = "name")]
     pub name: String,
-    /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    /// Money in the store's one currency, with at most two decimals; checked on the number as written.
     #[serde(rename = "price")]
     pub price: Decimal,
     /// Units that can still be ordered. Stock that comes back from orders always fits, so there is no maximum.
@@ -921,7 +921,7 @@ pub struct ProductPage {
     pub next_cursor: Option<String>,
 }
 
-/// What changes about a product; members that are absent stay as they are.
+/// Changes to a product; members that are absent stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProductUpdate {
@@ -931,7 +931,7 @@ pub struct ProductUpdate {
     /// What customers read; not only blanks.
     #[serde(rename = "name", default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Money in the store's one currency, with at most two decimals, decided on the number as written.
+    /// Money in the store's one currency, with at most two decimals; checked on the number as written.
     #[serde(rename = "price", default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Decimal>,
     /// Units in stock, as callers may set them.
@@ -1021,7 +1021,7 @@ pub struct RecordedPaymentEvent {
     /// What became of an event. `applied`: the order was paid, or a payment was refunded whole. `ignored`: nothing
     /// changed. The others are money that needs a person: `amount_mismatch` (a payment of another amount than the order's
     /// total), `duplicate_payment` (a further payment of a paid order), `refund_due` (a payment of a canceled order),
-    /// `order_gone` (a payment of a deleted order), `partial_refund` (less than the payment was refunded).
+    /// `order_gone` (a payment of a deleted order), `partial_refund` (a refund of less than the payment).
     #[serde(rename = "result")]
     pub result: models::PaymentResult,
     /// RFC 3339 in UTC with milliseconds.
@@ -1038,7 +1038,7 @@ pub struct StockMovement {
     /// A positive 64-bit integer, never used again.
     #[serde(rename = "product_id")]
     pub product_id: i64,
-    /// Units that came (positive) or went (negative).
+    /// Units that were added (positive) or removed (negative).
     #[serde(rename = "delta")]
     pub delta: i64,
     /// The product's stock right after this movement.

@@ -246,7 +246,7 @@ class Rehearsal:
         if any(value in text for value in self.generated.values()):
             self.fail("log: a generated secret is in it")
         entries = [line for line in text.splitlines() if line.startswith("{")]
-        if not entries or not all("level" in json.loads(line) for line in entries):
+        if not entries or not all("message" in json.loads(line) for line in entries):
             self.fail("log: not one JSON object a line")
         self.ok(f"log: {len(entries)} lines are JSON; no secret is in it")
 
@@ -271,7 +271,7 @@ class Rehearsal:
         self.goes_live(step)
         self.stops(step)
         entries = [json.loads(line) for line in self.log.read_text()[before:].splitlines() if line.startswith("{")]
-        warnings = [entry["message"] for entry in entries if entry["level"] == "WARN"]
+        warnings = [entry["message"] for entry in entries if entry.get("level") == "WARN"]
         return next((warning for warning in warnings if NOT_ON_DISK in warning), None)
 
     def kill(self):

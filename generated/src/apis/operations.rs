@@ -1,4 +1,4 @@
-//! Operations: Is the service alive, is it ready, and what do its errors mean.
+//! Operations: Health, readiness, and the meaning of the errors.
 
 #![allow(unused_imports, reason = "one list of imports serves every tag")]
 
@@ -16,11 +16,11 @@ use crate::read::{self, Failures, Parameters, Rejection};
 use crate::respond;
 use crate::types::{Decimal, Timestamp};
 
-/// Is the service alive, is it ready, and what do its errors mean.
+/// Health, readiness, and the meaning of the errors.
 pub trait Operations: Api {
     /// Is the process alive?.
     ///
-    /// Answers as long as the process serves requests; touches no storage.
+    /// Answers 200 as long as the process serves requests; does not use the database.
     fn get_health(&self) -> impl Future<Output = Result<GetHealthResponse, Self::Error>> + Send;
 
     /// One error type, for people.
@@ -33,7 +33,7 @@ pub trait Operations: Api {
 
     /// Is the service ready for work?.
     ///
-    /// The database answers a query and the writer takes work; 503 where either does not.
+    /// Answers 200 if the database answers a query and the writer takes work, else 503.
     fn get_readiness(&self) -> impl Future<Output = Result<GetReadinessResponse, Self::Error>> + Send;
 
     /// All error types, for people.

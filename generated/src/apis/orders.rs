@@ -22,8 +22,8 @@ pub trait Orders: Api {
     ///
     /// Reserves `quantity` units of one product and creates a `PENDING` order, both in one transaction: of two
     /// orders for the last unit one gets it and the other gets 409 `insufficient-stock`. `unit_price` is the
-    /// product's price at this moment and never changes after. An order that is not paid until `expires_at` is
-    /// canceled by the service itself and gives its stock back.
+    /// product's price at this moment and never changes after. The service cancels an order that is not paid by
+    /// `expires_at`, and its stock goes back.
     fn create_order(
         &self,
         caller: Self::Caller,
@@ -63,8 +63,7 @@ pub trait Orders: Api {
 
     /// Ship, cancel or change an order.
     ///
-    /// A partial update: `status` and `quantity` may be sent, at least one of them; both together happen together or
-    /// not at all.
+    /// A partial update: send `status`, `quantity` or both. If both are sent, both change or neither does.
     ///
     /// | from | to | by |
     /// |---|---|---|
@@ -74,9 +73,9 @@ pub trait Orders: Api {
     /// | `PAID` | `CANCELED` | the payment webhook, when the order's payment was refunded |
     /// | `PAID` | `SHIPPED` | this operation |
     ///
-    /// `SHIPPED` and `CANCELED` are final. Asking for the status the order already has changes nothing and is 200.
-    /// `quantity` changes only while the order is `PENDING` and stays so (else 409 `order-not-editable`) and moves
-    /// the difference of stock; the quantity it already has changes nothing.
+    /// `SHIPPED` and `CANCELED` are final. `quantity` can change only while the order is `PENDING` and stays so (else 409
+    /// `order-not-editable`); the difference is taken from the stock or goes back to it. A status or quantity that the
+    /// order already has is 200 and changes nothing.
     fn update_order(
         &self,
         caller: Self::Caller,
@@ -129,8 +128,9 @@ impl CreateOrderResponse {
 /// The parameters of `create_order`.
 #[derive(Clone, Debug)]
 pub struct CreateOrderParams {
-    /// A name of your making for this request. A repetition with the same key and the same body within 24 hours is
-    /// answered with the first success; with another body it is 422 `idempotency-key-reused`. A key counts for one path.
+    /// A key that you choose for this request, such as a UUID. The same key with the same body within 24 hours gets the
+    /// response of the first success again; with another body it is 422 `idempotency-key-reused`. A key counts for one
+    /// path and one API key.
     pub idempotency_key: Option<String>,
 }
 
@@ -166,7 +166,7 @@ impl CreateOrderParams {
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum DeleteOrderResponse {
-    /// The order is gone.
+    /// The order was deleted.
     Status204,
 }
 
@@ -191,7 +191,7 @@ impl DeleteOrderResponse {
 pub struct DeleteOrderParams {
     /// The order's id.
     pub id: i64,
-    /// Do it only if the resource still is in one of these versions (entity tags as `ETag` gave them, or `*`).
+    /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*`).
     pub if_match: Option<String>,
 }
 
@@ -239,7 +239,7 @@ pub enum GetOrderResponse {
         /// The header `ETag`.
         e_tag: String,
     },
-    /// The resource still is in a version that `If-None-Match` names.
+    /// The resource is still in a version that `If-None-Match` names.
     Status304 {
         /// The header `ETag`.
         e_tag: String,
@@ -273,7 +273,7 @@ impl GetOrderResponse {
 pub struct GetOrderParams {
     /// The order's id.
     pub id: i64,
-    /// Answer 304 if the resource still is in one of these versions (entity tags as `ETag` gave them, or `*`).
+    /// Answer 304 if the resource is still in one of these versions (entity tags from `ETag`, or `*`).
     pub if_none_match: Option<String>,
 }
 
@@ -343,9 +343,9 @@ impl ListOrdersResponse {
 /// The parameters of `list_orders`.
 #[derive(Clone, Debug)]
 pub struct ListOrdersParams {
-    /// How many items a page holds at the most.
+    /// The largest number of items on a page.
     pub limit: i32,
-    /// Where to go on, the `next_cursor` of the page before. Opaque, so do not make one up.
+    /// The `next_cursor` of the previous page. It is opaque, so do not construct one.
     pub cursor: Option<String>,
     /// Only orders in this status.
     pub status: Option<models::OrderStatus>,
@@ -440,7 +440,7 @@ impl UpdateOrderResponse {
 pub struct UpdateOrderParams {
     /// The order's id.
     pub id: i64,
-    /// Do it only if the resource still is in one of these versions (entity tags as `ETag` gave them, or `*`).
+    /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*`).
     pub if_match: Option<String>,
 }
 

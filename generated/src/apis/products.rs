@@ -33,7 +33,7 @@ pub trait Products: Api {
     /// Restock or correct by a difference.
     ///
     /// Adds `delta` units to the product's stock, or removes them where it is negative, and writes the movement with
-    /// reason `adjustment`. Stock never goes below 0, nor above 1 000 000 000 this way.
+    /// reason `adjustment`. A movement that would take the stock below 0 or above 1 000 000 000 is refused.
     fn create_stock_movement(
         &self,
         caller: Self::Caller,
@@ -44,8 +44,8 @@ pub trait Products: Api {
 
     /// Delete a product.
     ///
-    /// Removes a product and its ledger. Allowed only while no order, in whatever status, refers to it: an order
-    /// must always be able to say what was ordered.
+    /// Deletes a product and its ledger. Allowed only while no order, in whatever status, refers to it, so that every
+    /// order can say what was ordered.
     fn delete_product(
         &self,
         caller: Self::Caller,
@@ -63,7 +63,7 @@ pub trait Products: Api {
     /// List products.
     ///
     /// Products in the order of their ids, a page at a time. Follow `next_cursor` (or the `Link` header) until it is
-    /// null: products that exist during the whole walk come exactly once, whatever is added or removed meanwhile.
+    /// null: a product that exists during the whole walk is listed exactly once, whatever is added or removed meanwhile.
     fn list_products(
         &self,
         params: ListProductsParams,
@@ -81,10 +81,10 @@ pub trait Products: Api {
 
     /// Change a product.
     ///
-    /// A partial update: `sku`, `name`, `price` and `stock` may be sent, in any combination but at least one, and
-    /// only what is sent changes. A new `stock` is the new level; the difference is written to the ledger as an
-    /// `adjustment` (to add or remove a number of units, post a stock movement instead, which cannot undo an order
-    /// that came in between). A new `price` holds for later orders only.
+    /// A partial update: send at least one of `sku`, `name`, `price` and `stock`; only the members that are sent change.
+    /// A new `stock` is the new level, and the difference is written to the ledger as an `adjustment`. To add or remove a
+    /// number of units, post a stock movement instead: it cannot undo an order that was placed in between. A new `price`
+    /// applies to later orders only.
     fn update_product(
         &self,
         caller: Self::Caller,
@@ -137,8 +137,9 @@ impl CreateProductResponse {
 /// The parameters of `create_product`.
 #[derive(Clone, Debug)]
 pub struct CreateProductParams {
-    /// A name of your making for this request. A repetition with the same key and the same body within 24 hours is
-    /// answered with the first success; with another body it is 422 `idempotency-key-reused`. A key counts for one path.
+    /// A key that you choose for this request, such as a UUID. The same key with the same body within 24 hours gets the
+    /// response of the first success again; with another body it is 422 `idempotency-key-reused`. A key counts for one
+    /// path and one API key.
     pub idempotency_key: Option<String>,
 }
 
@@ -208,8 +209,9 @@ impl CreateStockMovementResponse {
 pub struct CreateStockMovementParams {
     /// The product's id.
     pub id: i64,
-    /// A name of your making for this request. A repetition with the same key and the same body within 24 hours is
-    /// answered with the first success; with another body it is 422 `idempotency-key-reused`. A key counts for one path.
+    /// A key that you choose for this request, such as a UUID. The same key with the same body within 24 hours gets the
+    /// response of the first success again; with another body it is 422 `idempotency-key-reused`. A key counts for one
+    /// path and one API key.
     pub idempotency_key: Option<String>,
 }
 
@@ -249,7 +251,7 @@ impl CreateStockMovementParams {
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum DeleteProductResponse {
-    /// The product is gone.
+    /// The product was deleted.
     Status204,
 }
 
@@ -274,7 +276,7 @@ impl DeleteProductResponse {
 pub struct DeleteProductParams {
     /// The product's id.
     pub id: i64,
-    /// Do it only if the resource still is in one of these versions (entity tags as `ETag` gave them, or `*`).
+    /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*`).
     pub if_match: Option<String>,
 }
 
@@ -322,7 +324,7 @@ pub enum GetProductResponse {
         /// The header `ETag`.
         e_tag: String,
     },
-    /// The resource still is in a version that `If-None-Match` names.
+    /// The resource is still in a version that `If-None-Match` names.
     Status304 {
         /// The header `ETag`.
         e_tag: String,
@@ -356,7 +358,7 @@ impl GetProductResponse {
 pub struct GetProductParams {
     /// The product's id.
     pub id: i64,
-    /// Answer 304 if the resource still is in one of these versions (entity tags as `ETag` gave them, or `*`).
+    /// Answer 304 if the resource is still in one of these versions (entity tags from `ETag`, or `*`).
     pub if_none_match: Option<String>,
 }
 
@@ -426,9 +428,9 @@ impl ListProductsResponse {
 /// The parameters of `list_products`.
 #[derive(Clone, Debug)]
 pub struct ListProductsParams {
-    /// How many items a page holds at the most.
+    /// The largest number of items on a page.
     pub limit: i32,
-    /// Where to go on, the `next_cursor` of the page before. Opaque, so do not make one up.
+    /// The `next_cursor` of the previous page. It is opaque, so do not construct one.
     pub cursor: Option<String>,
     /// Only the product with exactly this SKU.
     pub sku: Option<String>,
@@ -513,9 +515,9 @@ impl ListStockMovementsResponse {
 pub struct ListStockMovementsParams {
     /// The product's id.
     pub id: i64,
-    /// How many items a page holds at the most.
+    /// The largest number of items on a page.
     pub limit: i32,
-    /// Where to go on, the `next_cursor` of the page before. Opaque, so do not make one up.
+    /// The `next_cursor` of the previous page. It is opaque, so do not construct one.
     pub cursor: Option<String>,
 }
 
@@ -589,7 +591,7 @@ impl UpdateProductResponse {
 pub struct UpdateProductParams {
     /// The product's id.
     pub id: i64,
-    /// Do it only if the resource still is in one of these versions (entity tags as `ETag` gave them, or `*`).
+    /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*`).
     pub if_match: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Webhooks: What the payment provider tells the store, and what became of it.
+//! Webhooks: Events from the payment provider, and the result of each.
 
 #![allow(unused_imports, reason = "one list of imports serves every tag")]
 
@@ -16,12 +16,12 @@ use crate::read::{self, Failures, Parameters, Rejection};
 use crate::respond;
 use crate::types::{Decimal, Timestamp};
 
-/// What the payment provider tells the store, and what became of it.
+/// Events from the payment provider, and the result of each.
 pub trait Webhooks: Api {
     /// List payment events.
     ///
-    /// Every recorded payment event, newest first; `result` and `order_id` narrow the list and can be combined. Deliveries
-    /// that were answered `duplicate` are not events of their own.
+    /// Every recorded payment event, newest first; `result` and `order_id` narrow the list and can be combined. A delivery
+    /// that was answered `duplicate` adds no event.
     fn list_payment_events(
         &self,
         caller: Self::Caller,
@@ -30,14 +30,15 @@ pub trait Webhooks: Api {
 
     /// Receive a payment event.
     ///
-    /// What the payment provider calls. The signature in `X-Webhook-Signature` (see the security scheme
-    /// `WebhookSignature`) is checked over the raw body before anything in it is read; `orders-inventory sign` makes one.
+    /// The payment provider calls this. The service checks the signature in `X-Webhook-Signature` (see the security scheme
+    /// `WebhookSignature`) over the raw body before it parses the body; `orders-inventory sign` makes one.
     ///
-    /// Every event is recorded once under its `id`; one that comes again is answered `duplicate` and changes nothing.
+    /// Every event is recorded once under its `id`; one that is delivered again is answered `duplicate` and changes nothing.
     /// `payment.succeeded` makes a `PENDING` order `PAID`, `payment.refunded` closes a payment and cancels the `PAID`
     /// order whose own payment it was; `result` says what happened. Other types are recorded and `ignored`. Money that
     /// needs a person (`refund_due`, `duplicate_payment`, `amount_mismatch`, `order_gone`, `partial_refund`) is listed by
-    /// `GET /payment-events`. Only an order id that was never issued is not recorded (404), so that a retry may succeed.
+    /// `GET /payment-events`. An event for an order id that was never issued is 404 and is not recorded, so a retry may
+    /// succeed later.
     fn receive_payment_event(
         &self,
         caller: Self::Caller,
@@ -78,9 +79,9 @@ impl ListPaymentEventsResponse {
 /// The parameters of `list_payment_events`.
 #[derive(Clone, Debug)]
 pub struct ListPaymentEventsParams {
-    /// How many items a page holds at the most.
+    /// The largest number of items on a page.
     pub limit: i32,
-    /// Where to go on, the `next_cursor` of the page before. Opaque, so do not make one up.
+    /// The `next_cursor` of the previous page. It is opaque, so do not construct one.
     pub cursor: Option<String>,
     /// Only events with this result.
     pub result: Option<models::PaymentResult>,
@@ -138,7 +139,7 @@ impl ListPaymentEventsParams {
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a value is converted to a response at once")]
 pub enum ReceivePaymentEventResponse {
-    /// The event is recorded, now or before.
+    /// The event is recorded, by this delivery or by an earlier one.
     Status200 {
         /// The body.
         body: models::PaymentEventReceipt,
