@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 }
 
 /// Reports why the service does not run, in the log's format.
-fn failed_to_serve(line: &str, format: LogFormat) -> ExitCode {
+pub(crate) fn failed_to_serve(line: &str, format: LogFormat) -> ExitCode {
     match format {
         LogFormat::Pretty => failed(line),
         LogFormat::Json => {

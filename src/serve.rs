@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
+use std::process;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -11,12 +12,13 @@ use orders_inventory::config::{LogFormat, Settings};
 use orders_inventory::http::signature::{Keyring, Secret};
 use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, sweeper};
 use orders_inventory::metrics::{self, Recorder};
-use orders_inventory::store::{self, SqliteStore, end_process};
+use orders_inventory::store::{self, FatalHandler, SqliteStore};
 use orders_inventory::{log, render};
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::connections::Bounds;
+use crate::failed_to_serve;
 
 mod connections;
 
@@ -52,7 +54,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
         .map(|address| Metrics::listen(address, &options))
         .transpose()?;
     let store_metrics = metrics.as_ref().map(|metrics| metrics.store.clone());
-    let store = SqliteStore::open_with(options, store_metrics.unwrap_or_default(), Arc::new(end_process))
+    let store = SqliteStore::open_with(options, store_metrics.unwrap_or_default(), end_process(settings.log_format))
         .map_err(|error| format!("DATABASE_URL: {error}"))?;
     render::warn_without_disk(settings);
 
@@ -90,6 +92,15 @@ fn keep_polling(runtime: Handle) -> io::Result<()> {
         }
     };
     thread::Builder::new().name("wake".to_owned()).spawn(wake).map(drop)
+}
+
+/// Says why the storage cannot go on, and ends the process.
+fn end_process(format: LogFormat) -> FatalHandler {
+    Arc::new(move |line| {
+        // Not through the log, which another thread would have to write first.
+        failed_to_serve(line, format);
+        process::exit(1);
+    })
 }
 
 async fn serve_until_stopped(

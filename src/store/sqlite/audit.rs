@@ -121,7 +121,7 @@ pub fn audit(path: &Path) -> Result<AuditReport, AuditError> {
     }
     let connection = open::reader(path).map_err(|error| unreadable(error.into()))?;
     let known = open::schema_version();
-    let found = schema_version(&connection).map_err(|error| unreadable(error.into()))?;
+    let found = open::schema_version_of(&connection).map_err(|error| unreadable(error.into()))?;
     if found != known {
         return Err(AuditError::Schema {
             path: path.to_owned(),
@@ -130,10 +130,6 @@ pub fn audit(path: &Path) -> Result<AuditReport, AuditError> {
         });
     }
     run(connection).map_err(|error| unreadable(error.into()))
-}
-
-fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// All checks in one read transaction, so that they all see the same state.

@@ -113,12 +113,16 @@ pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
     }
     sync_log(path).map_err(|reason| inaccessible(path, reason))?;
     let mut connection = writer(path).map_err(|reason| inaccessible(path, reason))?;
+    let version = schema_version_of(&connection).map_err(|reason| inaccessible(path, reason))?;
     let migrated = Migrations::from_slice(MIGRATIONS).to_latest(&mut connection);
     match migrated {
-        Ok(()) => match keep_log(&connection, true) {
-            Ok(()) => Ok(connection),
-            Err(reason) => Err(inaccessible(path, reason)),
-        },
+        Ok(()) => {
+            if version != schema_version() {
+                tracing::info!(from = version, to = schema_version(), "the schema was migrated");
+            }
+            keep_log(&connection, true).map_err(|reason| inaccessible(path, reason))?;
+            Ok(connection)
+        }
         Err(MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead)) => {
             Err(OpenError::Newer { path: path.to_owned() })
         }
@@ -274,6 +278,11 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
 /// The version of the schema that the migrations lead to, as SQLite's `user_version` counts it.
 pub(super) fn schema_version() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// The version of the schema in this file.
+pub(super) fn schema_version_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// A connection that writes. The file must be there: a missing database is an error and is not created again.
