@@ -54,8 +54,12 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
         .map(|address| Metrics::listen(address, &options))
         .transpose()?;
     let store_metrics = metrics.as_ref().map(|metrics| metrics.store.clone());
-    let store = SqliteStore::open_with(options, store_metrics.unwrap_or_default(), end_process(settings.log_format))
-        .map_err(|error| format!("DATABASE_URL: {error}"))?;
+    let store = SqliteStore::open_with(
+        options,
+        store_metrics.unwrap_or_default(),
+        end_process(settings.log_format),
+    )
+    .map_err(|error| format!("DATABASE_URL: {error}"))?;
     render::warn_without_disk(settings);
 
     // One thread more than there are read connections: a hanging disk blocks reads, and nothing else.

@@ -22,6 +22,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 
 use super::open::{self, BUSY_TIMEOUT};
+use super::readers::Readers;
 use super::{FatalHandler, PAGE_BYTES};
 
 /// The longest that the writer waits for reads in the log, when it lets the log begin anew. Reads are short.
@@ -66,11 +67,6 @@ pub(super) fn truncate(connection: &Connection) -> rusqlite::Result<Outcome> {
     wait_for_readers(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
 }
 
-/// Moves the rest of the log, so that the next write begins it anew.
-pub(super) fn restart(connection: &Connection) -> rusqlite::Result<Outcome> {
-    wait_for_readers(connection, "PRAGMA wal_checkpoint(RESTART)")
-}
-
 fn wait_for_readers(connection: &Connection, mode: &'static str) -> rusqlite::Result<Outcome> {
     connection.busy_timeout(READERS_WAIT)?;
     let done = checkpoint(connection, mode);
@@ -103,6 +99,7 @@ pub(super) struct Checkpoints {
     outcomes: Receiver<Outcome>,
     is_asked: bool,
     thread: JoinHandle<()>,
+    readers: Readers,
     on_fatal: FatalHandler,
     /// To sync the database file. Closing any descriptor of a file gives up all of the process's locks on it (`fcntl(2)`),
     /// SQLite's too, so this one is open for as long as any connection.
@@ -111,7 +108,7 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     /// Starts the thread, for a log that is due at this length.
-    pub(super) fn start(path: &Path, due_bytes: u64, on_fatal: FatalHandler) -> io::Result<Self> {
+    pub(super) fn start(path: &Path, due_bytes: u64, readers: Readers, on_fatal: FatalHandler) -> io::Result<Self> {
         let (ask, asked) = sync_channel(1);
         let (tell, outcomes) = sync_channel(1);
         let database = Arc::new(File::open(path)?);
@@ -119,6 +116,7 @@ impl Checkpoints {
             path: path.to_owned(),
             database: Arc::clone(&database),
             connection: None,
+            readers: readers.clone(),
             on_fatal: Arc::clone(&on_fatal),
         };
         let thread = thread::Builder::new()
@@ -133,6 +131,7 @@ impl Checkpoints {
             outcomes,
             is_asked: false,
             thread,
+            readers,
             on_fatal,
             _database: database,
         })
@@ -141,7 +140,7 @@ impl Checkpoints {
     /// Does what is due of the log, between two batches of the writer on this connection.
     pub(super) fn tend(&mut self, writer: &Connection) {
         let outcome = match self.outcomes.try_recv() {
-            Ok(Outcome::All) => restart(writer),
+            Ok(Outcome::All) => self.restart(writer),
             Ok(Outcome::Part) => Ok(Outcome::Part),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => return self.ask_if_due(writer),
         };
@@ -158,6 +157,15 @@ impl Checkpoints {
                 self.due_now.saturating_add(self.due / 4 + 1)
             }
         };
+    }
+
+    /// Moves the rest of the log, so that the next write begins it anew. A snapshot that is kept would stop that.
+    fn restart(&self, writer: &Connection) -> rusqlite::Result<Outcome> {
+        self.readers.commits().set_restarting(true);
+        self.readers.release_idle();
+        let outcome = wait_for_readers(writer, "PRAGMA wal_checkpoint(RESTART)");
+        self.readers.commits().set_restarting(false);
+        outcome
     }
 
     fn ask_if_due(&mut self, writer: &Connection) {
@@ -180,6 +188,7 @@ struct Mover {
     path: PathBuf,
     database: Arc<File>,
     connection: Option<Connection>,
+    readers: Readers,
     on_fatal: FatalHandler,
 }
 
@@ -207,6 +216,7 @@ impl Mover {
             None => open::writer_beside(&self.path)?,
         };
         let connection = self.connection.insert(connection);
+        self.readers.release_idle();
         let (_, progress) = checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
         if let Err(error) = self.database.sync_data() {
             (self.on_fatal)(&fatal_line(&self.path, &error));

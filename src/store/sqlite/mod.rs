@@ -6,7 +6,7 @@
 //!
 //! - `open`: the file, its checks, its schema, the settings of connections
 //! - `session`, `rows`: the verbs in SQL, and rows as values
-//! - `readers`: the connection pools
+//! - `readers`, `snapshot`: the connection pools, and connections that keep their snapshot
 //! - `queue`, `writer`: a write on its way, and the thread that runs it
 //! - `checkpoint`: the write-ahead log's way into the file
 //! - `metrics`: what is counted
@@ -34,6 +34,7 @@ mod queue;
 mod readers;
 mod rows;
 mod session;
+mod snapshot;
 mod writer;
 
 #[cfg(test)]
@@ -156,11 +157,11 @@ impl SqliteStore {
             connection: Some(connection),
             batch_max,
             wal_bytes,
+            readers: readers.clone(),
             on_fatal,
             metrics: metrics.clone(),
         };
-        let writer_ended =
-            writer::spawn(writer, jobs, readers.clone()).map_err(|reason| OpenError::Writer { path, reason })?;
+        let writer_ended = writer::spawn(writer, jobs).map_err(|reason| OpenError::Writer { path, reason })?;
         let shared = Shared {
             readers,
             writes: RwLock::new(Some(writes)),

@@ -3,24 +3,21 @@
 //! Nobody waits for a connection, or for a scan, on a runtime thread. A read runs on its caller's thread only where a
 //! connection is free at once.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use r2d2::{NopErrorHandler, Pool, PooledConnection};
-use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::Connection;
 use scheduled_thread_pool::ScheduledThreadPool;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::metrics::Metrics;
 use super::open::{self, OpenError};
-use super::session::Session;
+use super::snapshot::{Commits, Manager};
 use super::{Options, closed};
-use crate::error::{Error, panic_message};
+use crate::error::Error;
 use crate::store::View;
 
 /// How long a read waits for a connection where all are in use.
@@ -44,6 +41,7 @@ pub(super) struct Readers {
     probes: Lane,
     /// How long one scan may run.
     scan_timeout: Duration,
+    commits: Commits,
     metrics: Metrics,
 }
 
@@ -60,6 +58,7 @@ impl Readers {
             scans: Lane::new(scans, options.scans, options.scans_waiting_max, options.scan_wait),
             probes: Lane::new(probes, 1, PROBES_WAITING_MAX, CONNECTION_WAIT),
             scan_timeout: options.scan_timeout,
+            commits: Commits::default(),
             metrics,
         })
     }
@@ -71,16 +70,16 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
     {
-        if let Some(connection) = self.reads.try_get()? {
+        if let Some(mut reader) = self.reads.try_get()? {
             self.metrics.read_began_at_once();
             let _running = self.metrics.read_runs();
-            return run(&connection, work);
+            return reader.read(&self.commits, work);
         }
-        let (reads, metrics) = (self.reads.clone(), self.metrics.clone());
+        let (reads, commits, metrics) = (self.reads.clone(), self.commits.clone(), self.metrics.clone());
         on_blocking_thread(move || {
-            let connection = metrics.read_waits(|| reads.get(CONNECTION_WAIT))?;
+            let mut reader = metrics.read_waits(|| reads.get(CONNECTION_WAIT))?;
             let _running = metrics.read_runs();
-            run(&connection, work)
+            reader.read(&commits, work)
         })
         .await
     }
@@ -96,17 +95,22 @@ impl Readers {
         let turn = metrics.scan_waits(self.scans.turn()).await?;
         let caller = Caller::default();
         let has_left = Arc::clone(&caller.has_left);
-        let (connections, until) = (self.scans.connections.clone(), Instant::now() + self.scan_timeout);
+        let (connections, commits) = (self.scans.connections.clone(), self.commits.clone());
+        let until = Instant::now() + self.scan_timeout;
         let scan = on_blocking_thread(move || {
             let _turn = turn;
-            let connection = connections.get(CONNECTION_WAIT)?;
+            let mut reader = connections.get(CONNECTION_WAIT)?;
             let _running = metrics.read_runs();
             let is_over = move || has_left.load(Ordering::Relaxed) || Instant::now() > until;
-            connection
+            reader
+                .connection
                 .progress_handler(SCAN_STEPS, Some(is_over))
                 .map_err(Error::internal)?;
-            let result = run(&connection, work);
-            connection
+            let result = reader.read(&commits, work);
+            // Scans are rare, so the next one needs another snapshot anyway.
+            reader.release();
+            reader
+                .connection
                 .progress_handler(0, None::<fn() -> bool>)
                 .map_err(Error::internal)?;
             result
@@ -118,13 +122,30 @@ impl Readers {
     /// others are busy.
     pub(super) async fn probe(&self) -> Result<(), Error> {
         let turn = self.probes.turn().await?;
-        let connections = self.probes.connections.clone();
+        let (connections, commits) = (self.probes.connections.clone(), self.commits.clone());
         on_blocking_thread(move || {
             let _turn = turn;
-            let connection = connections.get(CONNECTION_WAIT)?;
-            run(&connection, |view| view.products(None, 1).map(|_| ()))
+            let mut reader = connections.get(CONNECTION_WAIT)?;
+            let result = reader.read(&commits, |view| view.products(None, 1).map(|_| ()));
+            reader.release();
+            result
         })
         .await
+    }
+
+    /// What the writer tells of its commits.
+    pub(super) const fn commits(&self) -> &Commits {
+        &self.commits
+    }
+
+    /// Ends the snapshots that no read is using.
+    pub(super) fn release_idle(&self) {
+        // Taken out first and returned together, for the pool would give out the same one again and again.
+        let mut idle = Vec::new();
+        while let Ok(Some(mut reader)) = self.reads.try_get() {
+            reader.release();
+            idle.push(reader);
+        }
     }
 
     /// Closes all connections: those in use when they are returned, for which it waits so long at the most.
@@ -190,11 +211,11 @@ impl Lane {
     }
 }
 
-type Connected = PooledConnection<SqliteConnectionManager>;
+type Connected = PooledConnection<Manager>;
 
 /// A pool of connections that cannot write; `None` once it is closed.
 #[derive(Clone)]
-struct Connections(Arc<RwLock<Option<Pool<SqliteConnectionManager>>>>);
+struct Connections(Arc<RwLock<Option<Pool<Manager>>>>);
 
 impl Connections {
     /// So many connections, at least one, all open from the start and kept.
@@ -209,12 +230,12 @@ impl Connections {
             .thread_pool(Arc::clone(thread))
             // What it would log is in the error that `build` returns.
             .error_handler(Box::new(NopErrorHandler))
-            .build(open::reader_manager(path))
+            .build(Manager(open::reader_manager(path)))
             .map_err(|reason| open::inaccessible(path, reason))?;
         Ok(Self(Arc::new(RwLock::new(Some(pool)))))
     }
 
-    fn pool(&self) -> Result<Pool<SqliteConnectionManager>, Error> {
+    fn pool(&self) -> Result<Pool<Manager>, Error> {
         let pool = self.0.read().unwrap_or_else(PoisonError::into_inner);
         pool.clone().ok_or_else(closed)
     }
@@ -241,26 +262,6 @@ impl Connections {
             tracing::debug!("a read is still under way, so its connection is closed later");
         }
     }
-}
-
-/// Runs `work` in one read transaction.
-fn run<T>(connection: &Connection, work: impl FnOnce(&dyn View) -> Result<T, Error>) -> Result<T, Error> {
-    let session = Session::new(connection);
-    if !connection.is_autocommit() {
-        // The read before could not end its transaction.
-        session.run("ROLLBACK")?;
-    }
-    session.run("BEGIN")?;
-    let result = catch_unwind(AssertUnwindSafe(|| work(&session)))
-        .unwrap_or_else(|panic| Err(Error::internal(format!("a read panicked: {}", panic_message(&*panic)))));
-    if let Some(Error::StorageUnavailable(cause)) = session.failure() {
-        tracing::error!(%cause, "the storage failed to answer a read");
-    }
-    if !connection.is_autocommit() {
-        // It only read, so there is nothing to lose. If this fails, the next read tries again.
-        let _ = session.run("ROLLBACK");
-    }
-    result
 }
 
 #[cfg(test)]

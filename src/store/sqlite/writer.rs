@@ -44,23 +44,25 @@ pub(super) struct Writer {
     pub(super) batch_max: usize,
     /// The length at which the write-ahead log is checkpointed.
     pub(super) wal_bytes: u64,
+    pub(super) readers: Readers,
     pub(super) on_fatal: FatalHandler,
     pub(super) metrics: Metrics,
 }
 
 /// Starts the thread. It ends when the last sender to `jobs` is gone and all jobs are done; then the receiver returned
 /// here sees its sender gone.
-pub(super) fn spawn(
-    mut writer: Writer,
-    jobs: Receiver<Box<dyn Job>>,
-    readers: Readers,
-) -> io::Result<watch::Receiver<()>> {
+pub(super) fn spawn(mut writer: Writer, jobs: Receiver<Box<dyn Job>>) -> io::Result<watch::Receiver<()>> {
     let (running, ended) = watch::channel(());
-    let checkpoints = Checkpoints::start(&writer.path, writer.wal_bytes, Arc::clone(&writer.on_fatal))?;
+    let checkpoints = Checkpoints::start(
+        &writer.path,
+        writer.wal_bytes,
+        writer.readers.clone(),
+        Arc::clone(&writer.on_fatal),
+    )?;
     thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
         let database = writer.serve(&jobs, checkpoints);
         // The last connection to close tidies up, and only a writing one can.
-        readers.close(READS_WAIT);
+        writer.readers.close(READS_WAIT);
         writer.close();
         drop(database);
         drop(running);
@@ -104,6 +106,8 @@ impl Writer {
             return;
         }
         let outcome = self.transact(&mut jobs).map_err(of_the_storage);
+        // Also after a failure, for nobody knows what a failed commit left.
+        self.readers.commits().committed();
         let failed_sync = outcome.as_ref().err().and_then(failed_sync);
         if let Err(error) = &outcome {
             self.recover(error, jobs.len());

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::sqlite::metrics::Metrics;
 use crate::testing::{fatal, options};
 
 /// 1 MiB.
@@ -17,7 +18,8 @@ fn log() -> (Connection, Checkpoints, TempDir) {
     let path = options(&folder).path;
     let connection = open::prepare(&path).unwrap();
     connection.execute_batch("CREATE TABLE pages (content BLOB)").unwrap();
-    let checkpoints = Checkpoints::start(&path, DUE_PAGES * PAGE_BYTES, fatal()).unwrap();
+    let readers = Readers::open(&options(&folder), Metrics::default()).unwrap();
+    let checkpoints = Checkpoints::start(&path, DUE_PAGES * PAGE_BYTES, readers, fatal()).unwrap();
     (connection, checkpoints, folder)
 }
 
@@ -46,10 +48,14 @@ fn go_on_until(
     }
 }
 
-#[test]
-fn a_log_that_is_due_begins_anew_beside_the_writer() {
+#[tokio::test]
+async fn a_log_that_is_due_begins_anew_although_readers_keep_snapshots() {
     let (connection, mut checkpoints, _folder) = log();
     for _ in 0..3 {
+        // A read leaves its snapshot behind.
+        checkpoints.readers.commits().committed();
+        let read = checkpoints.readers.read(|view| view.products(None, 1));
+        assert!(read.await.is_ok());
         go_on_until(&connection, &mut checkpoints, |now, _| now.pages >= DUE_PAGES);
         go_on_until(&connection, &mut checkpoints, |now, _| now.pages < DUE_PAGES / 2);
     }
@@ -120,8 +126,10 @@ fn a_checkpoint_that_cannot_sync_says_so_in_one_line() {
     };
     // The system syncs no pipe.
     let (pipe, _end) = std::io::pipe().unwrap();
+    let readers = Readers::open(&options(&folder), Metrics::default()).unwrap();
     let mut mover = Mover {
         path,
+        readers,
         database: Arc::new(File::from(std::os::fd::OwnedFd::from(pipe))),
         connection: None,
         on_fatal,

@@ -1,4 +1,4 @@
-//! Reads that find no free connection, scans that are to end, and snapshots.
+//! Reads that find no free connection, and scans that are to end.
 
 use std::sync::mpsc;
 use std::thread;

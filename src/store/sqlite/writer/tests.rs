@@ -20,8 +20,10 @@ fn writer() -> (Writer, TempDir) {
     let folder = TempDir::new().unwrap();
     let path = options(&folder).path;
     let connection = open::prepare(&path).unwrap();
+    let readers = Readers::open(&options(&folder), Metrics::default()).unwrap();
     let writer = Writer {
         path,
+        readers,
         connection: Some(connection),
         batch_max: 100,
         wal_bytes: 1 << 20,
