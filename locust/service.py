@@ -22,7 +22,7 @@ WRITER = "store-writer"  # the name of the thread that all writes go through
 
 # The server's whole environment; a developer's own settings must not reach it.
 INHERITED = ["PATH", "HOME", "LANG"]
-# Where its database is: beside what was built, for a folder of temporary files may be in memory, where no sync takes time.
+# The folder of its database: the build folder, since a temporary folder may be in memory, where a sync costs nothing.
 DISK = pathlib.Path(__file__).resolve().parent.parent / "target" / "load-test"
 
 

@@ -34,7 +34,7 @@ fn written(readme: &str) -> BTreeMap<String, Row> {
                 successes: row[1].split(", ").map(str::to_owned).collect(),
                 refusals: code_spans(&row[3]).into_iter().collect(),
             };
-            assert!(rows.insert(name, row).is_none(), "{endpoint} stands twice");
+            assert!(rows.insert(name, row).is_none(), "{endpoint} is repeated");
         }
     }
     assert!(rows.remove("GET /docs").is_some(), "the documentation has a row");

@@ -19,7 +19,7 @@ pub(crate) fn marked(page: &str, name: &str) -> String {
     let (begin, end) = (format!("<!-- {name}:begin -->"), format!("<!-- {name}:end -->"));
     let parts: Vec<&str> = page.split(&begin).collect();
     let [_, rest] = parts[..] else {
-        panic!("{begin} stands {} times", parts.len() - 1)
+        panic!("{begin} occurs {} times", parts.len() - 1)
     };
     let (part, _) = rest
         .split_once(&end)

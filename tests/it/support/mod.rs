@@ -8,7 +8,7 @@
 //! - `failing`: a store that always fails
 //! - `process`: the binary
 //! - `scrape`: its metrics, as Prometheus reads them
-//! - `wire`: HTTP by hand, for clients that behave badly or come by the thousand
+//! - `wire`: HTTP by hand, for clients that misbehave or are too many for a library
 
 pub(crate) mod answer;
 pub(crate) mod app;
