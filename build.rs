@@ -1,19 +1,15 @@
-//! Prepares what the documentation page serves, into `$OUT_DIR/docs`, which `src/http/docs.rs` embeds.
+//! Prepares the files of the documentation in `$OUT_DIR/docs`, which `src/http/docs.rs` embeds.
 //!
-//! Three steps, and no policy of serving: the contract is turned into JSON, the parts of Swagger UI that the page needs
-//! are unpacked from the crate that carries them, and every file is written as it is:
+//! It converts the contract to JSON, unpacks the needed parts of Swagger UI from the crate that contains it, and writes
+//! these files:
 //!
 //! ```text
 //! index.html   openapi.yaml   openapi.json   assets/<name>.<hash>.<extension>
 //! ```
 //!
-//! Nothing comes from the network. A contract or a page that cannot be used stops the build and says why.
+//! It uses no network. An invalid contract or page stops the build with an error.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a build that cannot go on says why and stops"
-)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a failed build stops with an error")]
 
 use std::{
     collections::BTreeMap,
@@ -34,13 +30,13 @@ const CONTRACT: &str = "openapi.yaml";
 const PAGE_FOLDER: &str = "src/http/docs";
 const PAGE: &str = "index.html";
 
-/// Our own files beside the page, by name in `PAGE_FOLDER`.
+/// The project's own assets of the page, by name in `PAGE_FOLDER`.
 const OWN_ASSETS: [&str; 3] = ["favicon.svg", "initializer.js", "page.css"];
 
-/// What the page needs of Swagger UI: path in its release (below the release's one folder) and the name it gets here.
+/// The needed files of Swagger UI: the path in its release (below the release's folder) and the name here.
 ///
-/// The standalone preset is left out: all it adds is the bar in which another contract's address can be typed. The
-/// license has to go wherever the code goes (Apache-2.0, section 4).
+/// The standalone preset is left out: it only adds a bar for the address of another contract. The license must
+/// accompany the code (Apache-2.0, section 4).
 const SWAGGER_UI_ASSETS: [(&str, &str); 4] = [
     ("dist/swagger-ui.css", "swagger-ui.css"),
     ("dist/swagger-ui-bundle.js", "swagger-ui-bundle.js"),
@@ -49,7 +45,7 @@ const SWAGGER_UI_ASSETS: [(&str, &str); 4] = [
 ];
 
 fn main() {
-    // Naming any path replaces the default, which is every file of the package.
+    // Without these lines, cargo would rerun the script for a change of any file.
     println!("cargo::rerun-if-changed={CONTRACT}");
     println!("cargo::rerun-if-changed={PAGE_FOLDER}/{PAGE}");
     for name in OWN_ASSETS {
@@ -80,7 +76,7 @@ fn read_text(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path} cannot be read: {error}"))
 }
 
-/// Unpacks one file of Swagger UI's release; `path` is below the one folder, named after the version, that holds it all.
+/// Unpacks one file of Swagger UI's release; `path` is below the release's folder, which is named after the version.
 fn swagger_ui_file(path: &str) -> Vec<u8> {
     let mut archive = zip::ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))
         .expect("utoipa-swagger-ui-vendored carries a zip archive of Swagger UI");
@@ -98,7 +94,7 @@ fn swagger_ui_file(path: &str) -> Vec<u8> {
     content
 }
 
-/// Fills the page's `{{…}}`: the contract's title, and the hashed name of each asset it refers to.
+/// Fills the page's `{{…}}`: the contract's title, and the hashed name of each asset.
 fn page(template: &str, title: &str, names: &BTreeMap<&str, String>) -> String {
     let title = title.replace('&', "&amp;").replace('<', "&lt;");
     let mut page = template.replace("{{title}}", &title);
@@ -132,7 +128,7 @@ struct Site {
 }
 
 impl Site {
-    /// Starts over: an asset of an earlier build, under its old hash, must not be embedded again.
+    /// Starts with an empty folder, so that no asset of an earlier build is embedded.
     fn empty(folder: PathBuf) -> Self {
         if folder.exists() {
             fs::remove_dir_all(&folder)
@@ -141,7 +137,7 @@ impl Site {
         Self { folder }
     }
 
-    /// Adds an asset under a name that holds its content's hash, so that it can be cached for ever; returns that name.
+    /// Adds an asset under a name with its content's hash, so that it can be cached forever; returns that name.
     fn add_asset(&self, name: &str, content: &[u8]) -> String {
         let (stem, extension) = name
             .rsplit_once('.')
@@ -152,7 +148,7 @@ impl Site {
         hashed
     }
 
-    /// Adds a file as it is.
+    /// Adds a file.
     fn add(&self, path: &str, content: &[u8]) {
         let file = self.folder.join(path);
         let parent = file.parent().expect("a file below the folder has a parent");

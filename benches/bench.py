@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the service beside its ceilings: `make bench`, or a part of it with `make bench QUICK=1`.
+"""Measures the service and its ceilings: `make bench`, or a part of it with `make bench QUICK=1`.
 
 The settings come from the environment; the Makefile lists them. All traffic stays on 127.0.0.1.
 """
@@ -24,7 +24,7 @@ from processes import Failed
 from scenarios import HERE, SCENARIOS
 
 ROOT = HERE.parent
-# Those that choose what is measured, and how often.
+# The settings that choose what is measured and how often.
 SETTINGS = ("SCENARIOS", "SIZES", "CONNS", "ROUNDS", "SECONDS", "CEILINGS")
 
 
@@ -40,9 +40,9 @@ class Plan:
     has_constant: bool
 
     def steps(self, number, builds):
-        """Everything that one round measures, as functions of the bench and of where to keep a sample."""
+        """The measurements of one round, as functions of the bench and of the function that stores a sample."""
         turn = (lambda them: them) if number % 2 == 0 else (lambda them: list(reversed(them)))
-        # Each run on a big database costs its start; every second round is enough to see whether it differs.
+        # Runs on a big database are expensive because of its start, so only every second round has them.
         sizes = [size for size in self.sizes if size is not BIG or number % 2 == 0]
         for scenario in map(SCENARIOS.get, self.scenarios):
             if scenario.name == "idle":
@@ -54,12 +54,12 @@ class Plan:
                     yield from turn(of_one(target, size, max(self.connections)))
                 continue
             for connections in self.connections:
-                # All that is compared stands together: the builds on each database, and the constant bytes.
+                # Compared measurements are adjacent: the builds on each database, and the constant bytes.
                 steps = [run_step(target, size, scenario, connections) for size in sizes for target in builds]
                 if self.has_constant:
                     steps.insert(len(builds), constant_step(scenario, connections))
                 yield from turn(steps)
-                # The loop of one order a commit right beside the lone client, with which it is compared.
+                # The loop with one order per commit is adjacent to the single client, with which it is compared.
                 if scenario.name == "order" and self.has_constant and connections == self.connections[0]:
                     yield from (loop_step(builds[-1], batch) for batch in BATCHES)
 
@@ -142,7 +142,7 @@ def builds():
 
 
 def command():
-    """What somebody types for the same run."""
+    """The command line that repeats this run."""
     chosen = (f"{name}={os.environ[name]}" for name in SETTINGS if os.environ.get(name))
     return " ".join(["make bench", *chosen])
 
@@ -152,7 +152,7 @@ def say(line):
 
 
 def measure(bench, plan, builds):
-    """All rounds. In each, what is compared runs one after the other, in the other order every second time."""
+    """All rounds. Compared measurements run one after the other, in reverse order in every second round."""
     samples = []
     for number in range(plan.rounds):
         def keep(name, size, scenario, connections, sample):
@@ -178,7 +178,7 @@ def main():
     if not wrk:
         raise Failed("there is no wrk")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=tools))
-    # Whoever ends this ends what it started, too.
+    # SIGTERM ends the processes that this has started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         described = machine.describe(ROOT, folder)

@@ -1,4 +1,4 @@
-"""Databases of the service: made by it, filled by `seed`, counted by `tally`, and held to what was answered."""
+"""Databases of the service: created by it, filled by `seed`, counted by `tally`, and compared with its responses."""
 
 import contextlib
 import dataclasses
@@ -22,13 +22,13 @@ class Size:
 
 
 SMALL = Size("small", "1 000 products, 1 000 orders", 1_000, 1_000, 100)
-# For payments, each of which needs an order that is not paid yet.
+# For payments, each of which needs an unpaid order.
 PAYABLE = Size("payable", "1 000 products, 250 000 unpaid orders", 1_000, 251_000, 250_000)
 BIG = Size("big", "1 000 000 products, 1 000 000 orders", 1_000_000, 1_000_000, 500_000)
 
 
 def service(binary, database, folder):
-    """The service as somebody would deploy it: keys, a secret, and every other setting left alone."""
+    """The service with API keys, a webhook secret and otherwise default settings."""
     env = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": f"sqlite://{database}",
@@ -39,7 +39,7 @@ def service(binary, database, folder):
 
 
 class Seeds:
-    """Filled databases, one for each size and binary, made when first asked for."""
+    """Filled databases, one for each size and binary, created on first use."""
 
     def __init__(self, tools, folder):
         self.tools, self.folder, self.made = tools, folder, {}
@@ -51,13 +51,13 @@ class Seeds:
                 pass
             counts = [f"--{name}={getattr(size, name)}" for name in ("products", "orders", "pending")]
             output([self.tools / "seed", path, *counts])
-            # The audit holds of what was filled, or of nothing that is measured on it.
+            # Without a clean audit of the seeded database, no measurement on it would count.
             audit(binary, path)
             self.made[binary, size] = path
         return self.made[binary, size]
 
     def copy(self, binary, size, name):
-        """A database of its own, on the disk already: what is written to it later does not wait for this."""
+        """A copy that is synced to disk, so that later writes do not wait for it."""
         path = self.folder / name
         remove(path)
         shutil.copyfile(self.get(binary, size), path)
@@ -76,7 +76,7 @@ def tally(tools, database):
 
 
 def unpaid(database):
-    """The orders that wait for their payment, in a database that nobody is using."""
+    """The unpaid orders of a database that is not in use."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?immutable=1", uri=True)) as connection:
         return [row[0] for row in connection.execute("SELECT id FROM orders WHERE status = 'PENDING' ORDER BY id")]
 
@@ -95,10 +95,10 @@ def operator(database):
 
 
 def check_orders(before, after, sent_min, sent_max):
-    """Holds a database to the orders that were answered: each is of one unit.
+    """Compares a database with the acknowledged orders, each of one unit.
 
-    `sent_min` are known to be answered with 201; up to `sent_max` were sent, of which those still on their way when the
-    load ended may or may not have been placed. Everything in the database must agree to the unit.
+    At least `sent_min` were answered with 201. At most `sent_max` were sent; those in flight at the end of the load may or
+    may not have been placed. All numbers in the database must agree exactly.
     """
     placed = after["orders"] - before["orders"]
     sold = before["stock"] - after["stock"]

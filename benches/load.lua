@@ -1,10 +1,10 @@
--- What wrk sends: whole requests from a file for each thread, made beforehand, so that here they only have to be cut
--- out. Each is preceded by its length in four digits and by its kind: "o" for an order, "k" for an order that gets a new
--- random Idempotency-Key of 32 characters after its first BENCH_KEY_OFFSET bytes, "-" for all else. They are sent in the
--- order of the file, which is a random one, and from the start again at its end; with BENCH_ONCE a thread stops there.
+-- The requests of wrk, from a file for each thread that was prepared before the run. Each request is preceded by its
+-- length in four digits and its kind: "o" for an order, "k" for an order that gets a new random Idempotency-Key of 32
+-- characters at BENCH_KEY_OFFSET, "-" for all others. They are sent in the file's order, which is random. At the end of the
+-- file it starts again; with BENCH_ONCE the thread stops.
 --
--- wrk calls the functions: setup in the main thread for each thread; init before that thread starts, but after those
--- before it did, so it must be short; request in the thread; done at the end.
+-- wrk calls the functions: setup in the main thread, for each thread; init before the thread starts, one thread after
+-- another, so it must be short; request in the thread; done at the end.
 
 local path, is_once = os.getenv("BENCH_REQUESTS"), os.getenv("BENCH_ONCE") == "1"
 local key_offset = tonumber(os.getenv("BENCH_KEY_OFFSET"))
@@ -16,7 +16,7 @@ function setup(thread)
   thread:set("number", #threads)
 end
 
--- Global, for the main thread reads them at the end: how many requests were handed out, and how many were orders.
+-- Global, since the main thread reads them at the end: how many requests were sent, and how many of them were orders.
 sent, orders, is_exhausted = 0, 0, 0
 
 function init()

@@ -1,4 +1,4 @@
-"""What a run was made on, as far as it bears on the figures, and of which source. No names of hosts or folders."""
+"""The machine and the commit of a run, as far as they matter for the figures. Without names of hosts or folders."""
 
 import datetime
 import os
@@ -31,7 +31,7 @@ def git(root, *arguments):
 
 
 def commit(root):
-    """The commit, and whether anything but the document stood otherwise."""
+    """The commit, and whether anything but the document differs from it."""
     head = git(root, "rev-parse", "--short=12", "HEAD")
     if head is None:
         return "unknown"
@@ -40,7 +40,7 @@ def commit(root):
 
 
 def filesystem(folder):
-    """The type of the file system that the folder is on: of its mounts the innermost."""
+    """The type of the file system that the folder is on: that of the innermost mount."""
     with open("/proc/self/mounts") as mounts:
         fields = [line.split() for line in mounts]
     real = os.path.realpath(folder)

@@ -1,4 +1,4 @@
-"""One measurement at a time: a server fresh on its database, a load, and whether what it wrote is what was answered."""
+"""One measurement at a time: starts a server on its database, runs a load, and compares the database with the responses."""
 
 import dataclasses
 import functools
@@ -13,22 +13,22 @@ from databases import BIG, PAYABLE, SMALL, service
 from processes import Failed, Server, output
 from scenarios import API_KEY, SCENARIOS, Wrk
 
-# After the first answer, until what starting takes is given back.
+# Wait after the first response, until the memory of the start is released.
 SETTLE_SECONDS = 0.1
-# For how long orders of random products come, on how many connections, before a load of orders is measured: until the
-# write-ahead log of the largest database was reset once. Until then the file grows with each commit.
+# Duration and connections of the warm-up with random orders before a measured load of orders: long enough for the largest
+# database's write-ahead log to be reset once. Before that, each commit grows the file.
 WARM_UP_SECONDS = 2
 WARM_UP_CONNECTIONS = 64
-# What differs in each answer, or what the server library sets itself.
+# Headers that differ in each response, or that the server library sets.
 NOT_RECORDED = {"date", "content-length", "connection", "transfer-encoding"}
 BATCHES = (1, 16, 64, 256)
-# How long the backups of one run may take.
+# Time limit for the backups of one run.
 BACKUP_SECONDS_MAX = 300
-# After orders, until what they left to do is done; and for how long an idle service is then watched. The system counts
-# hundredths of a second, so that is a thousandth of a core.
+# Wait after a load until its background work is done, and how long the idle service is then measured. The system counts
+# CPU time in hundredths of a second, so the resolution is a thousandth of a core.
 QUIET_SECONDS = 2
 IDLE_SECONDS = 10
-# How many connections read beside those that order.
+# How many connections read while others order.
 READERS = 16
 
 
@@ -41,20 +41,20 @@ class Target:
 
 
 def answered_and_sent(scenario, sample, connections):
-    """How many of a load's writes were answered at least, and how many were sent at the most."""
+    """The least number of a load's writes that were answered, and the largest number that were sent."""
     if scenario.name == "mix":
-        # Which answers were of orders wrk does not say; but what was handed out before those on their way is answered. One
-        # more was handed out where wrk tried the script.
+        # wrk does not say which responses were for orders. All requests except those in flight were answered; one more was
+        # generated when wrk tried the script.
         return sample["orders_sent"] - connections - 1, sample["orders_sent"]
     return sample["requests"], sample["requests"] + connections
 
 
 class Bench:
-    """What all measurements share: the programs, a folder on the disk, and the databases in it."""
+    """The shared state of all measurements: the programs, a folder on disk, and the databases in it."""
 
     def __init__(self, wrk, tools, folder, seconds):
         self.wrk, self.tools, self.folder = wrk, tools, folder
-        # How long a load lasts; beside backups twice that, or until the first of them has ended.
+        # The duration of a load; during backups twice that, or until the first backup has ended.
         self.seconds, self.backup_seconds = seconds, 2 * seconds
         self.seeds = databases.Seeds(tools, folder)
         self.answers = None
@@ -82,13 +82,13 @@ class Bench:
         after = databases.tally(self.tools, database)
         loads = [(SCENARIOS["order"], warm_up, WARM_UP_CONNECTIONS)] if warm_up else []
         self._check([*loads, (scenario, sample, connections)], before, after)
-        # The audit of a big one takes longer than all else; `audit_big` does it at the end, of all that was written.
+        # The audit of a big database takes very long, so `audit_big` runs it once at the end.
         if scenario.writes and size is not BIG:
             databases.audit(target.binary, database)
         return {**sample, **idle, "database_mb": database.stat().st_size / 1e6}
 
     def beside_orders(self, target, size, connections):
-        """Reads, while so many connections place orders as fast as they can; the orders are held to the database."""
+        """Reads, while this many connections place orders at full speed; the orders are compared with the database."""
         orders, reads = SCENARIOS["order"], SCENARIOS["beside"]
         reading = self._requests(reads, size, None, READERS)
         found = {}
@@ -106,8 +106,7 @@ class Bench:
         return {**found, **about_orders, "written": sample["written"]}
 
     def during_backups(self, target, size, connections):
-        """Orders, from the beginning of a backup to the end of the last one: one follows the other without a pause. Each
-        backup is audited, and adds up by itself."""
+        """Orders while backups run one after another without a pause. Each backup is audited and its numbers must agree."""
         made, seconds = [], []
 
         def back_up(database):
@@ -130,7 +129,7 @@ class Bench:
         return {**sample, "backups": len(made), "backup_seconds": sum(seconds) / len(made)}
 
     def idle(self, target, size):
-        """What the service uses while nothing is asked of it: after a start, and some orders."""
+        """CPU time of the idle service, after its start and some orders."""
         orders = SCENARIOS["order"]
         database = self._database(target, size, orders)
         before = databases.tally(self.tools, database)
@@ -147,7 +146,7 @@ class Bench:
         return idle
 
     def audit_big(self, target):
-        """Audits what all runs together left in the big database, if there was one."""
+        """Audits the big database after all runs, if there was one."""
         if (target.binary, BIG) in self.seeds.made:
             databases.audit(target.binary, self.seeds.get(target.binary, BIG))
 
@@ -159,12 +158,12 @@ class Bench:
         return self.seeds.copy(target.binary, size, f"{target.name}.db")
 
     def _settle(self, server):
-        """What the server is when nothing was asked of it yet."""
+        """The server's figures before its first request."""
         time.sleep(SETTLE_SECONDS)
         return {"start_ms": server.start_seconds * 1e3, "idle_mb": server.memory_mb()[0]}
 
     def _warm_up(self, server, size):
-        """Places orders for a while; what came of them, for the books."""
+        """Places orders for a while; returns the result, for the comparison with the database."""
         requests = self._requests(SCENARIOS["order"], size, None, WARM_UP_CONNECTIONS)
         return Wrk(self.wrk, server.port, requests, WARM_UP_CONNECTIONS, WARM_UP_SECONDS).result()
 
@@ -190,7 +189,7 @@ class Bench:
         }
 
     def _check(self, loads, before, after):
-        """Holds the database to what was answered to these loads, the last of which was measured."""
+        """Compares the database with the responses to these loads, of which the last was measured."""
         bounds = [answered_and_sent(*load) for load in loads]
         answered, sent = map(sum, zip(*bounds))
         scenario, sample, _ = loads[-1]
@@ -211,7 +210,7 @@ class Bench:
                     self.loads[key], scenarios.requests_of(scenario, size.products), scenarios.THREADS_MAX
                 )
             return self.loads[key]
-        # The constant bytes have no database, and answer to any number.
+        # The constant bytes have no database and respond to any id.
         orders = databases.unpaid(database) if database else range(1, PAYABLE.pending + 1)
         path = self.folder / "requests-payments"
         lines = scenarios.payments(orders, self.seconds, connections)
@@ -219,7 +218,7 @@ class Bench:
         return path
 
     def record_answers(self, target):
-        """Asks the service once for each kind of answer, for the constant bytes."""
+        """Records one response of each kind from the service, for the constant bytes."""
         page = SMALL.products // 2
         asked = [
             ("/readyz", "GET /readyz -"),
@@ -247,7 +246,7 @@ class Bench:
         return answers
 
     def bare_loop(self, target, batch):
-        """The orders of the bare loop, so many to a commit, on a small database."""
+        """Orders of the bare loop on a small database, with this many in each commit."""
         database = self.seeds.copy(target.binary, SMALL, "loop.db")
         before = databases.tally(self.tools, database)
         sample = json.loads(output([

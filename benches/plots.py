@@ -6,7 +6,7 @@ from scenarios import MAIN, SCENARIOS
 from table import groups, spread
 
 matplotlib.use("svg")
-# The same results make the same bytes.
+# Fixed, so that the same results make the same bytes.
 matplotlib.rcParams["svg.hashsalt"] = "orders-inventory"
 matplotlib.rcParams["svg.fonttype"] = "none"
 matplotlib.rcParams["font.family"] = "sans-serif"
@@ -29,7 +29,7 @@ def save(figure, path):
 
 
 def bars(axes, places, rounds_of_each, width, color, label):
-    """Medians as bars, and a line from the least to the most round."""
+    """Medians as bars, with a line from the lowest to the highest round."""
     for place, rounds in zip(places, rounds_of_each):
         if rounds:
             median, least, most = spread(sample["per_second"] for sample in rounds)
@@ -45,7 +45,7 @@ def finish(axes, title, labels):
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace(",", " "))
     if axes.get_legend_handles_labels()[0]:
-        # Above the bars, where none is behind it.
+        # Above the bars, so that it covers none.
         axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
 
 

@@ -1,6 +1,6 @@
-"""Programs under measurement: started, asked how they are, and ended. Nothing here knows what they are for.
+"""Starts, observes and ends the measured programs. It does not know what they do.
 
-Only what was started here is ever ended, by its process id.
+It ends only processes that it has started, by process id.
 """
 
 import http.client
@@ -16,7 +16,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Failed(Exception):
-    """One line on why there is no measurement."""
+    """A failed measurement, in one line."""
 
 
 def free_port():
@@ -26,7 +26,7 @@ def free_port():
 
 
 def output(argv, env=None, seconds_max=600):
-    """What a program that runs to its end printed."""
+    """Runs a program to its end and returns its output."""
     ended = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds_max)
     if ended.returncode != 0:
         raise Failed(f"{argv[0]} ended with status {ended.returncode}: {(ended.stdout + ended.stderr)[-2000:].strip()}")
@@ -34,7 +34,7 @@ def output(argv, env=None, seconds_max=600):
 
 
 class Server:
-    """A server on a free port of 127.0.0.1. As a context manager it is running inside, and has ended afterwards."""
+    """A server on a free port of 127.0.0.1, as a context manager: it runs inside the block."""
 
     def __init__(self, argv, env, log):
         self.argv, self.env, self.log = argv, env, log
@@ -55,7 +55,7 @@ class Server:
         return self
 
     def _wait_for_first_answer(self, started):
-        """Asks until /readyz is 200; `start_seconds` is from before the process is started until that answer is in."""
+        """Waits until /readyz is 200; `start_seconds` is the time from before the start until that response."""
         while time.perf_counter() - started < START_SECONDS_MAX:
             if self.process.poll() is not None:
                 raise Failed(f"{self.argv[0]} ended with status {self.process.returncode}: {self.log_tail()}")
@@ -91,7 +91,7 @@ class Server:
         return self.ask("GET", path, seconds_max=seconds_max)
 
     def ask(self, method, path, body=None, headers=None, seconds_max=10):
-        """Status, headers and body of one answer, on a connection of its own."""
+        """Sends a request on a new connection; returns status, headers and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds_max)
         try:
             connection.request(method, path, body, headers or {})
@@ -103,13 +103,13 @@ class Server:
             connection.close()
 
     def cpu_seconds(self):
-        """What the process used so far, in user and system, of threads that ended too."""
+        """The process's user and system time so far, including ended threads."""
         with open(f"/proc/{self.process.pid}/stat") as stat:
             fields = stat.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
     def memory_mb(self):
-        """Resident memory: now, and the most it was."""
+        """Resident memory: current and peak."""
         with open(f"/proc/{self.process.pid}/status") as status:
             kib = {line.split(":")[0]: line.split()[1] for line in status if line.startswith(("VmRSS", "VmHWM"))}
         return int(kib["VmRSS"]) / 1024, int(kib["VmHWM"]) / 1024

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes docs/benchmarks.md from the results of a run: every figure, and every sentence on how something came out.
+"""Writes docs/benchmarks.md from the results of a run: all figures, and all sentences about them.
 
-report.py docs/benchmarks/results.json writes the document and its plots anew.
+report.py docs/benchmarks/results.json rewrites the document and its plots.
 """
 
 import json
@@ -20,7 +20,7 @@ SIZES = {SMALL.name: SMALL, BIG.name: BIG}
 
 def write(results, docs):
     """The document, its plots and the results beside it."""
-    import plots  # here, for only this needs matplotlib
+    import plots  # here, since nothing else needs matplotlib
 
     folder = docs / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def write(results, docs):
 
 
 def rounded(value):
-    """Four digits say all that such a measurement can."""
+    """Rounds to four digits; more would not be significant."""
     if isinstance(value, float):
         return float(f"{value:.4g}")
     if isinstance(value, dict):
@@ -49,7 +49,7 @@ def document(results):
 
 
 class Found:
-    """The samples by case; a case that was not measured has none."""
+    """The samples by case; none for a case that was not measured."""
 
     def __init__(self, samples):
         self.groups = groups(samples)
@@ -84,7 +84,7 @@ def table(head, rows, left=1):
 
 
 def spreads(samples, member, scale=1.0):
-    """The median of the rounds, and from where to where they went."""
+    """The median of the rounds, with the lowest and the highest."""
     if not samples:
         return "–"
     median, least, most = spread(sample[member] * scale for sample in samples)
@@ -144,11 +144,11 @@ def of_throughput(found):
     head = ["Scenario", "connections", "requests/s", "constant bytes", "ratio"]
     head += ["CPU µs/request", "of constant bytes", "of the generator"]
     parts = [f"On {SMALL.title}.", "![Requests per second](benchmarks/throughput.svg)", table(head, rows)]
-    return section("Requests per second", *parts, *who_was_busy(found))
+    return section("Requests per second", *parts, *use_of_cores(found))
 
 
-def who_was_busy(found):
-    """What the cores did while the reads of one product were at their most."""
+def use_of_cores(found):
+    """The use of the cores at the highest load of reads of one product."""
     rounds = found.get("product")
     if not rounds:
         return

@@ -17,13 +17,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 API_KEY = "bench-key-9f2c1d"
 WEBHOOK_SECRET = "bench-webhook-secret"
 PAGE = 20
-# The first product: seed.rs gives it stock enough for any run.
+# The first product, which seed.rs gives enough stock for any run.
 HOT_PRODUCT = 1
-# How many requests a random load goes through before it starts anew. As many on every database: to go through fewer costs
-# the generator less.
+# The number of different requests of a random load, before it repeats. The same for every database, since the generator
+# is faster with fewer.
 REQUESTS = 100_000
 THREADS_MAX = os.cpu_count() or 1
-# So many payments a second are signed beforehand; a run that needs more ends early and is not counted.
+# How many payments a second are signed before a run; a run that needs more ends early and is not counted.
 PAYMENTS_PER_SECOND = {1: 8_000, 16: 40_000, 64: 60_000}
 
 
@@ -53,7 +53,7 @@ SCENARIOS = {
         Scenario("backup", "orders during backups", "orders"),
     )
 }
-# Those that are measured at every number of connections; the others need two things at once, or nothing at all.
+# The scenarios that are measured at every number of connections; the others have two loads at once, or none.
 MAIN = tuple(name for name in SCENARIOS if name not in ("beside", "idle", "backup"))
 
 
@@ -62,7 +62,7 @@ def get_product(product_id):
 
 
 def get_page(after):
-    # The cursor after a product, as the pages give it out.
+    # The cursor after a product, in the service's encoding.
     return f"GET /products?limit={PAGE}&cursor={after - 1:016x} -"
 
 
@@ -85,7 +85,7 @@ def payment(order_id, number, now):
 
 
 def requests_of(scenario, products):
-    """The lines of a load that draws at random."""
+    """The lines of a random load."""
     draw = random.Random(20260301)
     def product():
         return draw.randint(1, products)
@@ -102,7 +102,7 @@ def requests_of(scenario, products):
     if scenario.name == "hot":
         return [post_order(HOT_PRODUCT)]
     if scenario.name in ("mix", "beside"):
-        # Of the reads two are of a product where one is of a page; of the mix one of ten requests is an order.
+        # Two reads of a product for each read of a page; in the mix, one request of ten is an order.
         return [
             post_order(product()) if scenario.name == "mix" and i % 10 == 0
             else page() if i % 10 % 3 == 0 else get_product(product())
@@ -112,34 +112,34 @@ def requests_of(scenario, products):
 
 
 def payments(orders, seconds, connections):
-    """One event for each of these unpaid orders, as many as the run may need."""
+    """One event for each unpaid order, as many as the run may need."""
     limit = max((count for known, count in PAYMENTS_PER_SECOND.items() if known <= connections), default=8_000)
     now = int(time.time())
     chosen = orders[: limit * seconds]
-    # The order's id makes the event's: each order is paid once in its database.
+    # The event's id follows from the order's: each order is paid once in its database.
     return [payment(order_id, order_id, now) for order_id in chosen]
 
 
 def threads(connections):
-    """How many threads of wrk make the load."""
+    """The number of wrk's threads."""
     return min(connections, THREADS_MAX)
 
 
 def write_requests(path, lines, thread_count):
-    """Writes a file for each thread, as load.lua reads it; the threads take turns in the lines."""
+    """Writes a file for each thread, in the format of load.lua; the lines are dealt out in turns."""
     for number in range(thread_count):
         with open(f"{path}.{number + 1}", "wb") as file:
             file.writelines(map(record, lines[number % len(lines)::thread_count]))
 
 
-# Where load.lua puts a new random key into each request, and what stands there before.
+# The place where load.lua puts a new random key into each request, and its placeholder.
 NO_KEY = b"0" * 32
 KEY_OFFSET = len("POST /orders HTTP/1.1\r\nIdempotency-Key: ")
 
 
 def record(line):
-    """A request as load.lua reads it: its length, its kind, and itself. `line` is method, target, "key" or a signature or
-    "-", and the body."""
+    """A request in the format of load.lua: length, kind, request. `line` is method, target, "key" or a signature or "-",
+    and the body."""
     method, target, extra, *body = line.split(" ", 3)
     head = [f"{method} {target} HTTP/1.1", "Host: 127.0.0.1", f"X-API-Key: {API_KEY}"]
     if extra == "key":
@@ -154,7 +154,7 @@ def record(line):
 
 
 class Wrk:
-    """A load that is running, until `result`."""
+    """A running load; `result` waits for its end."""
 
     def __init__(self, wrk, port, requests_file, connections, seconds, is_once=False):
         env = {
@@ -162,7 +162,7 @@ class Wrk:
             "BENCH_REQUESTS": str(requests_file),
             "BENCH_ONCE": "1" if is_once else "0",
             "BENCH_KEY_OFFSET": str(KEY_OFFSET),
-            # Keys must be new on a database that is kept from run to run, too.
+            # Keys must also be new on a database that is used for several runs.
             "BENCH_SEED": str(random.SystemRandom().randrange(2**48)),
         }
         argv = [
@@ -176,8 +176,8 @@ class Wrk:
         )
 
     def end(self):
-        """Ends it before its time; what there was until now is the result."""
-        # Not by way of Popen, which would reap it where it has ended, and `result` could not.
+        """Ends the load early; `result` returns what it has measured so far."""
+        # Not with Popen's methods, which would reap an ended process, so that `result` could not.
         os.kill(self.process.pid, signal.SIGINT)
 
     def result(self):
@@ -186,13 +186,13 @@ class Wrk:
         _, status, usage = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         result = parse(text)
-        # A thread of wrk may be sending before the clock of its run starts, but not longer than this.
+        # wrk's threads may start sending before its clock starts, by at most this.
         result["unmeasured_ms"] = (time.perf_counter() - self.started) * 1e3 - result["duration_us"] / 1e3
         return {**result, "generator_cpu_seconds": usage.ru_utime + usage.ru_stime}
 
 
 def parse(printed):
-    """The line that load.lua prints at the end, as a result; fails where there is none, or answers were missing."""
+    """Parses the line that load.lua prints at the end; fails where it or any response is missing."""
     lines = [line for line in printed.splitlines() if line.startswith("BENCH ")]
     if len(lines) != 1:
         raise Failed(f"wrk printed no result: {printed[-1000:].strip()}")

@@ -1,4 +1,4 @@
-"""Samples as figures: the median of the rounds with the least and the most, and ratios taken within each round."""
+"""Figures from samples: the median of the rounds with the lowest and the highest, and ratios within each round."""
 
 import statistics
 
@@ -21,13 +21,13 @@ def spread(values):
 
 
 def ratios(samples, others, member="per_second"):
-    """A sample to the other's of the same round; only rounds that have both count."""
+    """The ratios of samples in the same round; only rounds with both count."""
     other = {sample["round"]: sample[member] for sample in others}
     return [sample[member] / other[sample["round"]] for sample in samples if other.get(sample["round"])]
 
 
 def number(value):
-    """A figure with three digits that say something, and thousands apart."""
+    """A figure with three significant digits and separated thousands."""
     if value >= 1_000:
         return f"{value:,.0f}".replace(",", " ")
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
@@ -55,7 +55,7 @@ def text(samples):
         for member in ("cpu_us", "generator_cpu_us", "start_ms", "idle_mb", "peak_mb"):
             row.append(number(spread(sample[member] for sample in rounds)[0]) if member in rounds[0] else "")
         for other in ("constant", "base"):
-            # The constant bytes are measured once for all sizes; a base has each of its own.
+            # The constant bytes are measured once for all sizes, a base for each size.
             others = [
                 one for key, of in found.items() for one in of
                 if key[:2] == (scenario, connections) and key[3] == other and (other == "constant" or key[2] == size)

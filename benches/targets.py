@@ -1,4 +1,4 @@
-"""What the service is held to, and whether the samples of a run show it. What counts is the median of the rounds."""
+"""The targets of the service, and whether the samples of a run meet them. The median of the rounds counts."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ CONNECTIONS = 64
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """One target and what was measured: in each round that has it, a value that must be at least or at most `bound`."""
+    """One target and its measurements: a value for each round, which must be at least or at most `bound`."""
 
     what: str
     values: list
@@ -28,7 +28,7 @@ class Verdict:
         median, least, most = spread(self.values)
         if self.reaches(median):
             return "met"
-        # Some rounds reach it and the median does not: this run cannot tell.
+        # Some rounds meet it and the median does not: the run is not conclusive.
         return "within the noise" if self.reaches(most if self.is_floor else least) else "**missed**"
 
     def row(self):
@@ -43,7 +43,7 @@ class Verdict:
 
 
 def verdicts(samples):
-    """Every target, in the order in which they were set."""
+    """Every target, in the document's order."""
     found = groups(samples)
 
     def of(scenario, target="service", size="small", connections=CONNECTIONS):

@@ -1,4 +1,4 @@
-"""The parts of the benchmark that decide whether a figure may be believed: each must be able to say no."""
+"""Tests of the benchmark's checks: each must be able to fail."""
 
 import copy
 import hashlib
@@ -31,7 +31,7 @@ class WrksOutput(unittest.TestCase):
         result = scenarios.parse(printed())
         self.assertEqual((result["per_second"], result["p999_us"]), (300, 30))
 
-    def test_answers_that_are_missing_or_refusals_are_no_result(self):
+    def test_missing_responses_and_refusals_fail(self):
         twice = printed() + printed()
         for broken in (printed(refused=1), printed(broken=1), printed(requests=0), "unable to connect", twice):
             with self.subTest(broken), self.assertRaises(Failed):
@@ -40,7 +40,7 @@ class WrksOutput(unittest.TestCase):
 
 class Requests(unittest.TestCase):
     def records(self, data):
-        """What load.lua cuts out: the kind of each request and the request."""
+        """The records that load.lua reads: the kind of each request and the request."""
         position = 0
         while position < len(data):
             length = int(data[position : position + 4])
@@ -55,12 +55,12 @@ class Requests(unittest.TestCase):
         self.assertTrue(all(request.startswith(b"POST /orders ") for request in orders))
         self.assertTrue(all(request.startswith(b"GET ") for kind, request in found if kind == b"-"))
 
-    def test_a_body_is_as_long_as_it_says(self):
+    def test_content_length_is_the_length_of_the_body(self):
         head, _, body = scenarios.record(scenarios.post_order(7)).partition(b"\r\n\r\n")
         self.assertIn(b"Content-Length: %d" % len(body), head)
         self.assertEqual(json.loads(body), {"product_id": 7, "quantity": 1})
 
-    def test_an_order_with_a_key_has_room_for_the_key_where_load_lua_puts_it(self):
+    def test_an_order_with_a_key_has_the_placeholder_where_load_lua_puts_the_key(self):
         (kind, request), = self.records(scenarios.record(scenarios.post_order_with_key(7)))
         self.assertEqual(kind, b"k")
         head, _, body = request.partition(b"\r\n\r\n")
@@ -69,7 +69,7 @@ class Requests(unittest.TestCase):
         self.assertEqual(request.index(scenarios.NO_KEY), scenarios.KEY_OFFSET)
         self.assertEqual(json.loads(body), {"product_id": 7, "quantity": 1})
 
-    def test_payments_are_signed_and_each_is_another(self):
+    def test_payments_are_signed_and_all_different(self):
         lines = scenarios.payments(list(range(5, 5_000)), 1, 1)
         self.assertEqual(len(set(lines)), 4_995)
         _, _, signature, body = lines[0].split(" ", 3)
@@ -85,18 +85,18 @@ class Books(unittest.TestCase):
     }
 
     def after(self, count, off_by_one=None):
-        """The books after so many orders, one of them wrong."""
+        """The counts after this many orders, with one of them wrong."""
         changes = {"stock": -count, "units_moved": -count, "orders": count, "units_ordered": count, "movements": count}
         return {
             name: value + changes.get(name, 0) + (1 if name == off_by_one else 0) for name, value in self.before.items()
         }
 
-    def test_what_was_answered_and_sent(self):
+    def test_the_numbers_of_answered_and_sent_orders(self):
         sample = {"requests": 600, "orders_sent": 60}
         self.assertEqual(measure.answered_and_sent(SCENARIOS["order"], sample, 16), (600, 616))
         self.assertEqual(measure.answered_and_sent(SCENARIOS["mix"], sample, 16), (43, 60))
 
-    def test_orders_that_were_answered_are_there(self):
+    def test_acknowledged_orders_are_found(self):
         self.assertEqual(databases.check_orders(self.before, self.after(100), 100, 116), 100)
         self.assertEqual(databases.check_orders(self.before, self.after(116), 100, 116), 116)
 
@@ -104,16 +104,16 @@ class Books(unittest.TestCase):
         with self.assertRaisesRegex(Failed, "99 orders were placed, but 100 to 116"):
             databases.check_orders(self.before, self.after(99), 100, 116)
 
-    def test_an_order_too_many_is_found(self):
+    def test_an_additional_order_is_found(self):
         with self.assertRaisesRegex(Failed, "117 orders were placed"):
             databases.check_orders(self.before, self.after(117), 100, 116)
 
-    def test_books_that_disagree_by_one_are_found(self):
+    def test_counts_that_differ_by_one_are_found(self):
         for name in ("stock", "units_moved", "orders", "units_ordered", "movements"):
             with self.subTest(name), self.assertRaisesRegex(Failed, "left the stock"):
                 databases.check_orders(self.before, self.after(100, off_by_one=name), 100, 116)
 
-    def test_payments_are_held_to_their_answers(self):
+    def test_payments_are_compared_with_their_responses(self):
         paid = {**self.before, "payments_applied": 10}
         self.assertEqual(databases.check_payments(self.before, paid, 10, 12), 10)
         for wrong in ({**paid, "payments_applied": 9}, {**paid, "payments_applied": 13}, {**paid, "stock": 999}):
@@ -147,7 +147,7 @@ class Targets(unittest.TestCase):
         self.assertEqual(self.product(40.0, 110.0).verdict, "**missed**")
         self.assertEqual(targets.verdicts([])[0].verdict, "not measured")
 
-    def test_idle_cpu_is_held_to_its_limit(self):
+    def test_idle_cpu_over_the_limit_is_missed(self):
         def verdict(percent):
             sample = {"target": "service", "size": "small", "scenario": "idle", "connections": 0, "round": 0}
             found = targets.verdicts([{**sample, "idle_cpu_percent": percent}])
@@ -157,7 +157,7 @@ class Targets(unittest.TestCase):
         self.assertEqual(verdict(1.1).verdict, "**missed**")
         self.assertIn("1.10 % of a core", verdict(1.1).row())
 
-    def test_what_must_be_low_is_missed_when_high(self):
+    def test_an_upper_bound_is_missed_when_exceeded(self):
         start = next(one for one in targets.verdicts(samples({("service", 0): 1.0})) if one.what.startswith("start"))
         self.assertEqual(start.verdict, "met")
         self.assertEqual(targets.Verdict("start", [51.0], 50, False, "ms").verdict, "**missed**")
@@ -175,7 +175,7 @@ class Document(unittest.TestCase):
         ),
     }
 
-    def test_it_says_what_was_measured(self):
+    def test_the_document_has_the_measured_figures(self):
         document = report.document(self.results)
         self.assertIn("| one product, to constant bytes | ≥ 0.60 | 0.85 | 0.80 to 0.90 | met |", document)
         self.assertIn("Of 16 floors: 3 met, 13 not measured.", document)
@@ -184,7 +184,7 @@ class Document(unittest.TestCase):
             sample["per_second"] /= 2 if sample["target"] == "service" else 1
         self.assertIn("Of 16 floors: 2 met, 1 missed, 13 not measured.", report.document(slower))
 
-    def test_the_page_in_docs_is_what_its_results_say(self):
+    def test_the_page_in_docs_follows_from_its_results(self):
         if not RESULTS.exists():
             self.skipTest("nothing was measured yet")
         page = pathlib.Path(RESULTS.parent.parent / "benchmarks.md").read_text()

@@ -231,7 +231,7 @@ class Operation:
 
     def __init__(self, parameters, body):
         self.parameters = parameters  # (name, place) of each
-        self.body = body  # the name of its body's schema, if it takes one
+        self.body = body  # the name of its body's schema, if it has a body
 
 
 class Answer:

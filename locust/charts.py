@@ -1,4 +1,4 @@
-"""The pictures of the report: what load.py and limit.py measured, drawn, and Locust's own report, photographed."""
+"""The pictures of the report: charts of the results of load.py and limit.py, and screenshots of Locust's own report."""
 
 import functools
 import pathlib
@@ -13,10 +13,10 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 ENSURE_CHROMIUM = pathlib.Path(__file__).resolve().parent.parent / "tests" / "browser" / "ensure-chromium.sh"
 CHROMIUM_SECONDS_MAX = 60
-# Width and height that Locust's report fits into.
+# The size of Locust's report, in pixels.
 SCREEN = (1280, 2600)
-# Chromium's own sandbox needs privileges that containers and root do not have, and the page is ours; it asks nobody
-# anything; and the script that draws the report's charts gets its time.
+# No sandbox, since containers and root lack the privileges for it and the page is trusted; no network access; and time for
+# the script that draws the report's charts.
 CHROMIUM_OPTIONS = (
     "--headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --virtual-time-budget=5000"
@@ -24,7 +24,7 @@ CHROMIUM_OPTIONS = (
 
 
 def draw_run(name, outcome, history, path):
-    """Visitors, requests and latencies over time, from Locust's history, until the visitors left."""
+    """Visitors, requests and latencies over time, from Locust's history."""
     rows = [row for row in history if row["50%"] != "N/A" and int(row["Timestamp"]) <= outcome["full_house"][1]]
     began = int(history[0]["Timestamp"])
     seconds = [int(row["Timestamp"]) - began for row in rows]
@@ -40,12 +40,12 @@ def draw_run(name, outcome, history, path):
 
 
 def draw_limit(mix, found, limits, path):
-    """Latency, and the cores in use, by the rate of the requests; rates that were not kept are hollow."""
+    """Latency and cores in use, by the rate of requests; failed rates are hollow."""
     figure, (above, below) = plt.subplots(2, 1, figsize=(9, 7), sharex=True, layout="constrained")
     for index, (contender, search) in enumerate(found["contenders"].items()):
         for step in search["steps"]:
             style = {"color": f"C{index}", "fillstyle": "full" if step["kept"] else "none"}
-            # One entry in the legend for all steps: a label that begins with _ is none.
+            # One entry in the legend for all steps: matplotlib ignores a label that begins with _.
             hidden = "_" if step is not search["steps"][0] else ""
             for name, marker in (("p50", "v"), ("p99", "o")):
                 if step["latency_ms"][name]:
@@ -71,19 +71,19 @@ def finish(figure, path, *axes):
     for axis in axes:
         axis.grid(alpha=0.3)
         axis.legend()
-    # Without the name and version of the library that drew it: a picture changes with the figures alone.
+    # Without the library's name and version, so that a picture changes only with its figures.
     figure.savefig(path, dpi=100, metadata={"Software": None})
     plt.close(figure)
 
 
 @functools.cache
 def chromium():
-    """The path of a Chromium; empty where there is none and none can be installed."""
+    """The path of a Chromium; empty where none is installed or can be."""
     return subprocess.run([ENSURE_CHROMIUM], stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
 
 
 def photograph(page, picture):
-    """Takes a picture of a page on the disk, where there is a Chromium; whether there is one now."""
+    """Takes a screenshot of a local page, if there is a Chromium; returns whether it did."""
     picture.unlink(missing_ok=True)
     if chromium():
         with tempfile.TemporaryDirectory() as profile:

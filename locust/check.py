@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the load tests as `make load-test` does, but briefly, and shows that they notice a service that does not do as it
-should.
+"""Runs the load tests of `make load-test` briefly, and tests that they detect a faulty service.
 
     BIN=… OPEN_LOOP=… locust/check.py
 """
@@ -12,8 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-# With these there are about 90 purchases, a third of them of scarce products: that a kind of request never comes is no
-# accident.
+# About 90 purchases, a third of them of scarce products: enough for every kind of request to occur.
 VISITORS, SECONDS = 20, 6
 RATE = 200
 os.environ |= {"DURATION": str(SECONDS), "SCARCE_EVERY": "3", "STEP_SECONDS": "1", "MIXES": "shop"}
@@ -37,7 +35,7 @@ def want(what, expected, got):
 
 
 def requests(prefix):
-    """What Locust counted: the requests of each name, and the failed ones."""
+    """Locust's counts: requests and failures, by name."""
     *rows, _ = load.rows(pathlib.Path(f"{prefix}_stats.csv"))
     return {f"{row['Type']} {row['Name']}": (int(row["Request Count"]), int(row["Failure Count"])) for row in rows}
 
@@ -47,7 +45,7 @@ def failed(counts):
 
 
 def goes_well(folder):
-    """One scenario, one rate, and the report of them."""
+    """One scenario, one rate, and their report."""
     load.REPORTS = folder / "load-test"
     load.SCENARIOS = {"light": (VISITORS, VISITORS)}
     load.main("light")
@@ -55,7 +53,7 @@ def goes_well(folder):
     want("Locust's requests", sorted(traffic.NAMES), sorted(counts))
     want("those of them that failed", set(), failed(counts))
 
-    # Whether a debug build keeps a rate is not the question.
+    # Whether a debug build keeps the rate does not matter.
     limit.RATE_FIRST = limit.RATE_MAX = RATE
     limit.P99_MS_MAX = 60_000
     limit.main()
@@ -67,7 +65,7 @@ def goes_well(folder):
     row = re.search(rf"^\| `load-light` \| {VISITORS} \| {VISITORS} \| (\d+) \|.*\| (\S+) % \|$", text, re.MULTILINE)
     want("the report's requests and error rate", (str(total), "0.00"), row.groups() if row else None)
     want("its limit", True, f"**service** keeps {RATE} requests a second, the most that is tried." in text)
-    # Nothing is sold out in the open loop, and its products are made before.
+    # In the open loop nothing is sold out, and its products are created before.
     steps = limit.step("service", os.environ["BIN"], "shop", RATE)
     want(
         "the open loop's requests", set(traffic.NAMES) - {traffic.SOLD_OUT, traffic.NEW_PRODUCT}, set(steps["by_name"])
@@ -75,7 +73,7 @@ def goes_well(folder):
 
 
 def goes_wrong(folder):
-    """A wrong key and a wrong secret, which both generators have to notice."""
+    """A wrong key and a wrong secret, which both generators must detect."""
     with services.fresh(os.environ["BIN"]) as service:
         for variable, users, problem, expected in (
             ("API_KEY", 2, "invalid-api-key", {traffic.NEW_PRODUCT}),
@@ -92,7 +90,7 @@ def goes_wrong(folder):
 
 
 def search_finds():
-    """The search for the limit, where it is known; each rate is kept at the second try only."""
+    """The search for a known limit; each rate is kept only at the second try."""
     for known in (130, 2000, 7000, 40_000):
         tries = []
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Finds the rate of requests at which the service gives way, and what is at its limit then.
+"""Finds the highest rate of requests that the service keeps, and the resource that limits it.
 
     BIN=… OPEN_LOOP=… [BASE_BIN=… [BASE_NAME=…]] locust/limit.py
 
 Each step starts a fresh server, sends it requests at a constant rate (see open-loop/) and audits its database. The rate
-doubles until a step fails, then halves the distance (as a ratio) between the highest rate that was kept and the lowest
-that was not, until they are close. With BASE_BIN, an older binary, both are searched in turns, so that what else the
-machine does meets both, and then they are compared at one rate that both keep. BASE_NAME says in the report what it is.
+doubles until a step fails. Then a binary search (by ratio) between the highest kept and the lowest failed rate goes on
+until they are close. With BASE_BIN, an older binary, both are searched in turns, so that other work of the machine affects
+both, and then compared at a rate that both keep. BASE_NAME is its name in the report.
 
-MIXES are the mixes of requests to try (shop; also reads, orders), STEP_SECONDS how long a step is measured (4). What
-came of it goes to docs/load-test/limit.json. Fails where an audit does, or no rate is kept.
+MIXES are the mixes of requests (shop; also reads, orders), STEP_SECONDS is the duration of a step (4). The result goes to
+docs/load-test/limit.json. Fails where an audit fails or no rate is kept.
 """
 
 import json
@@ -23,8 +23,8 @@ import load
 import service as services
 
 RATE_FIRST, RATE_MIN, RATE_MAX = 2000, 50, 64_000
-# When a step has failed: the 99th percentile is above this, a request failed, or the answers did not come at the rate
-# of the arrivals. It is tried once more then, for the machine may have had other things to do.
+# A step fails if the 99th percentile is above this, a request failed, or fewer responses than this share arrived. It is
+# then repeated once, since the machine may have been busy.
 P99_MS_MAX = 50
 KEPT_MIN = 0.99
 CLOSE = 1.1
@@ -33,7 +33,7 @@ STEP_SECONDS = int(os.environ.get("STEP_SECONDS") or 4)
 
 
 def step(contender, binary, mix, rate):
-    """One rate, tried at a fresh server."""
+    """Tries one rate on a fresh server."""
     with tempfile.TemporaryFile("w+") as output, services.fresh(binary) as service:
         environment = os.environ | {
             "BASE_URL": service.base_url,
@@ -62,9 +62,9 @@ def step(contender, binary, mix, rate):
         outcome["memory_peak_mib"] = round(services.memory_peak_mib(service.pid), 1)
     kept = outcome["succeeded"] >= KEPT_MIN * outcome["offered"] and outcome["failed"] == 0
     outcome["kept"] = kept and outcome["latency_ms"]["p99"] <= P99_MS_MAX
-    told = outcome["latency_ms"]["p99"]
+    p99 = outcome["latency_ms"]["p99"]
     print(
-        f"{contender} {mix:>6} {rate:>6}/s  p99 {told or 0:8.1f} ms  failed {outcome['failed']}, unanswered "
+        f"{contender} {mix:>6} {rate:>6}/s  p99 {p99 or 0:8.1f} ms  failed {outcome['failed']}, unanswered "
         f"{outcome['unanswered']}  {'kept' if outcome['kept'] else 'not kept'} {outcome['failures'] or ''}",
         flush=True,
     )
@@ -79,7 +79,7 @@ class Search:
         self.best, self.broken, self.steps = None, None, []
 
     def rate(self):
-        """The next rate to try; none where the limit is found."""
+        """The next rate to try; `None` once the limit is found."""
         if not self.broken:
             rate = self.best["rate"] * 2 if self.best else RATE_FIRST
             return rate if rate <= RATE_MAX else None
@@ -104,7 +104,7 @@ class Search:
 
 
 def find(mix, binaries):
-    """The limit of each binary, searched for in turns, and how they compare at one rate."""
+    """The limit of each binary, searched in turns, and a comparison at one rate."""
     searches = [Search(contender, binary, mix) for contender, binary in binaries.items()]
     while any([search.advance() for search in searches]):
         pass

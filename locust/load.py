@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the Locust file and keeps what came of it: HTML and CSV reports, and what the run used, as JSON.
+"""Runs the Locust file and keeps its results: HTML and CSV reports, and the resources used, as JSON.
 
     BIN=path/to/orders-inventory locust/load.py light|heavy                 a fresh server
-    BASE_URL=… API_KEY=… WEBHOOK_SECRET=… locust/load.py light|heavy        the service there
+    BASE_URL=… API_KEY=… WEBHOOK_SECRET=… locust/load.py light|heavy        the service at BASE_URL
 
-DURATION is how many seconds (60). The files go to docs/load-test/, those of a service at BASE_URL to a folder with the
-name of its host in there. Fails where a request failed, and where the audit of a fresh server's database does.
+DURATION is the duration in seconds (60). The files go to docs/load-test/, with BASE_URL to a subfolder named after the
+host. Fails where a request failed, or the audit of a fresh server's database.
 """
 
 import contextlib
@@ -24,11 +24,11 @@ import service as services
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPORTS = HERE.parent / "docs" / "load-test"
-SCENARIOS = {"light": (25, 5), "heavy": (200, 20)}  # visitors, and how many of them come a second
+SCENARIOS = {"light": (25, 5), "heavy": (200, 20)}  # visitors, and how many of them start a second
 
 
 def folder(base_url):
-    """Where the reports go."""
+    """The folder of the reports."""
     host = urllib.parse.urlsplit(base_url).hostname if base_url else ""
     if base_url and not re.fullmatch(r"[A-Za-z0-9.:-]*[A-Za-z0-9]", host or ""):
         raise SystemExit(f"BASE_URL has no host: {base_url}")
@@ -36,7 +36,7 @@ def folder(base_url):
 
 
 def circumstances():
-    """When and of what a measurement is."""
+    """Time and commit of a measurement."""
 
     def git(*arguments):
         ran = subprocess.run(["git", *arguments], cwd=HERE.parent, capture_output=True, text=True, check=False)
@@ -51,7 +51,7 @@ def circumstances():
 
 
 def locust(base_url, prefix, users, spawn_rate, seconds, service=None, **environment):
-    """A run of Locust; its exit status, and the sampler that was beside it."""
+    """Runs Locust; returns its exit status and the sampler of the run."""
     command = [
         sys.executable,
         "-m",
@@ -91,7 +91,7 @@ def rows(path):
 
 
 def full_house(prefix, users):
-    """From when until when all visitors were there."""
+    """The time during which all visitors were active."""
     times = [
         int(row["Timestamp"])
         for row in rows(pathlib.Path(f"{prefix}_stats_history.csv"))

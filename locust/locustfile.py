@@ -1,11 +1,9 @@
-"""The shop's visitors, for Locust: they look at products, and some of them buy.
+"""The shop's visitors, for Locust: they read products, and some of them order.
 
-WEBHOOK_SECRET is what the service checks payment webhooks with, API_KEY a key where it wants one. SCARCE_EVERY says
-that each so-many-th visitor brings a product of which there is one unit only (20), so that some orders meet sold-out
-stock.
+WEBHOOK_SECRET is the service's webhook secret, API_KEY one of its keys, if it has any. Every SCARCE_EVERY-th visitor (20)
+creates a product with one unit only, so that some orders are refused because of sold-out stock.
 
-traffic.py has the proportion of reads to writes and the waits, and says why. An order that meets sold-out stock ends
-there.
+traffic.py has the proportion of reads to writes and the waits, with the reasons. A refused order ends its purchase.
 """
 
 import hashlib
@@ -38,7 +36,7 @@ KEY = {"X-API-Key": os.environ["API_KEY"]} if os.environ.get("API_KEY") else {}
 SCARCE_EVERY = int(os.environ.get("SCARCE_EVERY", "20"))
 PLENTY = 1_000_000
 
-# What this run's visitors brought, so that they buy nothing that was there before; and how many came.
+# The products of this run's visitors, so that they order no others; and the number of visitors.
 products = []
 visitors = itertools.count()
 
@@ -51,13 +49,13 @@ def needs_the_secret(**_):
 
 @events.quitting.add_listener
 def writes_the_last_second(environment, **_):
-    """Locust writes its CSV files once a second and not at the end: waits until the whole run is in them."""
+    """Waits until the whole run is in Locust's CSV files, which it writes once a second and not at the end."""
     if environment.parsed_options and environment.parsed_options.csv_prefix:
         time.sleep(1.5 * stats.CSV_STATS_INTERVAL_SEC)
 
 
 class Visitor(FastHttpUser):
-    """Somebody at the shop."""
+    """A visitor of the shop."""
 
     wait_time = between(*WAIT_SECONDS)
     connection_timeout = network_timeout = 10.0
@@ -68,7 +66,7 @@ class Visitor(FastHttpUser):
 
     def on_start(self):
         scarce = next(visitors) % SCARCE_EVERY == 0
-        # A new SKU for each visitor of each run: nobody's product is in the way of another's.
+        # A new SKU for each visitor of each run, so that products never conflict.
         product = {
             "sku": f"load-{uuid.uuid4().hex}",
             "name": "Load test mug",
@@ -80,7 +78,7 @@ class Visitor(FastHttpUser):
 
     @task(BROWSE)
     def browse(self):
-        # From page to page, and from the last one to the first.
+        # From page to page, and from the last page to the first.
         goes_on = f"&cursor={self.cursor}" if self.cursor else ""
         page = self.call("GET", f"/products?limit={random.choice((10, 20, 50))}{goes_on}", PAGES, 200)
         self.cursor = page["next_cursor"] if page else None
@@ -106,7 +104,7 @@ class Visitor(FastHttpUser):
         self.call("GET", path, ORDER, 200, None, KEY, status=status)
 
     def pay(self, order):
-        """What the payment provider sends: no API key, but a signature over the time and these very bytes."""
+        """A delivery of the payment provider: without an API key, with a signature over the time and the body."""
         data = {"order_id": order["id"], "payment_id": f"pay_{uuid.uuid4().hex}", "amount": order["total"]}
         event = json.dumps({"id": f"evt_{uuid.uuid4().hex}", "type": "payment.succeeded", "data": data})
         now = int(time.time())
@@ -115,9 +113,9 @@ class Visitor(FastHttpUser):
         self.call("POST", "/webhooks/payment", PAYMENT, 200, event, headers, result="applied", order_status="PAID")
 
     def call(self, method, path, name, code, body=None, headers=None, sold_out=False, **members):
-        """Sends a request; its answer's JSON where it has this status and these members, else None.
+        """Sends a request; returns the response's JSON if it has this status and these members, else None.
 
-        Anything else is a failure, but a 409 for stock that is not there where that is expected; it has a row of its own.
+        Everything else is a failure, except for an expected 409 because of sold-out stock, which has its own row.
         """
         request = {"name": name.partition(" ")[2], "headers": dict(headers or {}), "catch_response": True}
         if body is not None:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes docs/load-test.md and its pictures from what load.py and limit.py left in docs/load-test/.
+"""Writes docs/load-test.md and its pictures from the results of load.py and limit.py in docs/load-test/.
 
     [BASE_URL=…] locust/report.py
 
-Every figure is read from those files, and every sentence about a limit is chosen by them. With BASE_URL it is the report
-of the service there, docs/load-test-<its host>.md.
+All figures and all sentences about limits follow from those files. With BASE_URL it writes the report of that service,
+docs/load-test-<its host>.md.
 """
 
 import json
@@ -17,9 +17,9 @@ import charts
 import load
 import traffic
 
-# From which share of it on something counts as used up.
+# The share from which a resource counts as used up.
 USED_UP = 0.9
-# The cores that others may use without being spoken of; the sampling itself is among them.
+# Cores that other processes may use without a remark; includes the sampling itself.
 NOISE_CORES_MAX = 0.25
 USED_HEAD = [
     "Service, cores",
@@ -48,7 +48,7 @@ def milliseconds(latency, *names):
 
 
 class Run:
-    """One scenario of Locust, as it was kept."""
+    """The stored results of one scenario."""
 
     def __init__(self, folder, name):
         self.name, self.outcome = name, json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
@@ -63,13 +63,13 @@ class Run:
         return sum(int(row["Request Count"]) for row in self.rows if row["Type"] == "GET")
 
     def rate_of_full_house(self):
-        """Requests a second while all visitors were there."""
+        """Requests a second while all visitors were active."""
         since, until = self.outcome["full_house"]
         counts = {int(row["Timestamp"]): int(row["Total Request Count"]) for row in self.history}
         return (counts[until] - counts[since]) / (until - since)
 
     def rate_of_waits(self):
-        """The requests a second that these visitors would make of a service that takes no time at all."""
+        """The requests a second that these visitors would make with a latency of zero."""
         tasks = self.count(traffic.PAGES, traffic.NEW_ORDER, traffic.SOLD_OUT)
         requests_per_task = (self.requests - self.count(traffic.NEW_PRODUCT)) / tasks
         return self.outcome["users"] * requests_per_task / statistics.mean(traffic.WAIT_SECONDS)
@@ -81,7 +81,7 @@ def others(used):
 
 
 def used_up(used, cores):
-    """What was at its limit, in words; or what was nearest to it."""
+    """The used-up resources, in words, or the resource nearest to its limit."""
     shares = [f"{used['service']:.2f} by the service"] if "service" in used else []
     shares += [f"{used['generator']:.2f} by the load generator", f"{others(used):.2f} by everything else"]
     kinds = [
@@ -247,7 +247,7 @@ def cpu_micros(step):
 
 
 def compared(found):
-    """Before and after, at one rate."""
+    """Both binaries at one rate."""
     rounds = len(found["compared"]) // len(found["contenders"])
     yield from text(
         f"Both at {number(found['compared'][0]['rate'])} requests a second, in turns, the medians of {rounds} rounds each:"

@@ -20,14 +20,14 @@ START_SECONDS_MAX = STOP_SECONDS_MAX = 30
 SAMPLE_SECONDS = 0.02
 WRITER = "store-writer"  # the name of the thread that all writes go through
 
-# All of the environment that the server gets: a developer's own settings must not reach it.
+# The server's whole environment; a developer's own settings must not reach it.
 INHERITED = ["PATH", "HOME", "LANG"]
-# Where its database is: beside what was built, for a folder of temporary files may be in memory, where no sync takes time.
+# The folder of its database: the build folder, since a temporary folder may be in memory, where a sync costs nothing.
 DISK = pathlib.Path(__file__).resolve().parent.parent / "target" / "load-test"
 
 
 class Service:
-    """A server with its defaults, keys and a secret, on a free port of the loopback and a new, empty database."""
+    """A server with default settings, keys and a secret, on a free port of 127.0.0.1, with a new database."""
 
     def __init__(self, binary, folder):
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
@@ -57,7 +57,7 @@ class Service:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
 
     def audit(self):
-        """What the audit of the database finds, while the service still has it; fails where an invariant is broken."""
+        """Audits the database while the service runs; returns the output, and fails where an invariant is broken."""
         ran = subprocess.run([self.binary, "audit"], env=self.environment, capture_output=True, text=True, check=False)
         if ran.returncode != 0:
             raise SystemExit(f"audit ended with status {ran.returncode}:\n{ran.stdout}{ran.stderr}")
@@ -74,8 +74,8 @@ class Service:
 
 @contextlib.contextmanager
 def fresh(binary):
-    """A running `Service`, stopped at the end; its database and log are gone then."""
-    # Whoever ends this program ends the server as well.
+    """A running `Service`, stopped at the end of the block; its database and log are deleted then."""
+    # SIGTERM to this program stops the server as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     DISK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=DISK) as folder:
@@ -91,7 +91,7 @@ def fresh(binary):
 
 
 def disk_sync_ms(times=300):
-    """How long the disk takes to make 4 KiB durable: the median and the 99th percentile."""
+    """The time of a sync of 4 KiB to disk: the median and the 99th percentile."""
     DISK.mkdir(parents=True, exist_ok=True)
     took = []
     with tempfile.TemporaryFile(dir=DISK, buffering=0) as file:
@@ -105,13 +105,13 @@ def disk_sync_ms(times=300):
 
 
 def cpu_seconds(pid):
-    """What the process has used so far, in all its threads."""
+    """The CPU time of the process so far, in all threads."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def machine_cpu_seconds():
-    """What all processes of the machine have used so far."""
+    """The CPU time of all processes of the machine so far."""
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(
         int, pathlib.Path("/proc/stat").read_text().split()[1:9]
     )
@@ -123,7 +123,7 @@ def memory_peak_mib(pid):
 
 
 class Sampler:
-    """Notes what the service, its generator and the machine use, until its `with` block ends."""
+    """Samples the CPU use of service, generator and machine, until its `with` block ends."""
 
     def __init__(self, service, generator_pid):
         self.service, self.generator = service, generator_pid
@@ -167,8 +167,8 @@ class Sampler:
                 self.samples.append(sample)
 
     def used(self, since, until):
-        """What was used between two times: cores by the service, its generator and everybody on the machine; and the
-        shares of the time that the service's writer ran, was ready but had no core, and waited for the disk."""
+        """The use between two times: cores of the service, the generator and the whole machine; and the shares of the
+        time in which the writer thread ran, waited for a core, and waited for the disk."""
         window = [sample for sample in self.samples if since <= sample["time"] <= until]
         if len(window) < 2:
             raise SystemExit("the run was too short to measure what it used")

@@ -1,8 +1,8 @@
-// Makes the collection and its environments from openapi.yaml and flow.mjs: `make postman` writes them, and with
-// --check it fails where the files that are there are not the ones it would write.
+// Generates the collection and its environments from openapi.yaml and flow.mjs. `make postman` writes them; with --check
+// it fails where the files are not up to date.
 //
-// Postman's converter makes the requests; here they get what it leaves out (all named examples, who needs a key,
-// variables, tests) and lose what would differ from run to run.
+// Postman's converter makes the requests. This adds what it leaves out (all named examples, which operations need a key,
+// variables, tests) and removes what differs from run to run.
 
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -18,19 +18,19 @@ import { checkContract, leaveOutEmptyKey, newEvent, sign, text } from "./scripts
 
 const NAME = "Orders & Inventory";
 
-// The environments differ in these values only. The secret of the local one is no secret: `make run` sets it.
+// The environments differ only in these values. The local secret is public: `make run` sets it.
 const ENVIRONMENTS = {
   local: { baseUrl: "http://127.0.0.1:8080", apiKey: "", webhookSecret: "dev-webhook-secret-not-for-production" },
   render: { baseUrl: "https://<your-service>.onrender.com", apiKey: "", webhookSecret: "" },
 };
 
-// Any operation can give these answers, always in the same words; saving them with each would bury the others.
+// Any operation can return these statuses with the same text; saved with each request, they would hide the others.
 const COMMON_STATUSES = [400, 408, 413, 415, 429, 500, 503];
 
-// Variables that hold numbers, and so stand in a body without quotes.
+// Variables that are numbers, so they have no quotes in a body.
 const NUMBERS = /"\{\{(productId|orderId|orderTotal)\}\}"/g;
 
-/** The same id for the same place in each build, so that an import replaces what an earlier one brought. */
+/** The same id for the same place in each build, so that an import replaces the items of an earlier import. */
 function idOf(place) {
   const hex = createHash("sha256").update(place).digest("hex");
   return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join("-");
@@ -48,7 +48,7 @@ function variableOf(name, path) {
   return { product_id: "{{productId}}", order_id: "{{orderId}}" }[name];
 }
 
-/** An example body of the contract with variables where it has to fit the data that is there. */
+/** An example body of the contract, with variables for ids and amounts of existing data. */
 function usable(operation, body) {
   if (operation === "createProduct") {
     return { ...body, sku: `${body.sku}-{{$randomUUID}}` };
@@ -69,13 +69,13 @@ function usable(operation, body) {
   return body;
 }
 
-/** A URL with the text that Postman shows for it, which holds the query parameters that are sent. */
+/** A URL with the text that Postman shows, which has the enabled query parameters. */
 function addressed({ host, path, query = [], variable = [] }) {
   const sent = query.filter(({ disabled }) => !disabled).map(({ key, value }) => `${key}=${value}`);
   return { raw: `${host}/${path.join("/")}${sent.length > 0 ? "?" : ""}${sent.join("&")}`, host, path, query, variable };
 }
 
-/** A converted request as the collection holds it: with variables, without what the converter leaves empty. */
+/** A converted request for the collection: with variables, without the converter's empty fields. */
 function tidy(converted, { path, security }) {
   const { url, method, description } = converted;
   const request = {
@@ -83,7 +83,7 @@ function tidy(converted, { path, security }) {
     description: description.content,
     url: addressed({
       ...url,
-      // The converter makes up a cursor where the contract, rightly, has no example.
+      // The converter makes up a cursor, since the contract has no example for it.
       query: url.query.map(({ key, value: example, description: { content }, disabled }) => ({
         key,
         value: key === "cursor" ? "" : (variableOf(key, path) ?? example),
@@ -119,7 +119,7 @@ function withBody(request, body) {
   };
 }
 
-/** The scripts of a request in the folder of its tag: it makes, or takes, the ids that the others use. */
+/** The scripts of a request in its tag's folder, which store or use the ids that requests share. */
 function plainScripts(operation) {
   if (operation === "receivePaymentEvent") {
     return [script("prerequest", [...text(newEvent), ...text(sign)])];
@@ -134,7 +134,7 @@ function keeping(keep) {
   );
 }
 
-/** The answers that the converter took from the contract, to read beside the request; stripped to what they say. */
+/** The example responses that the converter took from the contract, without its additions. */
 function savedResponses(converted) {
   return converted
     .filter(({ code }) => !COMMON_STATUSES.includes(code))
@@ -158,7 +158,7 @@ function savedResponses(converted) {
     }));
 }
 
-/** One operation in the folder of its tag: a request for each named example of its body, or just one. */
+/** An operation in its tag's folder: one request for each named example of its body, or one. */
 function plainItems({ id, operation }, request, responses) {
   const examples = Object.values(operation.requestBody?.content["application/json"].examples ?? {});
   if (examples.length === 0) {
@@ -166,14 +166,14 @@ function plainItems({ id, operation }, request, responses) {
   }
   return examples.map(({ summary, value }, at) => ({
     name: `${operation.summary}: ${summary}`,
-    // Only the first is remembered: the others are variations, not what the next requests should go on with.
+    // Only the first stores its ids: the others are variations, which later requests do not use.
     event: at === 0 || id === "receivePaymentEvent" ? plainScripts(id) : [],
     request: withBody(request, usable(id, value)),
     response: at === 0 ? responses : [],
   }));
 }
 
-/** Puts a step's values in the place of the contract's examples, and switches on what it sends. */
+/** Replaces the contract's examples with a step's values, and enables the parameters that it sends. */
 function filled(request, { params = {}, headers = {}, body, noKey }, name) {
   const unused = new Set(Object.keys(params));
   const fill = (parameter) => {
@@ -199,7 +199,7 @@ function filled(request, { params = {}, headers = {}, body, noKey }, name) {
   return body === undefined ? changed : withBody(changed, body);
 }
 
-/** The tests of a step: what it says in numbers and names first, then its own functions. */
+/** The tests of a step: first status, problem and variables, then its own functions. */
 function stepTests({ status, problem, keep, tests = {} }) {
   const lines = [];
   const add = (name, body) =>
@@ -236,7 +236,7 @@ function flowItem(step, requests) {
   };
 }
 
-/** Gives every folder, request and saved response the id of its place. */
+/** Sets the id of every folder, request and saved response. */
 function identify(items, place) {
   return items.map((item) => {
     const here = `${place}/${item.name}`;
@@ -250,7 +250,7 @@ function identify(items, place) {
   });
 }
 
-/** The collection that openapi.yaml, given as text, makes. */
+/** The collection for the text of openapi.yaml. */
 export async function collectionOf(openapi) {
   const contract = parse(openapi);
   const operations = operationsOf(contract);
@@ -311,7 +311,7 @@ export async function collectionOf(openapi) {
       script("prerequest", text(leaveOutEmptyKey)),
       script("test", text(checkContract, { CONTRACT: answersOf(contract) })),
     ],
-    // What the contract's examples say; creating a product or an order puts its own in their place.
+    // The ids of the contract's examples; creating a product or an order replaces them.
     variable: [
       { key: "baseUrl", value: ENVIRONMENTS.local.baseUrl },
       { key: "productId", value: "1" },
@@ -349,10 +349,10 @@ async function main() {
     try {
       there = readFileSync(path, "utf8");
     } catch {
-      // A file that is missing differs, too.
+      // A missing file differs, too.
     }
     if (there !== made) {
-      console.error(`postman/${name} is not what openapi.yaml and postman/ make; run: make postman`);
+      console.error(`postman/${name} is not up to date with openapi.yaml and postman/; run: make postman`);
       process.exitCode = 1;
     }
   }

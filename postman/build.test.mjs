@@ -1,4 +1,4 @@
-// The collection follows the contract: what changes there changes it, and what does not change makes the same bytes.
+// The collection follows the contract: a change of the contract changes it, and the same contract makes the same bytes.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -26,16 +26,16 @@ for (const [what, from, to] of [
   ["a summary", "summary: Place an order", "summary: Order something"],
   ["who needs a key", "operationId: getProduct\n      security: []", "operationId: getProduct"],
 ]) {
-  test(`${what} that changes, changes the collection`, async () => {
+  test(`a change of ${what} changes the collection`, async () => {
     assert.notEqual(await build(replaced(from, to)), await build(openapi));
   });
 }
 
-test("a step of an operation that the contract no longer has stops the build", async () => {
+test("a step of an operation that is not in the contract stops the build", async () => {
   await assert.rejects(build(replaced("operationId: deleteOrder", "operationId: removeOrder")), /no operation deleteOrder/);
 });
 
-test("a step's parameter that the contract no longer has stops the build", async () => {
+test("a step's parameter that is not in the contract stops the build", async () => {
   await assert.rejects(build(replaced("- name: product_id\n", "- name: product\n")), /no parameter product_id/);
 });
 

@@ -1,9 +1,9 @@
-// What openapi.yaml says, in the two forms that the collection needs: the list of its operations, and JSON Schemas of
-// its answers (OpenAPI 3.0 has a dialect of its own, which no validator in Postman's sandbox reads).
+// Reads openapi.yaml in the two forms that the collection needs: the list of operations, and JSON Schemas of responses
+// (the validators in Postman's sandbox do not support OpenAPI 3.0's dialect).
 
 const METHODS = ["get", "put", "post", "delete", "patch", "head", "options", "trace"];
 
-/** Follows a `$ref` to what it stands for. */
+/** Resolves a `$ref`. */
 export function resolve(contract, value) {
   return value?.$ref
     ? value.$ref.slice(2).split("/").reduce((node, key) => node[key], contract)
@@ -26,8 +26,8 @@ export function operationsOf(contract) {
 }
 
 /**
- * An OpenAPI 3.0 schema as JSON Schema draft 7. Objects become closed: the service and this collection come from one
- * contract, so a member it does not name is a leak or a forgotten line.
+ * An OpenAPI 3.0 schema as JSON Schema draft 7, with closed objects: a member that the contract does not name is an error
+ * in the service or in the contract.
  */
 export function jsonSchema(schema) {
   if (schema.$ref) {
@@ -39,7 +39,7 @@ export function jsonSchema(schema) {
       delete made[key];
     }
   }
-  // The widths of numbers are no formats of JSON Schema, and a validator may refuse what it does not know.
+  // `int32`, `int64` and the like are not formats of JSON Schema, and a validator may refuse unknown formats.
   if (made.format && made.format !== "date-time") {
     delete made.format;
   }
@@ -73,7 +73,7 @@ export function jsonSchema(schema) {
   return made;
 }
 
-/** What the collection's test needs to know of every answer, as source text with a line for each operation and schema. */
+/** The documented responses for the collection's tests, as source text with a line for each operation and schema. */
 export function answersOf(contract) {
   const reached = new Set();
   const reach = (node) => {
@@ -91,7 +91,7 @@ export function answersOf(contract) {
   const operations = operationsOf(contract).map(({ method, path, operation }) => {
     const responses = Object.entries(operation.responses).map(([status, reference]) => {
       const response = resolve(contract, reference);
-      // The request's id is on every answer; the contract cannot call it required, since a layer sets it.
+      // X-Request-Id is in every response. The contract cannot mark it as required, since a layer sets it.
       const headers = Object.entries(response.headers ?? {})
         .map(([name, header]) => [name, resolve(contract, header)])
         .filter(([, header]) => header.required || header["x-set-by-layer"])

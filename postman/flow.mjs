@@ -1,25 +1,25 @@
-// The folder "Flow": the whole life of products and orders, in the order in which to run it. A step names an operation
-// of the contract; the request is the converted one with what the step says. `tests` run in Postman's sandbox, after
-// the check against the contract that every request gets.
+// The folder "Flow": the life of products and orders, in order. A step names an operation of the contract; its request is
+// the converted one with the step's values. `tests` run in Postman's sandbox, after the check against the contract that
+// every request has.
 //
 //   operation    its operationId
-//   name         what the request is called
+//   name         the request's name
 //   params       values of path and query parameters, in place of the contract's examples
 //   headers      headers to send in addition
-//   body         what to send, in place of the contract's example
+//   body         the body, in place of the contract's example
 //   noKey        send no API key
 //   before       scripts to run before
-//   status       the status that must come
-//   problem      the error type that must come
-//   keep         collection variables to set: variable → member of the answer
+//   status       the expected status
+//   problem      the expected error type
+//   keep         collection variables to set: variable → member of the response
 //   tests        further tests: name → function
 
 import { newEvent, sign } from "./scripts.mjs";
 
 /* global pm */
 
-// No id of an earlier run may be left: where creating fails, what follows must hit nothing rather than a stranger's
-// product. The SKU is new in each run, so that runs never collide.
+// Clears the ids of an earlier run: if creating fails, later requests must not hit an existing product. The SKU is new in
+// each run, so that runs do not conflict.
 function startAnew() {
   for (const name of ["productId", "orderId", "orderTotal", "eventId", "etag"]) {
     pm.collectionVariables.unset(name);
@@ -75,7 +75,7 @@ const payment = {
   data: { order_id: "{{orderId}}", payment_id: "pay_{{orderId}}", amount: "{{orderTotal}}" },
 };
 
-// An id that no database will ever reach.
+// An id that no database will reach.
 const UNKNOWN = "9223372036854775807";
 
 export const flow = [
@@ -218,7 +218,7 @@ export const flow = [
         body: { product_id: "{{productId}}", quantity: 2 },
         status: 201,
         tests: {
-          "It is the kept answer, no second order"() {
+          "It is the stored response, no second order"() {
             pm.expect(pm.response.headers.get("Idempotency-Replayed")).to.equal("true");
             pm.expect(pm.response.json().id).to.equal(pm.collectionVariables.get("orderId"));
           },

@@ -1,6 +1,6 @@
-// Shows that the collection's tests can fail: between newman and the service at BASE_URL stands a proxy that breaks
-// promises of the contract, each at another request, and exactly the tests that guard them have to notice. The service
-// has to have API keys, of which API_KEY is one.
+// Tests that the collection's tests can fail: a proxy between newman and the service at BASE_URL breaks the contract in a
+// different way at each request, and exactly the responsible tests must fail. The service must have API keys, one of which
+// is API_KEY.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -17,12 +17,12 @@ const collection = JSON.parse(
 );
 const steps = collection.item.find(({ name }) => name === "Flow").item.flatMap(({ item }) => item.map(({ name }) => name));
 
-// The tests that every request gets.
+// The tests of every request.
 const STATUS = "Contract: the operation and the status are in it";
 const HEADERS = "Contract: the headers are there";
 const BODY = "Contract: the body has its media type and fits its schema";
 
-// The requests that came through the proxy, and what becomes of the answer to the n-th.
+// The requests that passed the proxy, and the change of the n-th response.
 let seen;
 let change;
 let proxy;
@@ -40,7 +40,7 @@ before(async () => {
     const made = { status: answer.status, headers: new Headers(answer.headers), body: await answer.text() };
     change(seen.length, made);
     seen.push({ method, url, headers: request.headers, status: answer.status });
-    // Both are of the body as it came, which was unpacked and perhaps changed.
+    // Both headers describe the original body, which was decompressed and perhaps changed.
     made.headers.delete("content-length");
     made.headers.delete("content-encoding");
     response.writeHead(made.status, Object.fromEntries(made.headers)).end(made.body);
@@ -51,7 +51,7 @@ before(async () => {
 
 after(() => proxy.close());
 
-/** Runs `folders` through the proxy; the names of the tests that failed, by request. */
+/** Runs `folders` through the proxy; returns the names of the failed tests, by request. */
 async function run(folders, { using = collection, apiKey = API_KEY, changing = () => {} } = {}) {
   seen = [];
   change = changing;
@@ -69,7 +69,7 @@ async function run(folders, { using = collection, apiKey = API_KEY, changing = (
   return failures;
 }
 
-// Ways to break an answer.
+// Ways to break a response.
 const member = (edit) => (answer) => {
   answer.body = JSON.stringify(edit(JSON.parse(answer.body)));
 };
@@ -89,7 +89,7 @@ const BROKEN = {
   "It is gone": [member((problem) => ({ ...problem, type: "/problems/none" })), [BODY, "Problem is product-not-found"]],
   "Create a product to order": [member(({ updated_at: _, ...product }) => product), [BODY]],
   "Place an order": [without("location"), [HEADERS, "Location leads to it"]],
-  "Send it again": [without("idempotency-replayed"), ["It is the kept answer, no second order"]],
+  "Send it again": [without("idempotency-replayed"), ["It is the stored response, no second order"]],
   "Get the order": [member((order) => ({ ...order, created_at: "today" })), [BODY]],
   "Find it among its product's orders": [member((page) => ({ ...page, items: [] })), ["It is the only one"]],
   "Change its quantity": [member((order) => ({ ...order, total: 37.505 })), [BODY, "Quantity and total follow"]],
@@ -119,13 +119,13 @@ const BROKEN = {
   "Send an unknown key": [status(403), [STATUS, HEADERS, BODY, "It is 401 where the service has keys"]],
 };
 
-test("each promise that is broken is noticed by the tests that guard it, and by no other", async () => {
+test("each broken response fails the responsible tests and no other", async () => {
   assert.equal(new Set(steps).size, steps.length, "the names of the steps are unique");
   const failures = await run(["Flow"], { changing: (at, answer) => BROKEN[steps[at]]?.[0](answer) });
   assert.deepEqual(failures, Object.fromEntries(Object.entries(BROKEN).map(([name, [, expected]]) => [name, expected])));
 });
 
-test("nothing fails where nothing is changed, and the key is sent where one is needed", async () => {
+test("without changes nothing fails, and the key is sent where one is needed", async () => {
   assert.deepEqual(await run(["Flow"]), {});
   const creates = seen.filter(({ method, url }) => method === "POST" && url === "/products");
   assert.ok(creates.every(({ headers }) => headers["x-api-key"] === API_KEY));
@@ -134,7 +134,7 @@ test("nothing fails where nothing is changed, and the key is sent where one is n
   assert.ok(creates.length > 0 && reads.length > 0);
 });
 
-test("an empty key is left out, and where creating fails nothing that is there is touched", async () => {
+test("an empty key is left out, and if creating fails, no existing resource is touched", async () => {
   await run(["1 Products", "2 Orders", "3 Payment"], { apiKey: "" });
   assert.ok(seen.length > 0);
   assert.ok(seen.every(({ headers }) => !("x-api-key" in headers)));
@@ -144,8 +144,8 @@ test("an empty key is left out, and where creating fails nothing that is there i
   );
 });
 
-test("each request in the tags' folders is good as it is", async () => {
-  // Deleting in between would take away what the next folder goes on with.
+test("each request in the tags' folders is valid", async () => {
+  // Deletions would remove what later folders need.
   const copy = structuredClone(collection);
   const tags = copy.item.filter(({ name }) => name !== "Flow");
   for (const folder of tags) {
@@ -157,7 +157,7 @@ test("each request in the tags' folders is good as it is", async () => {
   );
   assert.deepEqual(failures, {});
   assert.equal(seen.length, tags.flatMap(({ item }) => item).length);
-  // Some examples are there to show a 409.
+  // Some examples show a 409.
   assert.deepEqual(
     seen.filter(({ status: code }) => code >= 400 && code !== 409),
     [],

@@ -3,10 +3,10 @@
 //   BASE_URL         the service                       (http://127.0.0.1:8080)
 //   API_KEY          one of its keys, if it has any    (none)
 //   WEBHOOK_SECRET   its webhook secret                (the one that `make run` sets)
-//   RUNS             how often, one after the other    (1)
+//   RUNS             the number of runs                (1)
 //   REPORT           a file for a JUnit report         (none)
 //
-// The report is JUnit's, which names the tests: newman's JSON one also holds the key and the secret.
+// The report has the JUnit format, which names the tests; newman's JSON report would contain the key and the secret.
 
 import { fileURLToPath } from "node:url";
 
@@ -14,7 +14,7 @@ import newman from "newman";
 
 const { BASE_URL, API_KEY, WEBHOOK_SECRET, RUNS, REPORT } = process.env;
 
-// Half a flow would leave a pending order behind, and the local secret fits nowhere else.
+// The local secret is wrong for another service, and a flow that stops halfway leaves a pending order.
 if (BASE_URL && !WEBHOOK_SECRET && !["127.0.0.1", "localhost", "[::1]"].includes(new URL(BASE_URL).hostname)) {
   console.error(`WEBHOOK_SECRET must be set to the webhook secret of ${BASE_URL}`);
   process.exit(1);

@@ -1,9 +1,9 @@
-// The scripts that run in Postman's sandbox around every request, whichever folder it is in. `text` turns such a
-// function into the lines that a collection holds: only its body goes there, so it may use nothing from around it.
+// The scripts that run in Postman's sandbox before and after every request. `text` converts such a function to the lines
+// of a script in a collection. Only its body is copied, so it must not use anything outside of it.
 
 /* global pm, require, CONTRACT */
 
-/** The body of `script` as the lines of a script in a collection; each name in `constants` stands for that source. */
+/** The body of `script` as the lines of a script in a collection; each name in `constants` is replaced by its source. */
 export function text(script, constants = {}) {
   const source = script.toString();
   const lines = source.slice(source.indexOf("{") + 1, source.lastIndexOf("}")).split("\n");
@@ -16,7 +16,7 @@ export function text(script, constants = {}) {
   );
 }
 
-/** Before every request: a service without API keys needs none, and an empty header would only mislead. */
+/** Before every request: removes the key's header where the key is empty, for services without API keys. */
 export function leaveOutEmptyKey() {
   const { RequestAuth } = require("postman-collection");
   if (!pm.variables.get("apiKey")) {
@@ -24,14 +24,14 @@ export function leaveOutEmptyKey() {
   }
 }
 
-/** Before a delivery to the webhook: the event's own id, so that it is no duplicate of the one before. */
+/** Before a delivery to the webhook: a new event id, so that it is not a duplicate of an earlier one. */
 export function newEvent() {
   pm.collectionVariables.set("eventId", pm.variables.replaceIn("evt_{{$randomUUID}}"));
 }
 
 /**
- * Before a delivery to the webhook: signs the body as it will be sent. Its variables have to be filled in here as they
- * will be there, so nothing random (`{{$…}}`) may be in it.
+ * Before a delivery to the webhook: signs the body that will be sent. This script fills in its variables, as Postman does
+ * later, so the body must not have random ones (`{{$…}}`).
  */
 export function sign() {
   const secret = pm.variables.get("webhookSecret");
@@ -44,7 +44,7 @@ export function sign() {
   pm.variables.set("webhookSignature", `t=${time},v1=${signature}`);
 }
 
-/** After every request: the answer is one that the contract names, with the headers and the body it names. */
+/** After every request: the contract documents the response, with its headers and its body. */
 export function checkContract() {
   const contract = CONTRACT;
   const { code, headers } = pm.response;

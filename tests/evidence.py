@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Runs every tool that people use the service with, and keeps what each of them showed, for people to read.
+"""Runs every client tool against the service, and keeps the output of each.
 
     tests/evidence.py                                                        fresh local servers; docs/evidence/local/
-    BASE_URL=https://… API_KEY=… WEBHOOK_SECRET=… tests/evidence.py          the service there; docs/evidence/<its host>/
+    BASE_URL=https://… API_KEY=… WEBHOOK_SECRET=… tests/evidence.py          that service; docs/evidence/<its host>/
 
-Each tool is a target of the Makefile. One that fails, or that there is none of, is in the index as failed and makes this
-fail; one that is not for a service in use is in the index with the reason. The old set stays until the new one is whole.
+Each tool is a target of the Makefile. A tool that fails or is missing is in the index as failed and makes this fail. A tool
+that must not run against a service in use is in the index with the reason. The old set stays until the new one is complete.
 """
 
 import dataclasses
@@ -25,18 +25,18 @@ import urllib.parse
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-STEP_SECONDS_MAX = 45 * 60  # with what has to be built first
-WAKE_SECONDS_MAX = 120  # a free instance sleeps until somebody asks
+STEP_SECONDS_MAX = 45 * 60  # including builds
+WAKE_SECONDS_MAX = 120  # a free instance sleeps until its first request
 
 
 @dataclasses.dataclass
 class Step:
     tool: str
     target: str
-    says: str  # the lines of the output that sum it up
-    keeps: str = ""  # a file that it leaves in the repository
-    report: tuple[str, str] = ("", "")  # the variable that names a report, and the report
-    local_only: str = ""  # why a service in use is not for it
+    says: str  # a pattern for the summary lines of the output
+    keeps: str = ""  # a file in the repository that it writes
+    report: tuple[str, str] = ("", "")  # the variable with a report's path, and the report's name
+    local_only: str = ""  # why it must not run against a service in use
 
 
 STEPS = [
@@ -49,16 +49,16 @@ STEPS = [
          local_only="thousands of made-up requests are not for a store in use"),
 ]
 
-# The pictures to keep of those that the browser takes, and what they show.
+# The browser's screenshots to keep, and their captions.
 PICTURES = {
     "flow-desk": "The whole flow with “Try it out”, 1280 pixels wide",
     "flow-pocket": "From a product to a paid order, 390 pixels wide",
 }
 PICTURES_A_ROW = 6
-# And the page as a whole: as the browser's test calls it, and as it is kept.
+# The screenshot of the whole page: the browser test's name for it, and the name here.
 PAGE, PAGE_KEPT = "desk-list.png", "docs.png"
 
-# What is for the service under test alone: a developer's own settings must not reach the servers that the targets start.
+# Settings of the service under test; they must not reach the servers that the targets start.
 SETTINGS = ["BASE_URL", "API_KEY", "API_KEYS", "WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "DATABASE_URL"]
 SECRETS = [os.environ[name] for name in ("API_KEY", "WEBHOOK_SECRET") if os.environ.get(name)]
 
@@ -111,7 +111,7 @@ def run(step, base_url, folder, screenshots):
 
     print(f"\n==== {step.target} ====", flush=True)
     started = time.monotonic()
-    # A target can be many processes, which have to end with it.
+    # A target can have many processes, which must end with it.
     process = subprocess.Popen(["make", "--no-print-directory", step.target], cwd=ROOT, env=environment, text=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                errors="replace", start_new_session=True)
@@ -133,7 +133,7 @@ def run(step, base_url, folder, screenshots):
     (folder / f"{step.target}.txt").write_text(output, encoding="utf-8")
     outcome.files.append(f"{step.target}.txt")
     if report:
-        # A tool that left no report has not done what it is here for, whatever its exit code.
+        # A tool without a report has failed, whatever its exit status.
         if (folder / report).is_file():
             outcome.files.append(report)
         else:
@@ -154,7 +154,7 @@ def keep_pictures(taken, kept):
 
 
 def contract_at(base_url):
-    """Whether the service has this checkout's contract, in words."""
+    """A text that says whether the service has this commit's contract."""
     try:
         with urllib.request.urlopen(f"{base_url}/openapi.yaml", timeout=WAKE_SECONDS_MAX) as response:
             same = response.read() == (ROOT / "openapi.yaml").read_bytes()
@@ -198,7 +198,7 @@ def index(base_url, serves, began, outcomes, folder):
 
 
 def gallery(pictures):
-    """Small pictures in rows, each a link to itself in full size."""
+    """Thumbnails in rows, each a link to the full size."""
     yield "|" + " |" * PICTURES_A_ROW
     yield "|" + "---|" * PICTURES_A_ROW
     for start in range(0, len(pictures), PICTURES_A_ROW):
@@ -222,7 +222,7 @@ def machine():
 
 
 def for_everybody(text, temporary):
-    """Without secrets, and without the places of files on this machine."""
+    """Removes secrets, and paths of this machine."""
     for secret in SECRETS:
         text = text.replace(secret, "(secret)").replace(html.escape(secret), "(secret)")
     for place in (str(ROOT), temporary, f"{pathlib.Path.home()}/"):

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Runs the steps of `make test`, each as `make STEP`: tests/run.py STEP…
 
-A step that fails does not keep later steps from running. The end is a table of all steps and a line that counts them;
-the status is 1 where any failed. A step that takes longer than STEP_SECONDS_MAX (1200) is ended, with all that it
-started, and has failed.
+After a failed step the next ones still run. At the end it prints a table of all steps and their counts; the status is 1 if
+any failed. A step that takes longer than STEP_SECONDS_MAX (1200) is ended with all its processes, and has failed.
 """
 
 import contextlib
@@ -14,16 +13,16 @@ import sys
 import time
 
 STEP_SECONDS_MAX = 1_200
-# How long a step that is told to end has for ending what it started.
+# How long a step may take to end its processes after SIGTERM.
 GRACE_SECONDS = 10
-# What make passes on to a make below it, such as the pipe of `make -j`, which ends here.
+# Variables that make passes to a recursive make, such as the job server of `make -j`; the steps must not get them.
 OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
 
 
 def main(steps):
     if not steps:
         sys.exit("run.py: no steps to run")
-    # Whoever ends this ends the step that is running, too.
+    # SIGTERM ends the running step, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = []
     for number, step in enumerate(steps, 1):
@@ -39,11 +38,11 @@ def main(steps):
 
 
 def run(step):
-    """Runs one step; says why it failed, or nothing."""
+    """Runs one step; returns why it failed, or nothing."""
     environment = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
     command = ["make", "--no-print-directory", step]
     try:
-        # In a session of its own, so that all its processes can be ended with it.
+        # In its own session, so that all its processes can be ended.
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
     except OSError as error:
         return str(error)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The smoke test for those who have only Python: pip install -r tests/requirements.txt, then python3 tests/smoke.py.
+"""The smoke test in Python: pip install -r tests/requirements.txt, then python3 tests/smoke.py.
 
 BASE_URL (http://127.0.0.1:8080), WEBHOOK_SECRET and, where the service has keys, API_KEY come from the environment.
-Prints a line for each step and the order it ended with; the first wrong answer ends it with a line that says what was
-expected, and status 1. Deletes what can be deleted.
+Prints a line for each step, and the order that remains. The first wrong response ends it with status 1 and a line that
+says what was expected. Deletes what it created, except for the order with a recorded payment and its product.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ created = []  # paths, the oldest first
 
 
 def call(step, code, method, path, body=None, headers=KEY, error=None, **members):
-    """Sends a request; wants this status code, this error or none, and these members in the answer's JSON."""
+    """Sends a request; expects this status, this error type or none, and these members in the response's JSON."""
     def want(what, expected, got):
         if expected != got:
             line = f"FAILED  {step}: {method} {path}: expected {what} {expected!r}, got {got!r}"
@@ -62,7 +62,7 @@ def call(step, code, method, path, body=None, headers=KEY, error=None, **members
 
 
 def pay(step, code, event, secret=SECRET, **wanted):
-    """What the payment provider sends: no API key, but a signature over the time and these very bytes."""
+    """A delivery of the payment provider: without an API key, with a signature over the time and the body."""
     body, now = json.dumps(event), int(time.time())
     signature = hmac.new(secret.encode(), f"{now}.{body}".encode(), hashlib.sha256).hexdigest()
     headers = {"X-Webhook-Signature": f"t={now},v1={signature}"}
@@ -87,8 +87,8 @@ def flow():
     call("break the contract", 422, "POST", "/products", wrong, error="validation-failed", errors=[
         {"pointer": "/name", "detail": "must not consist of blanks only"},
         {"pointer": "/price", "detail": "must be greater than 0 and at most 1000000"}])
-    call("get one that never was", 404, "GET", f"/products/{2**63 - 1}", error="product-not-found")
-    call("get a path that never was", 404, "GET", "/smoke", error="not-found")
+    call("get one that does not exist", 404, "GET", f"/products/{2**63 - 1}", error="product-not-found")
+    call("get a path that does not exist", 404, "GET", "/smoke", error="not-found")
     another = {**mug, "sku": f"smoke-{RUN}-other"}
     other = call("create another product", 201, "POST", "/products", another)[1]["Location"]
     call("delete it", 204, "DELETE", other)
@@ -104,7 +104,7 @@ def flow():
     call("order more than there is", 409, "POST", "/orders", six, error="insufficient-stock", available=5)
     call("cancel it", 200, "PUT", order, {"status": "CANCELED"}, status="CANCELED")
     call("10 are in stock", 200, "GET", path, stock=10)
-    call("delete it, as it never saw money", 204, "DELETE", order)
+    call("delete it, as it has no recorded payment", 204, "DELETE", order)
     call("the order is gone", 404, "GET", order, error="order-not-found")
 
     retry = {**KEY, "Idempotency-Key": RUN}
@@ -128,7 +128,7 @@ try:
 except LookupError as missing:
     sys.exit(f"FAILED  the answer before has no {missing}")
 finally:
-    # What saw money cannot be deleted, nor its product.
+    # An order with a recorded payment cannot be deleted, nor can its product.
     for path in reversed(created):
         try:
             requests.delete(BASE_URL + path, headers=KEY, timeout=2)

@@ -1,15 +1,15 @@
-//! The smoke test: a day of the shop over HTTP, as a client lives it, against any running service.
+//! The smoke test: products, orders and a payment over HTTP, against any running service.
 //!
 //! | variable | |
 //! |---|---|
-//! | `BASE_URL` | where the service is; without it one is started, with all it needs of its own, and stopped |
-//! | `API_KEY` | one of the service's API keys, where it has any |
-//! | `WEBHOOK_SECRET` | what the service checks payment webhooks with; has to come with `BASE_URL` |
+//! | `BASE_URL` | the service's address; without it, the test starts and stops a server of its own |
+//! | `API_KEY` | one of the service's API keys, if it has any |
+//! | `WEBHOOK_SECRET` | the service's webhook secret; required with `BASE_URL` |
 //!
-//! Prints a line for each step and the order that it ended with. The first answer that is not as the contract has it
-//! ends the test: a line says which step, what was expected and what came, and the status is 1. Either way, what can
-//! be deleted again is deleted; an order that saw money stays, and with it its product. All names are new each time,
-//! so it can run beside others, and in production.
+//! It prints a line for each step, and the order that remains. The first response that differs from the contract ends
+//! the test with status 1 and a line with the step, the expected and the actual response. In both cases it deletes what
+//! it created; an order with a recorded payment remains, with its product. All names are new in each run, so it can run
+//! concurrently with others, and in production.
 
 use std::env;
 use std::process::ExitCode;
@@ -34,17 +34,17 @@ mod client;
 #[path = "smoke/server.rs"]
 mod server;
 
-/// How long all requests together may take; a deployment that needs longer for them is no good either.
+/// The time limit for all requests together; a slower deployment fails.
 const FLOW_MAX: Duration = Duration::from_secs(24);
-/// How long the whole test may take, with what comes after a failure: deleting, stopping the server.
+/// The time limit for the whole test, with cleaning up and stopping the server after a failure.
 const TEST_MAX: Duration = Duration::from_secs(30);
 
 const STOCK: i64 = 10;
-/// An id that no service will have reached.
+/// An id that no service will reach.
 const NEVER_ISSUED: i64 = i64::MAX;
 
 fn main() -> ExitCode {
-    // The two questions that `cargo nextest` asks before it runs a test: which are there, and which are ignored?
+    // `cargo nextest` first lists the tests, then the ignored ones.
     if env::args().any(|argument| argument == "--list") {
         if !env::args().any(|argument| argument == "--ignored") {
             println!("smoke: test");
@@ -75,7 +75,7 @@ fn run(started: Instant) -> Result<(), String> {
     let server = Server::start(&key, &secret, flow_until)?;
     let client = Client::new(server.base_url(), Some(key), flow_until)?;
     let outcome = smoke(&client, &secret, until);
-    // Its connections would be waited for.
+    // Dropped first, since the server would wait for its connections.
     drop(client);
     match (outcome, server.stop(until)) {
         (Err(flow), Err(stop)) => Err(format!("{flow}\nFAILED  {stop}")),
@@ -83,7 +83,7 @@ fn run(started: Instant) -> Result<(), String> {
     }
 }
 
-/// The variable's value; one that is empty counts as not set, for that is what CI makes of a missing secret.
+/// The variable's value; an empty one counts as unset, since CI sets a missing secret to an empty value.
 fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -98,9 +98,9 @@ fn smoke(client: &Client, secret: &str, until: Instant) -> Result<(), String> {
     let outcome = flow(client, secret);
     let left = client.clean_up(until);
     let order = outcome.map_err(|failure| failure.to_string())?;
-    // Had anything else been left, the flow would have missed a deletion that must work.
+    // Nothing else remains, since the flow checks every deletion.
     println!(
-        "left    {}: it saw money, so it stays with its product",
+        "left    {}: it has a recorded payment, so it stays with its product",
         left.join(", ")
     );
     println!("passed  {} steps in {:.1?}", client.steps(), started.elapsed());
@@ -116,7 +116,7 @@ fn flow(client: &Client, secret: &str) -> Result<Order, Failure> {
         answer.json::<Health>(200).map(drop)
     })?;
     if client.has_key() {
-        strangers(client)?;
+        requests_without_key(client)?;
     }
     let product = a_product(client)?;
     refused_products(client, &product)?;
@@ -127,8 +127,8 @@ fn flow(client: &Client, secret: &str) -> Result<Order, Failure> {
     a_shipment(client, &order)
 }
 
-/// Where the service has keys, nobody gets in without one.
-fn strangers(client: &Client) -> Result<(), Failure> {
+/// Where the service has keys, requests without a valid one are refused.
+fn requests_without_key(client: &Client) -> Result<(), Failure> {
     let orders = || client.without_key(reqwest::Method::GET, "/orders");
     client.step("no key", orders(), |answer| {
         answer.problem(401, ProblemType::MissingApiKey)?;
@@ -149,7 +149,7 @@ fn new_product() -> NewProduct {
     }
 }
 
-/// Creates a product, finds it in two ways and changes it, as whoever knows its version.
+/// Creates a product, finds it in two ways and changes it with `If-Match`.
 fn a_product(client: &Client) -> Result<Product, Failure> {
     let new = new_product();
     let (product, version) = client.step("create a product", client.post("/products").json(&new), |answer| {
@@ -194,7 +194,7 @@ fn a_product(client: &Client) -> Result<Product, Failure> {
     Ok(updated)
 }
 
-/// What is wrong is refused, with what a program needs to say so.
+/// Invalid requests are refused, with the details that a program needs.
 fn refused_products(client: &Client, taken: &Product) -> Result<(), Failure> {
     let twin = NewProduct {
         sku: taken.sku.clone(),
@@ -221,10 +221,10 @@ fn refused_products(client: &Client, taken: &Product) -> Result<(), Failure> {
         },
     )?;
     let unknown = format!("/products/{NEVER_ISSUED}");
-    client.step("get one that never was", client.get(&unknown), |answer| {
+    client.step("get one that does not exist", client.get(&unknown), |answer| {
         answer.problem(404, ProblemType::ProductNotFound).map(drop)
     })?;
-    client.step("get a path that never was", client.get("/smoke"), |answer| {
+    client.step("get a path that does not exist", client.get("/smoke"), |answer| {
         answer.problem(404, ProblemType::NotFound).map(drop)
     })
 }
@@ -239,7 +239,7 @@ fn a_product_that_goes(client: &Client) -> Result<(), Failure> {
     })
 }
 
-/// An order takes stock, more or less of it, and gives it back.
+/// An order takes stock, changes its quantity, and returns the stock when it is canceled.
 fn a_canceled_order(client: &Client, product: &Product) -> Result<(), Failure> {
     let order = place(client, "order three", client.post("/orders"), product, 3)?;
     let path = format!("/orders/{}", order.id);
@@ -279,15 +279,17 @@ fn a_canceled_order(client: &Client, product: &Product) -> Result<(), Failure> {
         },
     )?;
     stock_is(client, product, STOCK)?;
-    client.step("delete it, as it never saw money", client.delete(&path), |answer| {
-        answer.status(204)
-    })?;
+    client.step(
+        "delete it, as it has no recorded payment",
+        client.delete(&path),
+        |answer| answer.status(204),
+    )?;
     client.step("the order is gone", client.get(&path), |answer| {
         answer.problem(404, ProblemType::OrderNotFound).map(drop)
     })
 }
 
-/// A client that got no answer asks again, and has one order.
+/// A retry with the same key gets the same order.
 fn an_order_that_is_retried(client: &Client, product: &Product) -> Result<Order, Failure> {
     let key = random("retry");
     let with_key = || client.post("/orders").header("Idempotency-Key", &key);
@@ -308,7 +310,7 @@ fn an_order_that_is_retried(client: &Client, product: &Product) -> Result<Order,
     Ok(order)
 }
 
-/// Only the provider's word makes an order paid, and it counts once.
+/// Only a signed event pays an order, and it counts once.
 fn a_payment(client: &Client, order: &Order, secret: &str) -> Result<(), Failure> {
     let path = format!("/orders/{}", order.id);
     client.step(
@@ -409,7 +411,7 @@ fn stock_is(client: &Client, product: &Product, expected: i64) -> Result<(), Fai
     )
 }
 
-/// What the payment provider sends: no API key, but a signature over the time and these very bytes.
+/// A delivery of the payment provider: without an API key, with a signature over the time and the body.
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
 fn webhook(client: &Client, body: &str, secret: &str) -> RequestBuilder {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();

@@ -1,4 +1,4 @@
-"""What `make test` says of its steps is true: each test runs `run.py` on a Makefile of its own."""
+"""Tests of run.py, the runner of `make test`: each runs it on a Makefile of its own."""
 
 import os
 import pathlib
@@ -18,8 +18,8 @@ bad:
 \t@echo this is bad >&2; exit 3
 slow:
 \t@sleep 600 & echo $$! >slow.pid; wait
-told:
-\t@test "$(TOLD)" = something
+variable:
+\t@test "$(SETTING)" = something
 """
 
 
@@ -40,7 +40,7 @@ class Steps(unittest.TestCase):
         return process.returncode, output
 
     def sleeper(self):
-        """The process that the slow step started, once it has."""
+        """Waits for the process that the slow step starts; returns its id."""
         until = time.monotonic() + 30
         while time.monotonic() < until:
             if (file := self.folder / "slow.pid").exists() and (text := file.read_text().strip()):
@@ -49,7 +49,7 @@ class Steps(unittest.TestCase):
         self.fail("the slow step did not start")
 
     def assert_ends(self, pid):
-        """What was told to end may take a moment; what has ended and nobody has reaped yet is not running."""
+        """Waits for a process to end; a zombie counts as ended."""
         until = time.monotonic() + 10
         while time.monotonic() < until:
             try:
@@ -73,13 +73,13 @@ class Steps(unittest.TestCase):
         table = re.findall(r"^(\S+) +(passed|FAILED) +\d+ s$", output, re.MULTILINE)
         self.assertEqual(table, [("bad", "FAILED"), ("good", "passed"), ("unknown", "FAILED"), ("good", "passed")])
 
-    def test_what_a_step_prints_stands_under_its_line(self):
+    def test_a_steps_output_follows_its_line(self):
         _, output = self.run_steps("bad", "good")
         self.assertRegex(output, "(?s)step 1 of 2: bad\nthis is bad\n.*bad: FAILED.*step 2 of 2: good\nthis is good\n.*good: passed")
 
     def test_variables_reach_the_steps(self):
-        self.assertEqual(self.run_steps("told", TOLD="something")[0], 0)
-        self.assertEqual(self.run_steps("told", TOLD="else")[0], 1)
+        self.assertEqual(self.run_steps("variable", SETTING="something")[0], 0)
+        self.assertEqual(self.run_steps("variable", SETTING="else")[0], 1)
 
     def test_a_step_that_takes_too_long_is_ended_and_has_failed(self):
         status, output = self.run_steps("slow", "good", STEP_SECONDS_MAX="1")
@@ -88,7 +88,7 @@ class Steps(unittest.TestCase):
         self.assertEqual(output.splitlines()[-1], "1 passed, 1 failed")
         self.assert_ends(self.sleeper())
 
-    def test_who_ends_it_ends_the_step(self):
+    def test_ending_the_runner_ends_the_step(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             with self.subTest(number), self.start("slow", "good") as process:
                 sleeper = self.sleeper()
@@ -99,7 +99,7 @@ class Steps(unittest.TestCase):
                 self.assert_ends(sleeper)
             (self.folder / "slow.pid").unlink()
 
-    def test_nothing_to_run_is_no_success(self):
+    def test_without_steps_it_fails(self):
         self.assertEqual(self.run_steps()[0], 1)
 
 

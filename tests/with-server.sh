@@ -28,7 +28,7 @@ export DATABASE_URL="sqlite://$folder/test.db"
 HOST=127.0.0.1 PORT=0 "$BIN" </dev/null >"$folder/log" 2>&1 &
 pid=$!
 
-# The server says where it is in its first line, which ends in the address of its docs.
+# The first line of the server's greeting ends with the address of its documentation.
 tenths=0
 until BASE_URL=$(grep -Eo -m 1 'http://127\.0\.0\.1:[0-9]+/docs' "$folder/log"); do
     kill -0 "$pid" 2>/dev/null || fail "$BIN ended before it said its address"
@@ -41,7 +41,7 @@ export BASE_URL="${BASE_URL%/docs}"
 status=0
 "$@" </dev/null || status=$?
 
-# `wait` has no time limit, so a watchdog ends a server that does not end itself; it leaves as soon as the server did.
+# `wait` has no time limit, so a watchdog kills a server that does not end; the watchdog ends with the server.
 kill -TERM "$pid" 2>/dev/null || true
 (
     tenths=0

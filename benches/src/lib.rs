@@ -1,22 +1,22 @@
-//! What the programs of the benchmark share: the connection that writes, the statements of an order, and numbers.
+//! Shared code of the benchmark's programs: the write connection, the statements of an order, pseudo-random numbers.
 //!
-//! Nothing here is part of the service, and nothing of the service is used: what is measured against must not be made
-//! of what is measured. A test holds the statements to the service's source.
+//! It uses no code of the service, since a ceiling must be independent of what is measured. A test compares the
+//! statements with the service's source.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OpenFlags};
 
-/// What a program of the benchmark fails with: one line for whoever ran it.
+/// The error of a program of the benchmark, as one line.
 pub type Failure = Box<dyn std::error::Error>;
 
-/// The statements of one order, in their order, as the service runs them.
+/// The statements of one order, in the order in which the service runs them.
 pub mod order {
     /// Takes the stock: `?1` product, `?2` quantity, `?3` now.
     pub const TAKE_STOCK: &str = "UPDATE products SET stock = stock - ?2, updated_at_ms = ?3, version = version + 1 \
                                   WHERE id = ?1 AND stock >= ?2";
-    /// What is left and what it costs: `?1` product.
+    /// Reads the remaining stock and the price: `?1` product.
     pub const LEFT: &str = "SELECT stock, price_cents FROM products WHERE id = ?1";
     /// Adds the order: `?1` product, `?2` quantity, `?3` price, `?4` when it expires, `?5` now.
     pub const INSERT: &str = "INSERT INTO orders \
@@ -28,14 +28,13 @@ pub mod order {
                                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 }
 
-/// How long an order may stay unpaid, the service's default.
+/// The service's default time to live of an unpaid order.
 pub const ORDER_TTL_MS: i64 = 86_400_000;
 
-/// A connection that writes to a database of the service, with the settings of the service's own but for checkpoints, which
-/// SQLite runs by itself.
+/// A write connection with the service's settings, except for checkpoints, which SQLite runs by itself.
 ///
 /// # Errors
-/// Where the file is not there, or is no database.
+/// Where the file does not exist or is not a database.
 pub fn writer(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -53,7 +52,7 @@ pub fn now_ms() -> i64 {
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Numbers that look random and are the same each time (Marsaglia's xorshift64).
+/// A pseudo-random generator with a fixed seed (Marsaglia's xorshift64).
 pub struct Numbers(u64);
 
 impl Numbers {
@@ -75,7 +74,7 @@ impl Numbers {
 mod tests {
     use super::*;
 
-    /// The service's statements, with the source's line ends inside them taken out.
+    /// The service's source, with line breaks inside statements removed.
     fn service_source() -> String {
         let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../src/store/sqlite"));
         let read = |file| std::fs::read_to_string(folder.join(file)).unwrap();
@@ -86,7 +85,10 @@ mod tests {
     fn an_order_is_placed_with_the_statements_of_the_service() {
         let source = service_source();
         for statement in [order::TAKE_STOCK, order::LEFT, order::INSERT, order::INSERT_MOVEMENT] {
-            assert!(source.contains(statement), "the service has no longer: {statement}");
+            assert!(
+                source.contains(statement),
+                "the service does not have this statement any more: {statement}"
+            );
         }
     }
 

@@ -107,7 +107,7 @@ macro_rules! echo {
                                 x_caller: caller,
                             });
                         }
-                        let data = Told::read(data.get(), at, &mut failures);
+                        let data = EventData::read(data.get(), at, &mut failures);
                         failures.accept(data)?;
                     }
                     let body = Body::Value(body);

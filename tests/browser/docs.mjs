@@ -1,5 +1,5 @@
-// Looks at the documentation page as a person does, in a real Chromium, at the width of a desk and of a pocket. What must
-// be on the page is read from /openapi.json, so a change of the contract needs none here.
+// Tests the documentation page in a real Chromium, at the widths of a desktop and of a phone. The expected content is read
+// from /openapi.json, so a change of the contract needs no change here.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ import {
 
 for (const [name, viewport] of Object.entries(WIDTHS)) {
   describe(`/docs at ${viewport.width} pixels`, () => {
-    test("shows the whole contract, and nothing goes wrong on the way", async (t) => {
+    test("shows the whole contract without errors", async (t) => {
       const page = await open(t, "/docs", { viewport });
       assert.equal(await page.title(), contract.info.title);
       assert.deepEqual(
@@ -42,7 +42,7 @@ for (const [name, viewport] of Object.entries(WIDTHS)) {
       await page.screenshot({ path: join(screenshots, `${name}-list.png`), fullPage: true });
     });
 
-    test("every operation opens, ready to be tried, without the page growing sideways", async (t) => {
+    test("every operation opens with its form, without horizontal scrolling", async (t) => {
       const page = await open(t, "/docs", { viewport });
       for (const { id, tag } of operations) {
         const block = page.locator(`[id="${elementId(tag, id)}"]`);
@@ -90,7 +90,7 @@ test("in dark mode the page is dark", async (t) => {
   await page.screenshot({ path: join(screenshots, "desk-dark.png") });
 });
 
-test("Execute calls this server and shows its answer", async (t) => {
+test("Execute calls this server and shows its response", async (t) => {
   const { path, id, tag } = operations.find(({ method, parameters }) => method === "get" && !parameters);
   const page = await open(t, `/docs#/${tag}/${id}`, { viewport: WIDTHS.desk });
   // A duration that rounds to 0 ms would not be shown.
@@ -118,7 +118,7 @@ test("an API key outlives a reload", async (t) => {
   await page.locator(".auth-wrapper > .authorize.locked").waitFor();
 });
 
-test("the root leads to the page", async (t) => {
+test("the root redirects to the page", async (t) => {
   const page = await open(t, "/", { viewport: WIDTHS.desk });
   assert.equal(new URL(page.url()).pathname, "/docs");
 });

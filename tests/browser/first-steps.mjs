@@ -1,5 +1,5 @@
-// The first minutes of a newcomer: a new database, no API key, and nothing typed. The examples of the requests, and what
-// stands in the fields, must work as they are and tell one story.
+// The first steps of a new user: a new database, no API key, and nothing typed. The examples of the requests and the
+// prefilled fields must work unchanged, one after another.
 //
 //   WEBHOOK_SECRET  the service's secret
 //   BIN             orders-inventory, whose command `sign` signs the webhook
@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { WIDTHS } from "./page.mjs";
 import { Visitor, sign } from "./try-it-out.mjs";
 
-test("on a new database the examples work as they stand", async (t) => {
+test("on a new database the examples work unchanged", async (t) => {
   const visitor = await Visitor.arrive(t, { viewport: WIDTHS.desk, pictures: "first-steps" });
 
   let form = await visitor.find("createProduct");

@@ -1,6 +1,6 @@
-// The whole life of products and orders on the documentation page, as a person goes through it with "Try it out": every
-// code and body as the page shows it, a picture of each step. Runs against any service, new or in use: it makes what it
-// needs under a SKU of its own, and leaves behind one product and its orders, the last of them shipped.
+// The life of products and orders on the documentation page with "Try it out": every status and body that the page shows,
+// and a screenshot of each step. Runs against any service, new or in use: it creates what it needs under its own SKU, and
+// leaves one product and its orders, the last of which is shipped.
 //
 //   API_KEY         one of the service's keys; without it the service must be open
 //   WEBHOOK_SECRET  the service's secret
@@ -17,11 +17,11 @@ const { API_KEY } = process.env;
 
 const unique = () => randomBytes(4).toString("hex");
 
-test("the whole flow, at a desk", async (t) => {
+test("the whole flow, on a desktop", async (t) => {
   const visitor = await arrive(t, "desk");
   const mug = { sku: `MUG-${unique().toUpperCase()}` };
 
-  // A product's life.
+  // The life of a product.
   let form = await visitor.find("createProduct");
   await form.example("mug", mug);
   const product = await visitor.execute(form, 201, "create-product");
@@ -92,7 +92,7 @@ test("the whole flow, at a desk", async (t) => {
   const canceled = await visitor.execute(form, 200, "cancel-order");
   assertShows(canceled, { id: order.id, status: "CANCELED", refund_due: false });
 
-  // One that is paid and shipped.
+  // An order that is paid and shipped.
   form = await visitor.find("createOrder");
   await form.example("two", { product_id });
   const { id: order_id, total } = await visitor.execute(form, 201, "order-again");
@@ -103,7 +103,7 @@ test("the whole flow, at a desk", async (t) => {
   assertShows(tooMany, {
     type: "/problems/insufficient-stock",
     requested: 10_000,
-    available: 38, // the canceled order's units are back
+    available: 38, // the canceled order's units were returned
   });
 
   form = await visitor.find("receivePaymentEvent");

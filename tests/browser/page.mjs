@@ -1,8 +1,8 @@
-// What the browser tests share: the running service's documentation page, in a Chromium that watches for mishaps.
+// Shared code of the browser tests: opens the service's documentation page in Chromium and checks for errors.
 //
 //   BASE_URL     the running service                           (http://127.0.0.1:8080)
 //   CHROMIUM     the browser                                   (/usr/bin/chromium)
-//   SCREENSHOTS  the folder that gets a picture of each step   (target/screenshots in the repository)
+//   SCREENSHOTS  the folder for the screenshots                (target/screenshots in the repository)
 
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
@@ -39,7 +39,7 @@ let browser;
 
 before(async () => {
   await mkdir(screenshots, { recursive: true });
-  // Chromium's own sandbox needs privileges that containers and root do not have; the page is ours.
+  // Containers and root lack the privileges for Chromium's sandbox, and the page is trusted.
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox"],
@@ -48,12 +48,12 @@ before(async () => {
 
 after(() => browser?.close());
 
-// Opens `path` in a browser of its own and waits until the contract is shown. When the test ends, so does the page, and
-// the test fails if anything went wrong on it: an error on the console, an exception, a request that failed or went to
-// another server, or something that the Content-Security-Policy had to stop.
+// Opens `path` in a new browser context and waits until the contract is shown. The page is closed when the test ends. The
+// test fails if the page had an error on the console, an exception, a request that failed or went to another server, or a
+// violation of the Content-Security-Policy.
 //
-// Chromium itself logs an error for each answer of 400 or above. `refusals` are the answers that the test wants to see,
-// each `{ status, url }`: for each of them there must be exactly that line.
+// Chromium logs an error for each response of 400 or above. `refusals` are the expected ones, each `{ status, url }`: each
+// of them must have exactly one such line.
 export async function open(t, path, { refusals = [], ...options }) {
   const wrong = [];
   const context = await browser.newContext(options);
@@ -64,7 +64,7 @@ export async function open(t, path, { refusals = [], ...options }) {
     for (const { status, url } of refusals) {
       const line = `console: Failed to load resource: the server responded with a status of ${status} (`;
       const index = wrong.findIndex((entry) => entry.startsWith(line) && entry.endsWith(` (${url})`));
-      assert.notEqual(index, -1, `the console does not tell of the ${status} at ${url}`);
+      assert.notEqual(index, -1, `the console does not report the ${status} at ${url}`);
       wrong.splice(index, 1);
     }
     assert.deepEqual(wrong, []);
@@ -95,7 +95,7 @@ export async function open(t, path, { refusals = [], ...options }) {
   return page;
 }
 
-// The id that Swagger UI gives the element of an operation.
+// The id of an operation's element in Swagger UI.
 export function elementId(tag, operationId) {
   return `operations-${tag}-${operationId}`;
 }

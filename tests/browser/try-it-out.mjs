@@ -1,4 +1,4 @@
-// A visitor of the documentation page: finds an operation, fills its form, presses Execute and reads what is shown.
+// Controls the documentation page: opens an operation, fills its form, presses Execute and reads the response.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 
 import { elementId, open, operations, screenshots } from "./page.mjs";
 
-// The value of the header that signs `body`, from where whoever tries the webhook gets it: the service's own command.
+// The signature header's value for `body`, from the command `sign`, as a user of the webhook gets it.
 export function sign(body) {
   const { BIN, WEBHOOK_SECRET } = process.env;
   assert.ok(BIN, "BIN must be the path of orders-inventory, which signs the webhook");
@@ -25,7 +25,7 @@ export class Visitor {
   #secrets = [];
   #steps = 0;
 
-  // Opens the page in a window of this size; the pictures of the steps go to a folder of this name.
+  // Opens the page in a window of this size; the screenshots go to a folder of this name.
   static async arrive(t, { viewport, pictures }) {
     const visitor = new Visitor();
     visitor.#refusals = [];
@@ -39,8 +39,7 @@ export class Visitor {
     return this.#page;
   }
 
-  // Enters a credential in the Authorize dialog, in place of one that is there. `step` names the picture, if there is
-  // to be one.
+  // Enters a credential in the Authorize dialog and replaces an existing one. `step` names the screenshot, if any.
   async authorize(scheme, value, step) {
     this.#secrets.push(value);
     await this.#page.locator(".auth-wrapper > .authorize").click();
@@ -72,8 +71,8 @@ export class Visitor {
     return new Form(block);
   }
 
-  // Presses Execute and returns the answer as it is shown, after checking its code. The code must be one that the
-  // contract names for this operation: Swagger UI marks any other as undocumented.
+  // Presses Execute, checks the status and returns the shown response. The contract must document the status for this
+  // operation; Swagger UI marks any other as undocumented.
   async execute({ block }, status, step) {
     await pressExecute(block);
     const answer = block.locator(".live-responses-table");
@@ -88,11 +87,11 @@ export class Visitor {
       this.#refusals.push({ status, url: await block.locator(".request-url pre").innerText() });
     }
     await this.#screenshot(block, step);
-    await block.locator(".opblock-summary-control").click(); // closed again: the page stays short
+    await block.locator(".opblock-summary-control").click(); // closed again, so that the page stays short
     return text === "" ? null : JSON.parse(text);
   }
 
-  // Presses Execute where the page itself refuses the form, without asking the service; returns its reason.
+  // Presses Execute where the page itself refuses the form, without a request; returns the reason.
   async executeInVain({ block }, step) {
     await pressExecute(block);
     const reason = await block.locator(".validation-errors li").innerText();
@@ -107,8 +106,8 @@ export class Visitor {
     return join(this.#folder, `${String(this.#steps).padStart(2, "0")}-${step}.png`);
   }
 
-  // A picture of an operation from its head to the answer; what the contract says of all possible answers, screens of
-  // it, is left out. Swagger UI shows each request as a curl command: the credentials in it are not for a picture.
+  // A screenshot of an operation from its head to the response, without the long list of documented responses. Swagger UI
+  // shows each request as a curl command; the credentials in it are hidden.
   async #screenshot(block, step) {
     await block.locator(".curl-command").evaluateAll((commands, secrets) => {
       for (const command of commands) {
@@ -138,7 +137,7 @@ export class Visitor {
 async function pressExecute(block) {
   const clear = block.getByRole("button", { name: "Clear" });
   if (await clear.isVisible()) {
-    await clear.click(); // so that the answer of the time before is not taken for this one's
+    await clear.click(); // so that the previous response is not taken for the new one
   }
   await block.getByRole("button", { name: "Execute" }).click();
 }
@@ -154,7 +153,7 @@ class Form {
     return this;
   }
 
-  // Picks a named example of the request from the dropdown, and types over what `changes` names.
+  // Selects a named example of the request, and replaces the members in `changes`.
   async example(name, changes = {}) {
     const dropdown = this.block.locator(".opblock-section-request-body .examples-select-element");
     await dropdown.selectOption(name);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows that the conformance test can fail: each lie below, told in a copy of the contract, is found, and as what it is.
+"""Tests that the conformance test can fail: each wrong statement below, in a copy of the contract, must be reported.
 
     BIN=path/to/orders-inventory can_fail.py
 """
@@ -22,28 +22,28 @@ def schema(contract, name):
     return contract["components"]["schemas"][name]
 
 
-# What is told, by whom it is tried on which operation, how the copy is edited, and what must be reported.
+# The wrong statement, the caller and the operation that are tried, the edit of the copy, and the expected report.
 LIES = [
     (
-        "a status that is answered is not documented",
+        "a status that the service returns is not documented",
         ("member", "getProduct"),
         lambda it: responses(it, "/products/{id}", "get").pop("404"),
         "UndefinedStatusCode",
     ),
     (
-        "a member of an answer has another type",
+        "a member of a response has another type",
         ("member", "createProduct"),
         lambda it: schema(it, "Product")["properties"].update(stock={"type": "string", "description": "Units."}),
         "JsonSchemaError",
     ),
     (
-        "an answer has a member that it lacks",
+        "a documented member of a response is missing",
         ("member", "listProducts"),
         lambda it: schema(it, "ProductPage")["required"].append("total"),
         "JsonSchemaError",
     ),
     (
-        "an answer has a header that it lacks",
+        "a documented header of a response is missing",
         ("member", "createProduct"),
         lambda it: responses(it, "/products", "post")["201"]["headers"].update(
             {"X-Total": {"required": True, "schema": {"type": "integer"}}}
@@ -51,7 +51,7 @@ LIES = [
         "MissingHeaders",
     ),
     (
-        "an error is of another media type",
+        "an error has another media type",
         ("member", "getProduct"),
         lambda it: it["components"]["responses"]["ProductNotFound"].update(
             content={"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -59,19 +59,19 @@ LIES = [
         "UndefinedContentType",
     ),
     (
-        "less is allowed than the service takes",
+        "the contract allows less than the service accepts",
         ("member", "listProducts"),
         lambda it: it["components"]["parameters"]["Limit"]["schema"].update(maximum=99),
         "AcceptedNegativeData",
     ),
     (
-        "more is allowed than the service takes",
+        "the contract allows more than the service accepts",
         ("member", "createOrder"),
         lambda it: schema(it, "Quantity").update(maximum=20000),
         "RejectedPositiveData",
     ),
     (
-        "the webhook takes more than the service does, behind the signature",
+        "the contract allows more in a signed webhook than the service accepts",
         ("member", "receivePaymentEvent"),
         lambda it: schema(it, "EventId").update(maxLength=300),
         "RejectedPositiveData",
@@ -83,13 +83,13 @@ LIES = [
         "UnsupportedMethodResponse",
     ),
     (
-        "a key is needed where the service wants none",
+        "the contract requires a key where the service does not",
         ("member", "listProducts"),
         lambda it: it["paths"]["/products"]["get"].pop("security"),
         "IgnoredAuth",
     ),
     (
-        "the same, tried by a stranger",
+        "the same, without credentials",
         ("stranger", "listProducts"),
         lambda it: it["paths"]["/products"]["get"].pop("security"),
         "CustomFailure",

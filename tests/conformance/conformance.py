@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Holds the service to its contract: schemathesis makes requests from openapi.yaml, good ones and bad ones, sends them to
-the real binary, and compares every answer with what the contract says.
+"""Compares the service with its contract: schemathesis generates valid and invalid requests from openapi.yaml, sends them to
+the real binary, and compares every response with the contract.
 
     BIN=path/to/orders-inventory conformance.py short|long [EXAMPLES [SEED]]
 
-EXAMPLES is how many requests the fuzzing makes for each operation; `long` sees to it that it is no fewer. The same seed
-makes the same requests; without one it is drawn. Three callers are tried, each against a server and database of its own
+EXAMPLES is the number of fuzzed requests for each operation; `long` ensures that no operation has fewer. The same seed
+makes the same requests; without one, a random seed is used. Three callers are tried, each with its own server and database
 (see hooks.py).
 
-CONFORMANCE_REPORT, if set, is the file that the summary is written to as well. Fails where schemathesis does, and where
-an operation never succeeded, for then its answers were hardly tested.
+CONFORMANCE_REPORT, if set, is a file for the summary. Fails where schemathesis fails, and where an operation never
+succeeded, since its responses were hardly tested then.
 """
 
 import collections
@@ -28,23 +28,22 @@ import yaml
 HERE = pathlib.Path(__file__).resolve().parent
 CONTRACT = HERE.parent.parent / "openapi.yaml"
 
-# The callers, and their part of the examples: whether strangers get nothing and anyone gets everything is settled before a
-# request is looked at closely.
+# The callers, and their share of the examples. The last two need few, since the service checks credentials before it reads
+# the rest of a request.
 CALLERS = {"member": 1.0, "stranger": 0.1, "anyone": 0.1}
-# How many walks from link to link `long` adds: each ends where its repetition meets other data, long before its examples
-# are used up.
+# How many sequences along links `long` adds. Each ends early, where a repeated request meets changed data.
 WALKS = 20
 
 
 @dataclasses.dataclass
 class Run:
-    """What came of one run of schemathesis."""
+    """The result of one run of schemathesis."""
 
     caller: str
     code: int
-    report: dict  # its own
-    answers: dict  # how often each operation answered with each status
-    fuzzed: dict  # how many requests the fuzzing made for each operation
+    report: dict  # schemathesis's own
+    answers: dict  # the number of responses by operation and status
+    fuzzed: dict  # the number of fuzzed requests by operation
 
 
 def schemathesis(caller, *options, contract=CONTRACT, quiet=False):
@@ -64,8 +63,8 @@ def schemathesis(caller, *options, contract=CONTRACT, quiet=False):
         command += ["--continue-on-failure", "--report-json-path", report, "--no-color", *options]
         output = subprocess.DEVNULL if quiet else None
         done = subprocess.run(command, env=environment, cwd=folder, stdout=output, stderr=output, check=False)
-        told = {"answers": {}, "fuzzed": {}} | (json.loads(counts.read_text()) if counts.exists() else {})
-        return Run(caller, done.returncode, json.loads(report.read_text()) if report.exists() else {}, **told)
+        counted = {"answers": {}, "fuzzed": {}} | (json.loads(counts.read_text()) if counts.exists() else {})
+        return Run(caller, done.returncode, json.loads(report.read_text()) if report.exists() else {}, **counted)
 
 
 def run(caller, examples, seed, *options):
@@ -74,7 +73,7 @@ def run(caller, examples, seed, *options):
 
 
 def operations(contract):
-    """Every operation: its label, its id, the statuses that it may answer, and whether there is anything to fuzz."""
+    """Every operation: its label, its id, its documented statuses, and whether it has input to fuzz."""
     for path, item in contract["paths"].items():
         for method, operation in item.items():
             if method != "parameters":
@@ -84,7 +83,7 @@ def operations(contract):
 
 
 def seldom_fuzzed(runs, contract, examples):
-    """The operations that the member did not fuzz as often as asked for."""
+    """The operations with fewer fuzzed requests of the member than required."""
     member = [run for run in runs if run.caller == "member"]
     for label, name, _, has_input in operations(contract):
         if has_input and sum(run.fuzzed.get(label, 0) for run in member) < examples:
@@ -96,7 +95,7 @@ def answers_of(runs, label):
 
 
 def summary(runs, contract, seed, seconds):
-    """The line that says it all, and what was answered how often."""
+    """The summary line, and the table of responses."""
     every = list(operations(contract))
     requests = sum(answers_of(runs, label).total() for label, *_ in every)
     cases = [run.report.get("test_cases", {}) for run in runs]
@@ -125,8 +124,8 @@ def main(length, examples="50", seed=None):
     seldom = []
     if length == "long":
         runs += [run("member", examples, seed + walk, "--phases", "stateful") for walk in range(1, WALKS + 1)]
-        # Fuzzing ends early where a repetition cannot have the same answer, as with what was deleted meanwhile. By
-        # themselves, on a server without products and orders, such operations have all their examples.
+        # Fuzzing ends early where a repeated request cannot get the same response, for example after a deletion. Run alone
+        # on an empty server, such operations have all their examples.
         for name in seldom_fuzzed(runs, contract, examples):
             runs.append(run("member", examples, seed, "--phases", "fuzzing", "--include-operation-id", name))
         seldom = list(seldom_fuzzed(runs, contract, examples))

@@ -1,8 +1,8 @@
-"""What schemathesis cannot know by itself: how webhooks are signed, which conflicts a well-formed request may run into,
-and what nobody without credentials may get. It also counts what was answered.
+"""Hooks for schemathesis: signing of webhooks, expected conflicts of valid requests, and the check that requests without
+credentials are refused. They also count the responses.
 
-Loaded by conformance.py, which says by the environment who the caller is: a `member` sends a key, a `stranger` sends
-neither key nor signature to a service that has keys, and `anyone` calls a service without keys.
+Loaded by conformance.py, which sets the caller in the environment: a `member` sends a key, a `stranger` sends neither key
+nor signature to a service with keys, and `anyone` calls a service without keys.
 """
 
 import atexit
@@ -26,8 +26,8 @@ API_KEY, SIGNATURE = "X-API-Key", "X-Webhook-Signature"
 
 
 class Credentials(AuthBase):
-    """A key, or for webhooks the signature that the payment provider makes. `requests` calls it last, when the body is
-    the bytes that are sent: so the webhook is fuzzed behind its signature, not in front of it."""
+    """Adds a key, or the signature of a webhook. `requests` calls this last, with the final body, so that fuzzed webhooks
+    have valid signatures."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if request.path_url.split("?")[0] == "/webhooks/payment":
@@ -48,23 +48,23 @@ if CALLER != "stranger":
 
 
 def missing(request, schemes):
-    """Those of the schemes whose credentials the request does not have, whatever else stands in their headers."""
-    told, sent = re.match("t=([0-9]+)", request.headers.get(SIGNATURE, "")), request.headers.get(SIGNATURE)
+    """The schemes for which the request has no valid credentials."""
+    time, sent = re.match("t=([0-9]+)", request.headers.get(SIGNATURE, "")), request.headers.get(SIGNATURE)
     has = {
         "ApiKey": request.headers.get(API_KEY) == os.environ["API_KEYS"] or CALLER == "anyone",
-        "WebhookSignature": bool(told) and signature(request.body, int(told[1])) == sent,
+        "WebhookSignature": bool(time) and signature(request.body, int(time[1])) == sent,
     }
     return [scheme for scheme in schemes if not has[scheme]]
 
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Says as a schema what the contract can only say in words, so that the words are tested as well."""
+    """Expresses as a schema what the contract can only say in text, so that the text is tested as well."""
     schemas = raw_schema["components"]["schemas"]
     if CALLER == "anyone":
-        raw_schema["security"] = [{}]  # without keys, everybody is let in
+        raw_schema["security"] = [{}]  # without keys, every caller is accepted
 
-    # What `data` must be follows from the event's type, so an example of a type alone is none any more.
+    # The event's type determines `data`, so an example of the type alone is not valid any more.
     event, data = schemas["PaymentEvent"], {"$ref": "#/components/schemas/PaymentData"}
     about_an_order, about_payments = ["payment.succeeded", "payment.refunded"], ["payment.failed"]
     del event["properties"]["type"]["example"], event["properties"]["data"]["anyOf"]
@@ -77,30 +77,30 @@ def before_load_schema(context, raw_schema):
         {"properties": {"type": {"not": {"enum": about_an_order + about_payments}}}},
     ]
 
-    # Entity tags have quotation marks, which the coverage phase never puts into a header of its own making: it would send
-    # `0` in their place and take that for valid. Where a schema has a format, it asks for a value of that.
+    # Entity tags have quotation marks, which the coverage phase never generates: it would send `0` and take that for valid.
+    # For a schema with a format, it generates a value of that format.
     tags = schemas["EntityTags"]
     values = st.from_regex(re.compile(tags["pattern"], re.ASCII), fullmatch=True)
     schemathesis.openapi.format("entity-tags", values.filter(lambda text: len(text) <= tags["maxLength"]))
     tags["format"] = "entity-tags"
 
 
-# Documented refusals of well-formed requests that follow from what was sent or stored before, and the header that asks
-# for them. They are no conflict by their status (409), which schemathesis knows, but are what RFC 9110 (section 13.1.1)
-# and the IETF's draft of the Idempotency-Key header say.
+# Documented refusals of valid requests that depend on earlier requests, and the header that causes them. Their status is
+# not 409, which schemathesis knows as a conflict, but the one of RFC 9110 (section 13.1.1) and of the IETF draft of the
+# Idempotency-Key header.
 CONFLICTS = {(412, "/problems/stale-version"): "If-Match", (422, "/problems/idempotency-key-reused"): "Idempotency-Key"}
 
 
-# The paths that a kept answer led to once more, and those that were deleted: the same request with the same key has the
-# same answer "whatever became of the resource since", so the 201 of a deleted product or order is no promise of it.
+# The paths in replayed responses, and those that were deleted. A replay returns the stored 201 also for a product or order
+# that was deleted since, so that 201 does not mean that the resource exists.
 replayed, deleted = set(), set()
 
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Passes over two kinds of "valid data should have been accepted", the conflicts and a null that a link of
-    schemathesis's own guessing hands on as an id, spelled `None`; and over one of "not found, though just created", what
-    was deleted before its creation was answered again. Nothing else."""
+    """Ignores two kinds of "valid data should have been accepted": the conflicts, and a null that a guessed link of
+    schemathesis passes as the id `None`. Ignores one kind of "not found, though just created": a resource that was deleted
+    before its creation was replayed."""
     if isinstance(failure, EnsureResourceAvailability):
         return not any(path_of(response).startswith(f"{path}/") for path in replayed & deleted)
     if isinstance(failure, RejectedPositiveData):
@@ -111,18 +111,18 @@ def filter_failure(context, failure, case, response):
 
 
 def path_of(response):
-    """The path that was asked for, with a slash at its end."""
+    """The request's path, with a slash at its end."""
     return urlsplit(response.request.url).path + "/"
 
 
 def is_the_operation(case, response):
-    """Whether the request was one of the operation, and not another method at its path."""
+    """Whether the request has the operation's method, and not another one on its path."""
     return response.request.method == case.operation.method.upper()
 
 
 @schemathesis.check
 def strangers_are_refused(ctx, response, case):
-    """Without credentials nobody learns anything but that: no 404, no 409, no failure of validation."""
+    """Without credentials every response is 401: no 404, no 409, no failure of validation."""
     document, operation = case.operation.schema.raw_schema, case.operation.definition.raw
     asked = {scheme for requirement in operation.get("security", document["security"]) for scheme in requirement}
     if is_the_operation(case, response) and missing(response.request, asked) and response.status_code != 401:

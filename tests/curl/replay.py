@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Runs the lines of a page against a fresh server, so that what the page shows is what readers get.
+"""Runs the commands of a page against a fresh server, so that the page shows what readers get.
 
     BASE_URL=… DATABASE_URL=… BIN=… tests/curl/replay.py write|check PAGE.md
 
-All ```sh and ```python blocks run in one bash, in order, as a reader would paste them; only the address and the path of
-the binary are replaced by those of the server under test. A block shows what it gets in one of two ways:
+All ```sh and ```python blocks run in one bash, in order; only the server's address and the binary's path are replaced. The
+page shows the output of a block in one of two ways:
 
-* in the ```http, ```json or ```text block after it, which has to be what it printed, or
-* where its comments name status codes ("# Create a product: 201, …") in these: it has to print them, each alone on a line
-  (-w '\\n%{http_code}\\n'), and what else it prints is not shown.
+* the ```http, ```json or ```text block after it equals the output, or
+* comments in the block name status codes ("# Create a product: 201, …"): the block must print these, each alone on a line
+  (-w '\\n%{http_code}\\n'). Its other output is not shown.
 
-write  puts in what each block printed; what still says the same stays as it is. Codes are people's to write.
-check  fails where a block printed something else than the page shows.
+write  replaces the shown output where it differs. It does not change status codes in comments.
+check  fails where the output differs from the page.
 
-Times, request ids and signatures differ each time and are not compared; ids are, for a fresh database counts from 1.
+Times, request ids and signatures are not compared. Ids are, since a new database counts from 1.
 """
 
 import difflib
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 
-# Where `make run` puts things, and so what the pages say.
+# The address and the binary of `make run`, which the pages use.
 ADDRESS = "http://127.0.0.1:8080"
 BINARY = "target/local/orders-inventory"
 
@@ -34,7 +34,7 @@ BLOCK = re.compile(
 )
 CODE_NAMED = re.compile(r"^# .*?: (\d{3})\b", re.MULTILINE)
 CODE_PRINTED = re.compile(r"^\d{3}$", re.MULTILINE)
-# Ends the output of a block, and stands in no answer.
+# Separates the outputs of the blocks; no output contains it.
 SEPARATOR = "\x1e"
 SECONDS_MAX = 60
 VOLATILE = [
@@ -51,11 +51,11 @@ def as_bash(block):
 
 
 def run(page):
-    """The blocks of a page, and what each printed."""
+    """Runs the blocks of a page; returns each with its output."""
     blocks = list(BLOCK.finditer(page))
     script = f"\nprintf '{SEPARATOR}'\n".join(["set -u", *map(as_bash, blocks)])
     script = script.replace(ADDRESS, os.environ["BASE_URL"]).replace(BINARY, os.environ["BIN"])
-    # A reader's shell has no settings of ours (where the data is, it finds by itself), and our .curlrc is not on the page.
+    # Without this environment's settings and .curlrc, which a reader does not have.
     with tempfile.TemporaryDirectory() as home:
         environment = {"PATH": os.environ["PATH"], "HOME": home, "NO_PROXY": "127.0.0.1",
                        "DATABASE_URL": os.environ["DATABASE_URL"]}
@@ -74,7 +74,7 @@ def stable(text):
 
 
 def write(page, printed):
-    """The page with the answers of now."""
+    """The page with the current output."""
     texts = iter(text for _, text in printed)
 
     def block(match):
@@ -88,7 +88,7 @@ def write(page, printed):
 
 
 def check(name, page, printed):
-    """How the page differs from what it would be now, but for what differs each time."""
+    """The differences between the page and the current output."""
     shown, now = stable(page).splitlines(), stable(write(page, printed)).splitlines()
     differences = list(difflib.unified_diff(shown, now, f"{name}: as it shows", f"{name}: as it is", lineterm=""))
     for block, text in printed:
@@ -108,8 +108,8 @@ def main():
         return
     differences = check(name, page, printed)
     if differences:
-        sys.exit("\n".join([*differences, f"{name} went stale"]))
-    print(f"{name}: {len(printed)} blocks of lines answer as it says")
+        sys.exit("\n".join([*differences, f"{name} is out of date"]))
+    print(f"{name}: {len(printed)} blocks print what the page shows")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-//! A test that a page cites by its name, as a link to its file, is there.
+//! Every test that a page cites, by name with a link to its file, exists.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use regex::Regex;
 
 use crate::page::{read, root};
 
-/// The pages that people wrote.
+/// The hand-written pages.
 fn pages() -> Vec<PathBuf> {
     let mut pages = vec![
         PathBuf::from("README.md"),
@@ -22,7 +22,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// What a page cites: a name and the file it should be in, from the project's folder.
+/// The citations of a page: the test's name, and its file relative to the project's folder.
 fn citations(page: &Path, text: &str) -> Vec<(String, PathBuf)> {
     let link = Regex::new(r"\[`([a-z0-9_]+)`\]\(([^)#]+\.(?:rs|py|mjs))\)").unwrap();
     let folder = page.parent().unwrap_or(Path::new(""));
@@ -32,7 +32,7 @@ fn citations(page: &Path, text: &str) -> Vec<(String, PathBuf)> {
 }
 
 #[test]
-fn tests_cited_by_name_are_there() {
+fn cited_tests_exist() {
     let mut count = 0;
     for page in pages() {
         for (name, file) in citations(&page, &read(&page)) {
@@ -49,6 +49,6 @@ fn tests_cited_by_name_are_there() {
     }
     assert!(
         count >= 20,
-        "only {count} citations were found; do the pages cite in another form now?"
+        "only {count} citations were found; has their form changed?"
     );
 }

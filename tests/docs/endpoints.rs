@@ -1,4 +1,4 @@
-//! README's table of endpoints is what `openapi.yaml` says: operations, successes, and what each refuses.
+//! README's table of endpoints equals `openapi.yaml`: operations, statuses of success, error types.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,19 +6,19 @@ use serde_json::Value;
 
 use crate::page::{code_spans, marked, read, table};
 
-/// What a row says of an operation.
+/// A row of the table.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
     successes: BTreeSet<String>,
     refusals: BTreeSet<String>,
 }
 
-/// The error types that may come from many operations; README says so once, in the part marked `everywhere`.
+/// The error types of many operations, which README lists once, in the part marked `everywhere`.
 fn everywhere(readme: &str) -> BTreeSet<String> {
     code_spans(&marked(readme, "everywhere")).into_iter().collect()
 }
 
-/// The rows of README, but for the documentation's, which is about the contract and not in it.
+/// The rows of README, without that of the documentation, which is not part of the contract.
 fn written(readme: &str) -> BTreeMap<String, Row> {
     let mut rows = BTreeMap::new();
     for row in table(readme, "endpoints") {
@@ -34,7 +34,7 @@ fn written(readme: &str) -> BTreeMap<String, Row> {
                 successes: row[1].split(", ").map(str::to_owned).collect(),
                 refusals: code_spans(&row[3]).into_iter().collect(),
             };
-            assert!(rows.insert(name, row).is_none(), "{endpoint} stands twice");
+            assert!(rows.insert(name, row).is_none(), "{endpoint} is repeated");
         }
     }
     assert!(rows.remove("GET /docs").is_some(), "the documentation has a row");
@@ -45,12 +45,12 @@ fn resolve<'a>(contract: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(place) => contract
             .pointer(place.trim_start_matches('#'))
-            .expect("what is referred to is there"),
+            .expect("the reference resolves"),
         None => value,
     }
 }
 
-/// The error types that a response shows examples of.
+/// The error types in a response's examples.
 fn problems(contract: &Value, response: &Value) -> BTreeSet<String> {
     let examples = &response["content"]["application/problem+json"]["examples"];
     let examples = examples.as_object().into_iter().flat_map(|examples| examples.values());
@@ -65,7 +65,7 @@ fn problems(contract: &Value, response: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-fn promised(contract: &Value, everywhere: &BTreeSet<String>) -> BTreeMap<String, Row> {
+fn documented(contract: &Value, everywhere: &BTreeSet<String>) -> BTreeMap<String, Row> {
     let mut rows = BTreeMap::new();
     for (path, item) in contract["paths"].as_object().expect("there are paths") {
         let methods = item.as_object().expect("methods").iter();
@@ -86,17 +86,17 @@ fn promised(contract: &Value, everywhere: &BTreeSet<String>) -> BTreeMap<String,
 }
 
 #[test]
-fn readme_lists_every_endpoint_as_the_contract_has_it() {
+fn readme_lists_every_endpoint_of_the_contract() {
     let contract: Value = serde_saphyr::from_str(&read("openapi.yaml")).unwrap();
     let readme = read("README.md");
     assert_eq!(
         written(&readme),
-        promised(&contract, &everywhere(&readme)),
+        documented(&contract, &everywhere(&readme)),
         "left: README.md; right: openapi.yaml"
     );
 }
 
-/// Who promises too little, too much or something else is found.
+/// Missing, additional and different rows are found.
 #[test]
 fn a_table_that_differs_is_found() {
     let contract: Value = serde_saphyr::from_str(&read("openapi.yaml")).unwrap();
@@ -111,6 +111,6 @@ fn a_table_that_differs_is_found() {
     for (from, to) in edits {
         let edited = readme.replacen(from, to, 1);
         assert_ne!(edited, readme, "{from}");
-        assert_ne!(written(&edited), promised(&contract, &everywhere), "{from}");
+        assert_ne!(written(&edited), documented(&contract, &everywhere), "{from}");
     }
 }

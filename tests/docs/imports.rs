@@ -1,6 +1,6 @@
-//! Which paths a file of `src/` uses, but for what is there for tests alone.
+//! Finds the paths that a file of `src/` uses outside of its tests.
 //!
-//! The file is parsed, not searched: words in comments and strings are no paths, and paths in macros are.
+//! The file is parsed: words in comments and strings do not count as paths, paths in macros do.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
@@ -15,13 +15,13 @@ use syn::{Attribute, File, Item, Visibility};
 pub(crate) struct Module {
     /// From the project's folder.
     pub(crate) file: PathBuf,
-    /// Where it stands in its crate, such as `["http", "docs"]`; the crate's root is empty.
+    /// Its module path in the crate, such as `["http", "docs"]`; empty for the crate's root.
     pub(crate) place: Vec<String>,
-    /// Each as its segments, with at least two of them.
+    /// The paths, each as two or more segments.
     pub(crate) paths: BTreeSet<Vec<String>>,
 }
 
-/// The module files that are compiled when nobody tests, from these roots on.
+/// The module files that are compiled outside of tests, starting from these roots.
 pub(crate) fn modules(folder: &Path, roots: &[&str]) -> Vec<Module> {
     let mut found = Vec::new();
     let mut ahead: VecDeque<_> = roots.iter().map(|root| (PathBuf::from(root), Vec::new())).collect();
@@ -39,7 +39,7 @@ pub(crate) fn modules(folder: &Path, roots: &[&str]) -> Vec<Module> {
     found
 }
 
-/// The modules that this file declares in files of their own, but for those of tests.
+/// The modules that this file declares in files of their own, without test modules.
 fn live_children(syntax: &File) -> Vec<String> {
     let live = syntax.items.iter().filter(|item| !is_for_tests(item));
     live.filter_map(|item| {
@@ -81,8 +81,8 @@ fn is_for_tests(item: &Item) -> bool {
     })
 }
 
-/// Whether this gives something of a child to others under this module's name, which is no use of it.
-fn hands_on(item: &Item, children: &[String]) -> bool {
+/// Whether this re-exports an item of a child module, which does not count as a use.
+fn is_reexport(item: &Item, children: &[String]) -> bool {
     let Item::Use(item) = item else { return false };
     let text = item.tree.to_token_stream().to_string();
     let text = text.strip_prefix("self :: ").unwrap_or(&text);
@@ -90,12 +90,12 @@ fn hands_on(item: &Item, children: &[String]) -> bool {
     !matches!(item.vis, Visibility::Inherited) && children.iter().any(|child| child == first)
 }
 
-/// The paths of a file, in which what begins with one of its `children` begins with `self`.
+/// The paths of a file; those that begin with one of its `children` get the prefix `self`.
 fn used_paths(syntax: File, children: &[String]) -> BTreeSet<Vec<String>> {
     let live = syntax
         .items
         .into_iter()
-        .filter(|item| !is_for_tests(item) && !hands_on(item, children));
+        .filter(|item| !is_for_tests(item) && !is_reexport(item, children));
     let mut paths = BTreeSet::new();
     for item in live {
         collect(item.into_token_stream(), &[], &mut paths);
@@ -109,7 +109,7 @@ fn used_paths(syntax: File, children: &[String]) -> BTreeSet<Vec<String>> {
     paths.into_iter().map(of_children).collect()
 }
 
-/// Words with `::` between them; a group in braces after `::` goes on with what stands before it.
+/// Collects words with `::` between them; each path in a group in braces continues the path before the group.
 fn collect(tokens: TokenStream, prefix: &[String], paths: &mut BTreeSet<Vec<String>>) {
     let mut path = prefix.to_vec();
     let mut colons = 0;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_name_something_is_seen() {
+    fn every_form_of_a_path_is_found() {
         let cases: [(&str, &[&str]); 10] = [
             ("use crate::a::B;", &["crate::a::B"]),
             ("use super::{a::B, c};", &["super::a::B", "super::c"]),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_strings_and_tests_use_nothing() {
+    fn comments_strings_and_tests_do_not_count() {
         let text = "/// crate::a::B\nfn f() { g(\"crate::a::B\") } #[cfg(test)] mod tests { use crate::a::B; } \
                     #[cfg(test)] use crate::a::B;";
         assert_eq!(paths(text), [""; 0]);

@@ -1,4 +1,4 @@
-//! The indexes that docs/ARCHITECTURE.md gives reasons for are those that the migrations make.
+//! The table of indexes in docs/ARCHITECTURE.md equals the indexes that the migrations create.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,8 +7,8 @@ use rusqlite::Connection;
 
 use crate::page::{code_spans, read, root, table};
 
-/// Tables and their indexes, SQLite's own for UNIQUE among them, after all migrations.
-fn made() -> BTreeSet<(String, String)> {
+/// Tables and their indexes after all migrations, including SQLite's own for UNIQUE.
+fn created() -> BTreeSet<(String, String)> {
     let folder = root().join("src/store/sqlite");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = files
@@ -33,7 +33,7 @@ fn every_index_has_its_reason() {
         .iter()
         .map(|row| (code_spans(&row[0]).remove(0), code_spans(&row[1]).remove(0)))
         .collect();
-    assert_eq!(written, made(), "left: docs/ARCHITECTURE.md; right: the migrations");
+    assert_eq!(written, created(), "left: docs/ARCHITECTURE.md; right: the migrations");
     assert!(
         rows.iter().all(|row| row.len() == 3 && !row[2].is_empty()),
         "each says why"

@@ -1,14 +1,13 @@
-//! What the documents say, held against what there is: rooms and their imports, indexes, settings, endpoints, and the
-//! tests that are cited by name.
+//! Compares the documents with the code: modules and their imports, indexes, settings, endpoints, cited tests.
 //!
-//! Each page has its tables between `<!-- name:begin -->` and `<!-- name:end -->`. A test reads the table from the page
-//! itself, so that there is no second list to forget.
+//! Tables are between `<!-- name:begin -->` and `<!-- name:end -->`. The tests read them from the pages, so that there
+//! is no second list to maintain.
 
 #![allow(
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "all of this crate is test code, also what stands outside of #[test] functions"
+    reason = "all of this crate is test code, also outside of #[test] functions"
 )]
 
 mod citations;

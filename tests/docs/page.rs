@@ -1,4 +1,4 @@
-//! Pages, and the marked parts of them.
+//! Reads pages and their marked parts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,18 @@ pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A text of the project.
+/// Reads a text file of the project.
 pub(crate) fn read(path: impl AsRef<Path>) -> String {
     let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What stands between the marks of this name.
+/// The text between the marks of this name.
 pub(crate) fn marked(page: &str, name: &str) -> String {
     let (begin, end) = (format!("<!-- {name}:begin -->"), format!("<!-- {name}:end -->"));
     let parts: Vec<&str> = page.split(&begin).collect();
     let [_, rest] = parts[..] else {
-        panic!("{begin} stands {} times", parts.len() - 1)
+        panic!("{begin} occurs {} times", parts.len() - 1)
     };
     let (part, _) = rest
         .split_once(&end)
@@ -27,7 +27,7 @@ pub(crate) fn marked(page: &str, name: &str) -> String {
     part.to_owned()
 }
 
-/// The rows of the table in a marked part, without its head: cells without blanks around them.
+/// The rows of the table in a marked part, without its head; cells are trimmed.
 pub(crate) fn table(page: &str, name: &str) -> Vec<Vec<String>> {
     let part = marked(page, name);
     let rows = part.lines().filter(|line| line.starts_with('|')).skip(2);
@@ -41,7 +41,7 @@ fn cells(line: &str) -> Vec<String> {
     line.split('|').map(|cell| cell.trim().to_owned()).collect()
 }
 
-/// The words that stand in backticks.
+/// The words in backticks.
 pub(crate) fn code_spans(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }

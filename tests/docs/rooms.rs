@@ -1,7 +1,7 @@
-//! Who may import whom: the table in docs/ARCHITECTURE.md, and the picture beside it, are what the code does.
+//! Allowed imports: the table and the picture in docs/ARCHITECTURE.md equal the imports in the code.
 //!
-//! Both ways: an import that the table does not allow fails, and so does one that it allows and nobody makes, so that
-//! the table never allows more than there is.
+//! An import that the table does not allow fails, and so does an allowed import that does not exist. The table's
+//! modules are called rooms here, since a room can have several Rust modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,9 +11,9 @@ use crate::page::{code_spans, marked, read, root, table};
 
 /// The crate of the library, as the binary names it.
 const LIBRARY: &str = "orders_inventory";
-/// The crate in `generated/`: a room of ours, but not below `src/`.
+/// The crate in `generated/`, which is a room outside of `src/`.
 const GENERATED: (&str, &str) = ("orders_inventory_api", "generated");
-/// What reaches outside of the process, or tells the time: worth the same attention as a crate.
+/// Parts of the standard library that reach outside of the process or read the time; listed like crates.
 const OUTSIDE: [&str; 7] = [
     "std::env",
     "std::fs",
@@ -26,32 +26,33 @@ const OUTSIDE: [&str; 7] = [
 
 /// A row of the table.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Uses {
-    ours: BTreeSet<String>,
-    others: BTreeSet<String>,
+struct Imports {
+    rooms: BTreeSet<String>,
+    external: BTreeSet<String>,
 }
 
-/// The rooms by where they are, such as `src/http` or `src/main`.
+/// The rooms by their path, such as `src/http` or `src/main`.
 type Places = BTreeMap<String, String>;
 
 fn architecture() -> String {
     read("docs/ARCHITECTURE.md")
 }
 
-/// The table, and where its rooms are. Its columns: room, files, ours, others'; further ones are for people.
-fn written(page: &str) -> (Places, BTreeMap<String, Uses>) {
+/// The table, and the paths of its rooms. Its columns: room, files, imported rooms, external imports; others are
+/// ignored.
+fn written(page: &str) -> (Places, BTreeMap<String, Imports>) {
     let (mut places, mut rooms) = (Places::new(), BTreeMap::new());
     for row in table(page, "rooms") {
-        let [room, files, ours, others, ..] = &row[..] else {
+        let [room, files, imported, external, ..] = &row[..] else {
             panic!("a row of the table has {} cells", row.len())
         };
         let room = code_spans(room).remove(0);
         for file in code_spans(files) {
             places.insert(place_of(&file), room.clone());
         }
-        let uses = Uses {
-            ours: code_spans(ours).into_iter().collect(),
-            others: code_spans(others).into_iter().collect(),
+        let uses = Imports {
+            rooms: code_spans(imported).into_iter().collect(),
+            external: code_spans(external).into_iter().collect(),
         };
         rooms.insert(room, uses);
     }
@@ -65,7 +66,7 @@ fn place_of(file: &str) -> String {
         .to_owned()
 }
 
-/// The room in which a path of this crate ends, by the longest place that it leads through.
+/// The room of a path in this crate: the one with the longest matching path.
 fn room_of<'a>(places: &'a Places, segments: &[String]) -> Option<&'a str> {
     let whole = [&["src".to_owned()], segments].concat();
     (2..=whole.len())
@@ -74,12 +75,17 @@ fn room_of<'a>(places: &'a Places, segments: &[String]) -> Option<&'a str> {
         .map(String::as_str)
 }
 
-/// What the code uses, by room. `main` is what the binary is made of, and its crate's root is `src/main.rs`.
-fn used(places: &Places, library: &[Module], binary: &[Module], crates: &BTreeSet<String>) -> BTreeMap<String, Uses> {
-    let mut rooms: BTreeMap<String, Uses> = BTreeMap::new();
+/// The imports in the code, by room. `main` is the binary, whose crate root is `src/main.rs`.
+fn used(
+    places: &Places,
+    library: &[Module],
+    binary: &[Module],
+    crates: &BTreeSet<String>,
+) -> BTreeMap<String, Imports> {
+    let mut rooms: BTreeMap<String, Imports> = BTreeMap::new();
     let all = library.iter().map(|module| (module, false));
     for (module, is_binary) in all.chain(binary.iter().map(|module| (module, true))) {
-        // The library's root is the map itself: it declares the rooms and uses none.
+        // The library's root declares the rooms and imports none.
         if module.file == Path::new("src/lib.rs") {
             continue;
         }
@@ -89,26 +95,26 @@ fn used(places: &Places, library: &[Module], binary: &[Module], crates: &BTreeSe
         let uses = rooms.entry(room.to_owned()).or_default();
         for path in &module.paths {
             match target(places, module, is_binary, path) {
-                Some(other) if other != room => _ = uses.ours.insert(other),
+                Some(other) if other != room => _ = uses.rooms.insert(other),
                 Some(_) => {}
-                None => uses.others.extend(of_others(path, crates)),
+                None => uses.external.extend(external(path, crates)),
             }
         }
     }
     rooms
 }
 
-/// The room of ours that a path leads to.
+/// The room that a path refers to.
 fn target(places: &Places, module: &Module, is_binary: bool, path: &[String]) -> Option<String> {
     let inside = |place: &[String], rest: &[String]| {
         let segments = [place, rest].concat();
         let room = match is_binary {
-            // Everything of the binary's own crate is one room.
+            // The binary's crate is one room.
             true => Some("main"),
             false => room_of(places, &segments),
         };
         Some(
-            room.unwrap_or_else(|| panic!("{}: {path:?} leads to no room", module.file.display()))
+            room.unwrap_or_else(|| panic!("{}: {path:?} is in no room", module.file.display()))
                 .to_owned(),
         )
     };
@@ -122,7 +128,7 @@ fn target(places: &Places, module: &Module, is_binary: bool, path: &[String]) ->
         }
         LIBRARY => Some(
             room_of(places, &path[1..])
-                .unwrap_or_else(|| panic!("{}: {path:?} leads to no room", module.file.display()))
+                .unwrap_or_else(|| panic!("{}: {path:?} is in no room", module.file.display()))
                 .to_owned(),
         ),
         first if first == GENERATED.0 => Some(GENERATED.1.to_owned()),
@@ -130,8 +136,8 @@ fn target(places: &Places, module: &Module, is_binary: bool, path: &[String]) ->
     }
 }
 
-/// What a path uses of others: a crate, or a part of the standard library that reaches outside.
-fn of_others(path: &[String], crates: &BTreeSet<String>) -> Option<String> {
+/// The external import of a path: a crate, or a listed part of the standard library.
+fn external(path: &[String], crates: &BTreeSet<String>) -> Option<String> {
     let text = path.join("::");
     let outside = OUTSIDE.iter().find(|part| {
         text.strip_prefix(**part)
@@ -143,7 +149,7 @@ fn of_others(path: &[String], crates: &BTreeSet<String>) -> Option<String> {
     }
 }
 
-/// The crates that `Cargo.toml` lets `src/` use.
+/// The dependencies in `Cargo.toml`.
 fn crates() -> BTreeSet<String> {
     let manifest = read("Cargo.toml");
     let after = manifest
@@ -158,14 +164,14 @@ fn crates() -> BTreeSet<String> {
         .collect()
 }
 
-fn real(places: &Places) -> BTreeMap<String, Uses> {
+fn real(places: &Places) -> BTreeMap<String, Imports> {
     let (library, binary) = (modules(&root(), &["src/lib.rs"]), modules(&root(), &["src/main.rs"]));
     used(places, &library, &binary, &crates())
 }
 
-/// How the code and the table differ, a line each.
-fn differences(written: &BTreeMap<String, Uses>, real: &BTreeMap<String, Uses>) -> Vec<String> {
-    let none = Uses::default();
+/// The differences between the table and the code, one line each.
+fn differences(written: &BTreeMap<String, Imports>, real: &BTreeMap<String, Imports>) -> Vec<String> {
+    let none = Imports::default();
     let rooms: BTreeSet<&String> = written.keys().chain(real.keys()).collect();
     let of_room = |room: &String| {
         let (says, does) = (written.get(room).unwrap_or(&none), real.get(room).unwrap_or(&none));
@@ -175,10 +181,14 @@ fn differences(written: &BTreeMap<String, Uses>, real: &BTreeMap<String, Uses>) 
                 .collect::<Vec<_>>()
         };
         [
-            line("uses, and may not:", &does.ours, &says.ours),
-            line("uses, and may not:", &does.others, &says.others),
-            line("may use, and does not:", &says.ours, &does.ours),
-            line("may use, and does not:", &says.others, &does.others),
+            line("imports, against the table:", &does.rooms, &says.rooms),
+            line("imports, against the table:", &does.external, &says.external),
+            line("does not import, though the table has it:", &says.rooms, &does.rooms),
+            line(
+                "does not import, though the table has it:",
+                &says.external,
+                &does.external,
+            ),
         ]
         .concat()
     };
@@ -200,10 +210,10 @@ fn rooms_import_what_the_table_allows_and_nothing_else() {
 fn the_picture_shows_the_table() {
     let page = architecture();
     let (_, written) = written(&page);
-    let arrows = |rooms: &BTreeMap<String, Uses>| -> BTreeSet<String> {
+    let arrows = |rooms: &BTreeMap<String, Imports>| -> BTreeSet<String> {
         let pairs = rooms
             .iter()
-            .flat_map(|(room, uses)| uses.ours.iter().map(move |used| (room, used)));
+            .flat_map(|(room, uses)| uses.rooms.iter().map(move |used| (room, used)));
         pairs.map(|(room, used)| format!("{room} --> {used}")).collect()
     };
     let picture = marked(&page, "picture");
@@ -216,16 +226,16 @@ fn the_picture_shows_the_table() {
 }
 
 #[test]
-fn no_rooms_import_each_other_in_a_circle() {
+fn imports_between_rooms_have_no_cycle() {
     let (_, mut left) = written(&architecture());
-    // Take away, again and again, the rooms that use no other; what cannot be taken away goes in circles.
+    // Repeatedly remove the rooms that import no remaining one. Rooms that cannot be removed form a cycle.
     while !left.is_empty() {
         let leaves: Vec<String> = left
             .iter()
-            .filter(|(_, uses)| uses.ours.iter().all(|used| !left.contains_key(used)))
+            .filter(|(_, uses)| uses.rooms.iter().all(|used| !left.contains_key(used)))
             .map(|(room, _)| room.clone())
             .collect();
-        assert!(!leaves.is_empty(), "these go in circles: {:?}", left.keys());
+        assert!(!leaves.is_empty(), "these rooms form a cycle: {:?}", left.keys());
         left.retain(|room, _| !leaves.contains(room));
     }
 }
@@ -245,7 +255,7 @@ fn an_import_against_the_rules_is_found() {
                 &["domain", "order"],
                 &["crate", "error", "Error"],
             ),
-            "domain uses, and may not: error",
+            "domain imports, against the table: error",
         ),
         (
             module(
@@ -253,11 +263,11 @@ fn an_import_against_the_rules_is_found() {
                 &["domain", "order"],
                 &["super", "super", "store", "Tx"],
             ),
-            "domain uses, and may not: store",
+            "domain imports, against the table: store",
         ),
         (
             module("src/app/orders.rs", &["app", "orders"], &["rusqlite", "Connection"]),
-            "app uses, and may not: rusqlite",
+            "app imports, against the table: rusqlite",
         ),
         (
             module(
@@ -265,11 +275,11 @@ fn an_import_against_the_rules_is_found() {
                 &["app", "orders"],
                 &["std", "time", "SystemTime", "now"],
             ),
-            "app uses, and may not: std::time::SystemTime",
+            "app imports, against the table: std::time::SystemTime",
         ),
         (
             module("src/store/mod.rs", &["store"], &["orders_inventory_api", "models"]),
-            "store uses, and may not: generated",
+            "store imports, against the table: generated",
         ),
     ];
     for (module, wanted) in cases {

@@ -1,4 +1,4 @@
-//! README's table of settings is what `--help` lists.
+//! README's table of settings equals `--help`.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -46,7 +46,7 @@ fn readme_lists_every_setting_with_its_default() {
 }
 
 #[test]
-fn a_setting_that_went_missing_is_found() {
+fn a_missing_or_different_setting_is_found() {
     let help = "--port <PORT>\n [env: PORT=]\n [default: 8080]\n --key <KEY>\n [env: KEY]\n --log <LOG>\n [env: LOG=]";
     let page =
         |rows: &str| format!("<!-- settings:begin -->\n| Variable | Default |\n|---|---|\n{rows}<!-- settings:end -->");

@@ -1,4 +1,4 @@
-//! Who may call: every operation asks for a key exactly where the contract says so.
+//! API keys: every operation requires one exactly where the contract says so.
 
 use axum::http::Method;
 use orders_inventory::http::ApiKeys;
@@ -12,8 +12,8 @@ use crate::support::{Answer, TestApp};
 
 const KEY: &str = "x-api-key";
 
-/// The service with two keys and what the examples of the contract ask for.
-async fn locked() -> TestApp {
+/// The service with two keys, and with the product and the order that the contract's examples refer to.
+async fn app_with_keys() -> TestApp {
     let app = TestApp::with(|options| options.api_keys = ApiKeys::new("first-key, second-key"));
     let product = json!({"sku": "A", "name": "a", "price": 12.5, "stock": 40});
     app.post("/products", product)
@@ -24,13 +24,13 @@ async fn locked() -> TestApp {
     app
 }
 
-/// A request of this operation that is as it should be but for its key.
+/// A valid request of this operation, without a key.
 fn request(app: &TestApp, operation: &Operation<'_>) -> Call {
-    let (path, body) = Contract::ours().good_request(operation);
+    let (path, body) = Contract::of_the_service().valid_request(operation);
     let call = app.call(operation.method.clone(), &path);
     let Some(body) = body else { return call };
     let call = call.json(&body);
-    match Contract::ours().security(operation)[..] {
+    match Contract::of_the_service().security(operation)[..] {
         ["WebhookSignature"] => call.header(HEADER, &sign(SECRET, app.now_seconds(), body.to_string().as_bytes())),
         _ => call,
     }
@@ -45,7 +45,10 @@ fn assert_refused(answer: Answer, kind: &str, what: &str) {
     );
     let problem = answer.expect_problem(401, kind);
     for key in ["first-key", "second-key"] {
-        assert!(!problem.to_string().contains(key), "no key comes back: {problem}");
+        assert!(
+            !problem.to_string().contains(key),
+            "the response contains no key: {problem}"
+        );
     }
 }
 
@@ -55,11 +58,11 @@ const INVALID: &str = "/problems/invalid-api-key";
 #[tokio::test]
 async fn every_operation_asks_for_a_key_exactly_where_the_contract_says_so() {
     let (mut guarded, mut open) = (Vec::new(), Vec::new());
-    for operation in Contract::ours().operations() {
-        // Some of them delete.
-        let app = locked().await;
+    for operation in Contract::of_the_service().operations() {
+        // A new service each time, since some operations delete.
+        let app = app_with_keys().await;
         let what = format!("{} {}", operation.method, operation.template);
-        if Contract::ours().security(&operation) == ["ApiKey"] {
+        if Contract::of_the_service().security(&operation) == ["ApiKey"] {
             let before = app.walk("/products").await;
             assert_refused(request(&app, &operation).await, MISSING, &what);
             for wrong in [
@@ -98,12 +101,12 @@ async fn every_operation_asks_for_a_key_exactly_where_the_contract_says_so() {
             open.push(what.clone());
         }
         for key in ["first-key", "second-key"] {
-            let answer = request(&locked().await, &operation).header(KEY, key).await;
+            let answer = request(&app_with_keys().await, &operation).header(KEY, key).await;
             assert!(answer.status != 401, "{what}: {answer:?}");
         }
     }
     open.sort_unstable();
-    // As the design says, whatever the contract came to say.
+    // Compared with the design, in case the contract is wrong.
     let wanted = [
         "GET /healthz",
         "GET /problems",
@@ -118,8 +121,8 @@ async fn every_operation_asks_for_a_key_exactly_where_the_contract_says_so() {
 }
 
 #[tokio::test]
-async fn a_stranger_learns_nothing_but_that_a_key_is_needed() {
-    let app = locked().await;
+async fn without_a_valid_key_a_response_reveals_nothing_else() {
+    let app = app_with_keys().await;
     for call in [
         app.get("/orders/1"),
         app.get("/orders/99"),
@@ -140,8 +143,8 @@ async fn a_stranger_learns_nothing_but_that_a_key_is_needed() {
 }
 
 #[tokio::test]
-async fn a_key_is_no_signature_and_a_signature_no_key() {
-    let app = locked().await;
+async fn a_key_does_not_replace_a_signature_nor_the_reverse() {
+    let app = app_with_keys().await;
     let body = json!({"id": "evt_1", "type": "ping"}).to_string();
     let signature = app.sign(&body);
     let with_key = app.post("/webhooks/payment", &*body).header(KEY, "first-key").await;
@@ -152,8 +155,8 @@ async fn a_key_is_no_signature_and_a_signature_no_key() {
 }
 
 #[tokio::test]
-async fn what_is_no_operation_needs_no_key() {
-    let app = locked().await;
+async fn paths_outside_the_contract_need_no_key() {
+    let app = app_with_keys().await;
     for path in ["/docs", "/openapi.yaml", "/openapi.json"] {
         app.get(path).await.expect(200);
     }
@@ -166,9 +169,9 @@ async fn what_is_no_operation_needs_no_key() {
 }
 
 #[tokio::test]
-async fn without_keys_everybody_may_call() {
+async fn without_configured_keys_every_caller_is_accepted() {
     let app = TestApp::new();
-    for operation in Contract::ours().operations() {
+    for operation in Contract::of_the_service().operations() {
         for call in [request(&app, &operation), request(&app, &operation).header(KEY, "any")] {
             let answer = call.await;
             assert!(

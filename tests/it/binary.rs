@@ -1,4 +1,4 @@
-//! The binary while it runs: its first line, its log, its end.
+//! The running binary: its greeting, its log, its shutdown.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -13,14 +13,14 @@ use crate::support::process::{Server, command, read_answer, run};
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":5}"#;
 const ORDER: &str = r#"{"product_id":1,"quantity":2}"#;
 
-/// A database file that is not there yet, in a folder that is not there yet either.
+/// The path of a database file whose folder does not exist yet.
 fn database() -> (PathBuf, TempDir) {
     let folder = TempDir::new().unwrap();
     (folder.path().join("new/folder/test.db"), folder)
 }
 
 #[test]
-fn it_makes_its_folder_and_says_where_it_is() {
+fn the_folder_is_created_and_the_greeting_has_the_address() {
     let (database, _folder) = database();
     let server = Server::start(&mut command(&database));
     assert!(server.address.ip().is_loopback());
@@ -29,7 +29,7 @@ fn it_makes_its_folder_and_says_where_it_is() {
 }
 
 #[test]
-fn it_listens_where_it_is_told() {
+fn it_listens_on_the_configured_host_and_port() {
     let (database, _folder) = database();
     let server = Server::start(command(&database).env("HOST", "::1"));
     assert!(server.address.is_ipv6());
@@ -60,7 +60,7 @@ fn what_it_acknowledged_survives_every_end() {
 }
 
 #[test]
-fn a_clean_end_leaves_everything_in_the_one_file() {
+fn a_graceful_shutdown_leaves_one_file() {
     let (database, _folder) = database();
     let server = Server::start(&mut command(&database));
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
@@ -76,7 +76,7 @@ fn a_clean_end_leaves_everything_in_the_one_file() {
 }
 
 #[test]
-fn a_request_that_is_under_way_at_the_end_is_answered() {
+fn a_request_in_progress_is_answered_during_shutdown() {
     let (database, _folder) = database();
     let server = Server::start(&mut command(&database));
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
@@ -87,7 +87,7 @@ fn a_request_that_is_under_way_at_the_end_is_answered() {
         ORDER.len()
     );
     connection.write_all(head.as_bytes()).unwrap();
-    // The server wants the body: it has the request.
+    // The server asks for the body, so it has the request.
     let wanted = b"HTTP/1.1 100 Continue\r\n\r\n";
     let mut interim = [0; 25];
     connection.read_exact(&mut interim).unwrap();
@@ -104,7 +104,7 @@ fn a_request_that_is_under_way_at_the_end_is_answered() {
 }
 
 #[test]
-fn who_never_finishes_a_request_does_not_hold_up_the_end() {
+fn an_unfinished_request_does_not_delay_shutdown() {
     let (database, _folder) = database();
     let server = Server::start(command(&database).env("DRAIN_SECONDS", "1"));
     let mut connection = server.connect();
@@ -146,7 +146,7 @@ fn the_log_can_be_json() {
 }
 
 #[test]
-fn the_log_can_be_told_to_be_quiet() {
+fn rust_log_filters_log_lines() {
     let (database, _folder) = database();
     let server = Server::start(command(&database).env("RUST_LOG", "warn,orders_inventory=error"));
     server.ask("GET", "/nope", "");
@@ -160,5 +160,5 @@ fn it_prints_the_contract_byte_for_byte() {
     let printed = run(command(&database).arg("openapi"), Duration::from_secs(5));
     assert!(printed.status.success() && printed.stderr.is_empty());
     assert_eq!(printed.stdout, include_bytes!("../../openapi.yaml"));
-    assert!(!database.exists(), "it needs no database for that");
+    assert!(!database.exists(), "the command needs no database");
 }

@@ -1,4 +1,4 @@
-//! Bodies that do not even get to be values: not JSON, not declared as it, too large, too slow, cut off.
+//! Bodies that are refused before their values are read: not JSON, not declared as JSON, too large, too slow, cut off.
 
 use std::io;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(crate) const WITH_BODY: [(Method, &str); 5] = [
 ];
 
 #[tokio::test]
-async fn what_is_not_json_is_malformed() {
+async fn a_body_that_is_not_json_is_malformed() {
     let app = TestApp::new();
     let bodies: [&[u8]; 16] = [
         b"",
@@ -51,7 +51,7 @@ async fn what_is_not_json_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_body_must_say_that_it_is_json() {
+async fn a_body_must_be_declared_as_json() {
     let app = TestApp::new();
     for (method, path) in WITH_BODY {
         let call = || app.call(method.clone(), path).body("{}");
@@ -97,7 +97,7 @@ async fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
             .expect_problem(413, "/problems/payload-too-large");
         assert_eq!(problem["detail"], "The body is larger than 100 bytes.");
     }
-    // Also where nobody says beforehand how much will come.
+    // Also without a Content-Length.
     let chunks = stream::repeat_with(|| Ok::<_, io::Error>("          "));
     let endless = app.call(Method::POST, "/products").body(Body::from_stream(chunks));
     endless.await.expect_problem(413, "/problems/payload-too-large");
@@ -105,7 +105,7 @@ async fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
     app.post("/products", padded(100)).await.expect(201);
 }
 
-/// A request for a new product whose body begins well and goes on like this.
+/// A request for a new product whose body begins with valid JSON and continues with `rest`.
 fn begun(app: &Client, rest: impl Stream<Item = io::Result<&'static str>> + Send + 'static) -> Call {
     let (start, _) = PRODUCT.split_at(10);
     let body = stream::iter([Ok(start)]).chain(rest);
@@ -115,7 +115,7 @@ fn begun(app: &Client, rest: impl Stream<Item = io::Result<&'static str>> + Send
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_arrive_in_time_is_given_up() {
+async fn a_body_that_does_not_arrive_in_time_is_refused() {
     let app = TestApp::with(|options| options.body_limits.timeout = Duration::from_millis(20));
     begun(&app, stream::pending())
         .await

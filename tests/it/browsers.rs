@@ -1,4 +1,4 @@
-//! What answers tell browsers. The client of these tests wants the same of every answer it gets; here is what differs.
+//! Response headers for browsers that differ between responses. The test client checks the others on every response.
 
 use axum::http::Method;
 use orders_inventory::http::Clock;
@@ -6,11 +6,11 @@ use orders_inventory::http::Clock;
 use crate::support::contract::Contract;
 use crate::support::{Answer, TestApp, failing};
 
-/// An answer of every route, good ones and refusals, and of what is no route.
+/// Responses of every kind: success and refusal of operations, documentation, unknown paths, a panic.
 async fn every_kind(app: &TestApp) -> Vec<Answer> {
     let mut answers = Vec::new();
-    for operation in Contract::ours().operations() {
-        let (path, body) = Contract::ours().good_request(&operation);
+    for operation in Contract::of_the_service().operations() {
+        let (path, body) = Contract::of_the_service().valid_request(&operation);
         let call = app.call(operation.method.clone(), &path);
         answers.push(match &body {
             Some(body) => call.json(body).await,
@@ -35,7 +35,7 @@ async fn every_kind(app: &TestApp) -> Vec<Answer> {
 }
 
 #[tokio::test]
-async fn browsers_are_told_to_come_by_tls_only_where_there_is_tls() {
+async fn strict_transport_security_is_sent_only_behind_tls() {
     const HEADER: &str = "strict-transport-security";
     let plain = TestApp::new();
     plain.product(1).await;
@@ -45,7 +45,7 @@ async fn browsers_are_told_to_come_by_tls_only_where_there_is_tls() {
     let behind_tls = TestApp::with(|options| options.is_behind_tls = true);
     behind_tls.product(1).await;
     let mut answers = every_kind(&behind_tls).await;
-    // That one came from a service of its own.
+    // The last response is from another service, without TLS.
     answers.pop();
     for answer in answers {
         assert_eq!(answer.header(HEADER), Some("max-age=31536000"), "{answer:?}");
@@ -53,7 +53,7 @@ async fn browsers_are_told_to_come_by_tls_only_where_there_is_tls() {
 }
 
 #[tokio::test]
-async fn what_has_a_version_may_be_kept_and_asked_for_again_and_nothing_else() {
+async fn only_responses_with_an_etag_may_be_cached() {
     let app = TestApp::new();
     let product = app.product(5).await;
     let order = app.order(product, 1).await;

@@ -1,4 +1,4 @@
-//! Many at once. The writer takes one after the other; these tests would see it if it did not.
+//! Concurrent requests. These tests would fail if the writer did not run writes one after another.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::TestApp;
 use crate::support::client::{self, Call};
 
-/// Sends all of these at once, and counts the answers by status.
+/// Sends these requests concurrently, and counts the responses by status.
 async fn at_once(calls: impl IntoIterator<Item = Call>) -> HashMap<u16, usize> {
     let mut counts = HashMap::new();
     for answer in client::at_once(calls).await {
@@ -31,7 +31,7 @@ async fn of_64_buyers_of_the_last_item_one_gets_it() {
 async fn two_hundred_orders_never_sell_more_than_there_is() {
     let app = TestApp::new();
     let product = app.product(100).await;
-    // Quantities from 1 to 5 in an order that follows no pattern, 600 units in all.
+    // Quantities from 1 to 5 in an irregular order, 600 units in all.
     let quantities = (0..200).map(|number| 1 + number * 37 % 101 % 5);
     let counts = at_once(quantities.map(|quantity| app.place(product, quantity))).await;
     assert_eq!(
@@ -48,12 +48,12 @@ async fn two_hundred_orders_never_sell_more_than_there_is() {
     let sold: i64 = orders.iter().map(|order| order["quantity"].as_i64().unwrap()).sum();
     assert_eq!(orders.len(), counts[&201]);
     assert_eq!(sold + app.stock(product).await, 100);
-    assert!(sold > 95, "orders of one unit take what is left: {sold}");
+    assert!(sold > 95, "orders of one unit take the rest: {sold}");
     app.assert_ledger_adds_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_canceled_by_many_gives_its_stock_back_once() {
+async fn an_order_canceled_by_many_returns_its_stock_once() {
     let app = TestApp::new();
     let product = app.product(10).await;
     let order = format!("/orders/{}", app.order(product, 4).await);
@@ -64,7 +64,7 @@ async fn an_order_canceled_by_many_gives_its_stock_back_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_deleted_by_many_gives_its_stock_back_once() {
+async fn an_order_deleted_by_many_returns_its_stock_once() {
     let app = TestApp::new();
     let product = app.product(10).await;
     let order = format!("/orders/{}", app.order(product, 4).await);
@@ -75,7 +75,7 @@ async fn an_order_deleted_by_many_gives_its_stock_back_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn quantities_changed_by_many_keep_the_books_right() {
+async fn concurrent_changes_of_quantity_keep_stock_and_ledger_right() {
     let app = TestApp::new();
     let product = app.product(20).await;
     let orders = [
@@ -121,7 +121,7 @@ async fn an_order_that_is_canceled_and_changed_at_once_ends_without_stock() {
         ]
         .map(change);
         at_once(calls.into_iter().chain([app.call(Method::DELETE, &order)])).await;
-        // Deleted last, whoever came first: what it held is back.
+        // The deletion comes last and returns the order's units.
         app.delete(&order).await;
         assert_eq!(app.stock(product).await, 50);
     }

@@ -22,19 +22,19 @@ mod shim;
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":1000000}"#;
 const ORDER: &str = r#"{"product_id":1,"quantity":1}"#;
 
-/// A small disk in memory, as long as its test runs.
+/// A small file system in memory, unmounted at the end of its test.
 struct Disk {
     folder: TempDir,
 }
 
 impl Disk {
-    /// A disk of 4 MiB; `None`, and a line that says why, where none can be had.
+    /// A file system of 4 MiB; where it cannot be mounted, prints why and returns `None`.
     fn new() -> Option<Self> {
         let folder = TempDir::new().unwrap();
         match mount("tmpfs", folder.path(), "tmpfs", MountFlags::NOSUID, Some(c"size=4m")) {
             Ok(()) => Some(Self { folder }),
             Err(error) => {
-                println!("passed over: a disk can be mounted by root only: {error}");
+                println!("skipped: only root can mount a file system: {error}");
                 None
             }
         }
@@ -44,7 +44,7 @@ impl Disk {
         self.folder.path().join("test.db")
     }
 
-    /// Lets nobody write here, root neither.
+    /// Makes it read-only, also for root.
     fn make_read_only(&self) {
         mount_remount(self.folder.path(), MountFlags::RDONLY, "").unwrap();
         fs::write(self.ballast(), "").expect_err("this system does not make disks read-only");
@@ -54,7 +54,7 @@ impl Disk {
         mount_remount(self.folder.path(), MountFlags::empty(), "").unwrap();
     }
 
-    /// Leaves no byte free.
+    /// Fills it to the last byte.
     fn fill(&self) {
         let mut ballast = fs::OpenOptions::new();
         let mut ballast = ballast.append(true).create(true).open(self.ballast()).unwrap();
@@ -74,12 +74,12 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Lazily: a server that its test did not stop may still be there.
+        // A lazy unmount, since a server may still run where its test failed.
         let _ = unmount(self.folder.path(), UnmountFlags::DETACH);
     }
 }
 
-/// The one line of a start that fails.
+/// The error line of a failed start.
 #[track_caller]
 fn refused(database: &Path) -> String {
     let output = run(&mut command(database), Duration::from_secs(10));
@@ -91,7 +91,7 @@ fn refused(database: &Path) -> String {
     line
 }
 
-/// Every file of a folder with all that is in it.
+/// Every file of a folder with its content.
 fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let paths = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
     let mut content: Vec<_> = paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
@@ -108,7 +108,7 @@ fn a_full_disk_refuses_writes_and_takes_them_again_once_there_is_room() {
     let mut placed = 0;
     for round in 1..=2 {
         disk.fill();
-        // Some more fit into what the files have already.
+        // A few more orders fit into pages that the files have already.
         let (status, problem) = loop {
             let (status, answer) = server.ask("POST", "/orders", ORDER);
             if status != 201 {
@@ -153,7 +153,7 @@ fn a_full_disk_refuses_writes_and_takes_them_again_once_there_is_room() {
 }
 
 #[test]
-fn a_disk_that_is_full_at_the_start_is_named() {
+fn a_full_disk_at_the_start_is_reported() {
     let Some(disk) = Disk::new() else { return };
     disk.fill();
     let line = refused(&disk.database());
@@ -161,7 +161,7 @@ fn a_disk_that_is_full_at_the_start_is_named() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_named_and_left_as_it_is() {
+fn a_read_only_folder_is_reported_and_left_unchanged() {
     let Some(disk) = Disk::new() else { return };
     let database = disk.database();
     assert!(Server::start(&mut command(&database)).stop(Signal::TERM).success());
@@ -173,7 +173,7 @@ fn a_folder_that_cannot_be_written_is_named_and_left_as_it_is() {
     assert_eq!(content(disk.folder.path()), before);
 }
 
-/// With the log there, SQLite itself would open the file, to read only.
+/// With the write-ahead log in place, SQLite itself would open the file read-only.
 #[test]
 fn a_folder_that_became_read_only_when_the_service_was_killed_is_refused_too() {
     let Some(disk) = Disk::new() else { return };
@@ -193,7 +193,7 @@ fn a_folder_that_became_read_only_when_the_service_was_killed_is_refused_too() {
 }
 
 #[test]
-fn a_file_of_a_newer_schema_is_left_as_it_is() {
+fn a_file_of_a_newer_schema_is_left_unchanged() {
     let folder = TempDir::new().unwrap();
     let database = folder.path().join("test.db");
     assert!(Server::start(&mut command(&database)).stop(Signal::TERM).success());

@@ -1,4 +1,4 @@
-//! Errors of every other kind: no such path, no such method, a store that fails, a bug; and the id that each answer has.
+//! Errors outside the operations: unknown path, unknown method, a failing store, a panic; and the request id.
 
 use axum::http::Method;
 use orders_inventory::error::Error;
@@ -9,7 +9,7 @@ use crate::support::contract::Contract;
 use crate::support::{Answer, Client, TestApp, failing};
 
 #[tokio::test]
-async fn there_is_nothing_at_other_paths() {
+async fn other_paths_are_not_found() {
     let app = TestApp::new();
     let paths = [
         "/nope",
@@ -46,11 +46,11 @@ async fn there_is_nothing_at_other_paths() {
     }
 }
 
-/// The client compares `Allow` with the contract; here every path meets every method.
+/// Tries every path with every method; the client compares `Allow` with the contract.
 #[tokio::test]
-async fn a_path_refuses_the_methods_that_the_contract_does_not_give_it() {
+async fn methods_outside_the_contract_get_405() {
     let app = TestApp::new();
-    let contract = Contract::ours();
+    let contract = Contract::of_the_service();
     let taken: Vec<_> = contract
         .operations()
         .map(|operation| (operation.template, operation.method))
@@ -73,7 +73,7 @@ async fn a_path_refuses_the_methods_that_the_contract_does_not_give_it() {
     assert!(refused > 50);
 }
 
-/// An answer of each kind, from the client's side of every layer.
+/// A response of each kind, so that one comes from every layer.
 async fn one_of_each(app: &Client, id: &str) -> Vec<Answer> {
     let call = |method, path: &str| app.call(method, path).header("x-request-id", id);
     vec![
@@ -91,7 +91,7 @@ async fn one_of_each(app: &Client, id: &str) -> Vec<Answer> {
 }
 
 #[tokio::test]
-async fn every_answer_carries_the_id_that_its_request_brought() {
+async fn every_response_has_the_id_of_its_request() {
     let app = TestApp::new();
     let panicking = failing::service(|| panic!("in a handler"), Clock::system());
     let longest = "x".repeat(128);
@@ -113,7 +113,7 @@ async fn every_answer_carries_the_id_that_its_request_brought() {
 }
 
 #[tokio::test]
-async fn ids_that_make_no_sense_are_replaced_by_new_ones() {
+async fn invalid_request_ids_are_replaced_by_new_ones() {
     let app = TestApp::new();
     let mut given = Vec::new();
     for id in ["", " ", "a b", "tab\there", "\u{e4}", "\u{1f916}", &"x".repeat(129)] {
@@ -136,7 +136,7 @@ async fn ids_that_make_no_sense_are_replaced_by_new_ones() {
 }
 
 #[tokio::test]
-async fn a_panic_is_an_internal_error_that_tells_nothing() {
+async fn a_panic_is_an_internal_error_without_details() {
     let app = failing::service(|| panic!("a secret cause"), Clock::system());
     for answer in [
         app.get("/products").await,

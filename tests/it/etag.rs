@@ -1,4 +1,4 @@
-//! Versions: entity tags, and what is asked on condition of them (RFC 9110, section 13).
+//! Versions: entity tags and conditional requests (RFC 9110, section 13).
 
 use std::collections::HashSet;
 
@@ -8,8 +8,8 @@ use crate::support::client::at_once;
 use crate::support::payment::{refunded, succeeded};
 use crate::support::{Answer, TestApp};
 
-/// The service with product 1, of 10 units, and order 1 of 2 of them: both have changed once, so both are in version 2.
-async fn furnished() -> TestApp {
+/// The service with product 1 of 10 units and order 1 of 2 units, both in version 2 after one change.
+async fn app_with_data() -> TestApp {
     let app = TestApp::new();
     app.product(10).await;
     app.order(1, 1).await;
@@ -31,7 +31,7 @@ fn tag(answer: &Answer) -> String {
 }
 
 impl TestApp {
-    /// The tag and the representation of what is at a path.
+    /// The entity tag and the representation of a resource.
     async fn version(&self, path: &str) -> (String, Value) {
         let answer = self.get(path).await.expect(200);
         (tag(&answer), answer.value())
@@ -39,14 +39,14 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn post_get_head_and_put_name_the_version() {
+async fn post_get_head_and_put_return_an_etag() {
     let app = TestApp::new();
     let product = json!({"sku": "A", "name": "a", "price": 1, "stock": 9});
     let created = [
         app.post("/products", product).await.expect(201),
         app.place(1, 1).await.expect(201),
     ];
-    // The order took stock, which is a new version of the product.
+    // The order changed the product's stock and so its version.
     assert_ne!(tag(&created[0]), app.version("/products/1").await.0);
     assert_eq!(tag(&created[1]), app.version("/orders/1").await.0);
     for (path, change) in BOTH {
@@ -58,7 +58,7 @@ async fn post_get_head_and_put_name_the_version() {
     }
 }
 
-/// Runs one thing after the other, and sees that the tag changes exactly where the representation does, and never back.
+/// Checks after each step that the tag changes exactly when the representation does, and never to an earlier value.
 struct Watch<'a> {
     app: &'a TestApp,
     path: &'static str,
@@ -80,18 +80,18 @@ impl<'a> Watch<'a> {
         if changes {
             assert!(
                 self.seen.insert(now.0.clone()),
-                "{what}: {} was a version before",
+                "{what}: {} was an earlier version",
                 now.0
             );
         }
         self.last = now;
-        // In the same millisecond two versions would have the same time.
+        // Two versions of the same millisecond would have the same `updated_at`.
         self.app.clock.advance_ms(1);
     }
 }
 
 #[tokio::test]
-async fn a_product_has_a_new_version_with_every_change_that_shows() {
+async fn a_products_version_changes_exactly_with_its_representation() {
     let app = TestApp::new();
     app.product(10).await;
     let mut watch = Watch::new(&app, "/products/1").await;
@@ -138,7 +138,7 @@ async fn a_product_has_a_new_version_with_every_change_that_shows() {
 }
 
 #[tokio::test]
-async fn an_order_has_a_new_version_with_every_change_that_shows() {
+async fn an_orders_version_changes_exactly_with_its_representation() {
     let app = TestApp::new();
     app.product(10).await;
     app.order(1, 2).await;
@@ -200,7 +200,7 @@ async fn shipping_and_expiring_are_new_versions_of_an_order() {
     shipped.after("the end of another", false).await;
 }
 
-/// What never is version 2, compared strongly.
+/// Conditions that version 2 does not satisfy, compared strongly.
 const STALE: [&str; 10] = [
     "\"1\"",
     "\"3\"",
@@ -214,7 +214,7 @@ const STALE: [&str; 10] = [
     "\"99999999999999999999\"",
 ];
 
-/// What is no list of entity tags.
+/// Headers that are not a list of entity tags.
 const MALFORMED: [&str; 9] = [
     "",
     "2",
@@ -228,9 +228,9 @@ const MALFORMED: [&str; 9] = [
 ];
 
 #[tokio::test]
-async fn a_change_happens_only_in_a_version_that_if_match_names() {
+async fn an_update_happens_only_in_a_version_listed_in_if_match() {
     for condition in ["*", "\"2\"", "\"1\", \"2\"", "\"x\",\"2\",W/\"9\""] {
-        let app = furnished().await;
+        let app = app_with_data().await;
         for (path, change) in BOTH {
             let (before, _) = app.version(path).await;
             let changed = app
@@ -245,7 +245,7 @@ async fn a_change_happens_only_in_a_version_that_if_match_names() {
 async fn a_stale_version_changes_nothing() {
     let app = TestApp::new();
     app.product(10).await;
-    // In version 2, like order 1 below: neither changes after that.
+    // In version 2, like order 1 below; neither changes later.
     app.order(1, 2).await;
     app.pay(1).await;
     let before = app.snapshot().await;
@@ -274,8 +274,8 @@ async fn a_stale_version_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_deletion_happens_only_in_a_version_that_if_match_names() {
-    let app = furnished().await;
+async fn a_deletion_happens_only_in_a_version_listed_in_if_match() {
+    let app = app_with_data().await;
     for path in ["/orders/1", "/products/1"] {
         let (current, _) = app.version(path).await;
         app.delete(path)
@@ -284,13 +284,13 @@ async fn a_deletion_happens_only_in_a_version_that_if_match_names() {
             .expect_problem(412, "/problems/stale-version");
         app.delete(path).header("if-match", &current).await.expect(204);
         let gone = app.delete(path).header("if-match", "*").await;
-        assert_eq!(gone.status, 404, "what is not there is in no version: {gone:?}");
+        assert_eq!(gone.status, 404, "a missing resource has no version: {gone:?}");
     }
 }
 
 #[tokio::test]
-async fn the_version_is_looked_at_before_the_rules_and_after_the_request() {
-    let app = furnished().await;
+async fn the_version_is_checked_after_validation_and_before_the_rules() {
+    let app = app_with_data().await;
     app.pay(1).await;
     let stale = |body: &str| app.put("/orders/1", body).header("if-match", "\"1\"");
     stale(r#"{"status":"PENDING"}"#)
@@ -310,15 +310,15 @@ async fn the_version_is_looked_at_before_the_rules_and_after_the_request() {
         .header("if-match", "\"1\"")
         .await
         .expect_problem(404, "/problems/order-not-found");
-    // What changes nothing is refused as well: the caller has not seen what is there.
+    // An update that changes nothing is refused as well: the caller has not seen the current version.
     stale(r#"{"status":"PAID"}"#)
         .await
         .expect_problem(412, "/problems/stale-version");
 }
 
 #[tokio::test]
-async fn conditions_that_make_no_sense_are_refused() {
-    let app = furnished().await;
+async fn malformed_conditions_are_refused() {
+    let app = app_with_data().await;
     let before = app.snapshot().await;
     for (path, change) in BOTH {
         for condition in MALFORMED.into_iter().chain(["\"\u{e4}\"", "\"2 \""]) {
@@ -334,8 +334,8 @@ async fn conditions_that_make_no_sense_are_refused() {
 }
 
 #[tokio::test]
-async fn a_condition_may_be_long_and_not_endless() {
-    let app = furnished().await;
+async fn a_condition_may_be_long_up_to_a_limit() {
+    let app = app_with_data().await;
     let (current, _) = app.version("/orders/1").await;
     let list = |length: usize| format!("{}{current}", "\"7\",".repeat((length - 3) / 4));
     app.get("/orders/1")
@@ -347,8 +347,8 @@ async fn a_condition_may_be_long_and_not_endless() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_changes_of_one_version_at_once_one_happens() {
-    let app = furnished().await;
+async fn of_concurrent_updates_of_one_version_one_succeeds() {
+    let app = app_with_data().await;
     let (current, _) = app.version("/products/1").await;
     let rename = |number| {
         app.put("/products/1", json!({"name": format!("n{number}")}))
@@ -364,8 +364,8 @@ async fn of_many_changes_of_one_version_at_once_one_happens() {
 }
 
 #[tokio::test]
-async fn who_has_the_version_is_not_sent_it_again() {
-    let app = furnished().await;
+async fn a_client_that_has_the_version_gets_304() {
+    let app = app_with_data().await;
     for (path, change) in BOTH {
         let (current, body) = app.version(path).await;
         for condition in [

@@ -1,4 +1,4 @@
-//! Unpaid orders: until when they wait, and what becomes of them then.
+//! Expiry of unpaid orders.
 
 use orders_inventory::domain::Timestamp;
 use orders_inventory::http::{Metrics, sweeper};
@@ -18,7 +18,7 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn an_order_says_until_when_it_waits_for_its_payment_and_only_as_long_as_it_does() {
+async fn expires_at_is_shown_only_while_an_order_awaits_payment() {
     let app = TestApp::new();
     app.product(10).await;
     let placed = app.place(1, 1).await.json(201);
@@ -28,7 +28,10 @@ async fn an_order_says_until_when_it_waits_for_its_payment_and_only_as_long_as_i
     );
     app.clock.advance_ms(1_000);
     let changed = app.put("/orders/1", json!({"quantity": 2})).await.json(200);
-    assert_eq!(changed["expires_at"], placed["expires_at"], "a change wins no time");
+    assert_eq!(
+        changed["expires_at"], placed["expires_at"],
+        "a change does not extend the time"
+    );
     app.pay(1).await;
     assert_eq!(app.get("/orders/1").await.json(200)["expires_at"], Value::Null);
     app.place(1, 1).await.expect(201);
@@ -45,15 +48,15 @@ async fn only_orders_that_are_due_expire() {
         orders.push(app.order(product, 3).await);
         app.clock.advance_ms(1_000);
     }
-    // Due are the first two: the second at this very millisecond.
+    // The first two are due, the second at exactly this millisecond.
     app.clock.advance_ms(TTL_MS - 3_000);
     let before = app.get(&format!("/orders/{}", orders[0])).await;
     app.sweep().await;
-    let mut standing = Vec::new();
+    let mut statuses = Vec::new();
     for order in &orders {
-        standing.push(app.status_of(*order).await);
+        statuses.push(app.status_of(*order).await);
     }
-    assert_eq!(standing, ["CANCELED", "CANCELED", "PENDING", "PENDING"]);
+    assert_eq!(statuses, ["CANCELED", "CANCELED", "PENDING", "PENDING"]);
     let after = app.get(&format!("/orders/{}", orders[0])).await;
     assert_ne!(after.header("etag"), before.header("etag"));
     let after = after.json(200);
@@ -68,7 +71,7 @@ async fn only_orders_that_are_due_expire() {
 }
 
 #[tokio::test]
-async fn an_order_waits_to_the_last_millisecond() {
+async fn an_order_does_not_expire_a_millisecond_early() {
     let app = TestApp::new();
     app.product(10).await;
     let order = app.order(1, 1).await;
@@ -81,7 +84,7 @@ async fn an_order_waits_to_the_last_millisecond() {
 }
 
 #[tokio::test]
-async fn what_expires_gives_its_stock_back_once_and_the_ledger_says_why() {
+async fn an_expired_order_returns_its_stock_once_with_a_ledger_entry() {
     let app = TestApp::new();
     let product = app.product(10).await;
     let order = app.order(product, 4).await;
@@ -124,7 +127,7 @@ async fn an_order_paid_just_before_stays_paid() {
     let app = TestApp::new();
     app.product(10).await;
     let order = app.order(1, 2).await;
-    // Its time is up, and still nobody has swept.
+    // Its time is up, but the sweeper has not run yet.
     app.clock.advance_ms(TTL_MS + 1);
     app.pay(order).await;
     app.clock.advance_ms(TTL_MS);
@@ -139,7 +142,7 @@ async fn an_order_paid_just_before_stays_paid() {
 }
 
 #[tokio::test]
-async fn a_payment_after_the_expiry_is_owed_back() {
+async fn a_payment_after_the_expiry_is_due_for_refund() {
     let app = TestApp::new();
     app.product(10).await;
     let order = app.order(1, 2).await;
@@ -159,7 +162,7 @@ async fn a_payment_after_the_expiry_is_owed_back() {
 }
 
 #[tokio::test]
-async fn an_order_that_expires_with_a_wrong_payment_owes_that_back() {
+async fn an_order_that_expires_with_a_wrong_payment_is_due_a_refund() {
     let app = TestApp::new();
     app.product(10).await;
     let (wrong, refunded_in_time) = (app.order(1, 2).await, app.order(1, 2).await);
@@ -190,7 +193,7 @@ async fn an_order_that_expires_with_a_wrong_payment_owes_that_back() {
 }
 
 #[tokio::test]
-async fn without_a_time_to_live_orders_wait_for_ever() {
+async fn without_a_time_to_live_orders_never_expire() {
     let app = TestApp::with(|options| options.order_ttl = None);
     app.product(10).await;
     let placed = app.place(1, 2).await.json(201);
@@ -201,7 +204,7 @@ async fn without_a_time_to_live_orders_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn orders_keep_the_time_that_they_were_promised() {
+async fn a_restart_does_not_change_when_orders_expire() {
     let app = TestApp::new();
     app.product(10).await;
     let order = app.order(1, 2).await;
@@ -213,7 +216,7 @@ async fn orders_keep_the_time_that_they_were_promised() {
     assert_eq!(app.status_of(order).await, "CANCELED");
 }
 
-/// Payments and sweeps at the same moment: the writer takes one after the other, and whoever comes second sees it.
+/// Concurrent payments and sweeps: the writer runs one after the other, and the second sees the first.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_is_paid_as_it_expires_is_either_paid_or_expired() {
     let app = TestApp::new();
@@ -227,7 +230,7 @@ async fn an_order_that_is_paid_as_it_expires_is_either_paid_or_expired() {
             let store = store.clone();
             tokio::spawn(async move { sweeper::sweep(&store, now, &Metrics::default()).await })
         };
-        // In turns the one or the other has a start; where they meet is up to the machine.
+        // Each of the two starts first in turn; how they interleave depends on the machine.
         let early = (round % 2 == 0).then(&sweep);
         let pay = |order: &i64| app.webhook(&succeeded(&format!("evt_{order}"), json!({"order_id": order})));
         let receipts = at_once(placed.iter().map(pay)).await;

@@ -1,4 +1,4 @@
-//! Forged events: none is taken, and none leaves a trace.
+//! Forged events: none is accepted, and none changes anything.
 
 use axum::http::HeaderValue;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::support::payment::{HEADER, hex, sign, succeeded};
 const FORGERIES: usize = 5_000;
 const SEED: u64 = 0x0E5E_11A7_20F4_0001;
 
-/// Numbers that follow no pattern, the same each time.
+/// A pseudo-random generator with a fixed seed.
 struct Dice(u64);
 
 impl Dice {
@@ -26,7 +26,7 @@ impl Dice {
     }
 }
 
-/// A delivery as a thief would make it, who has seen a good one of the same moment.
+/// A forged delivery by an attacker who has seen a valid one of the same moment.
 #[derive(Debug)]
 struct Forgery {
     how: &'static str,
@@ -35,7 +35,7 @@ struct Forgery {
     lines: Vec<Vec<u8>>,
 }
 
-/// Every way to forge, told apart by number.
+/// The number of ways to forge.
 const WAYS: usize = 14;
 
 fn forge(dice: &mut Dice, way: usize, event: &Value, now: i64) -> Forgery {
@@ -110,7 +110,7 @@ fn forge(dice: &mut Dice, way: usize, event: &Value, now: i64) -> Forgery {
             forged("another secret", body.clone(), sign(secret, now, &body))
         }
         10 => {
-            // A MAC of something close to what is signed.
+            // A MAC of text similar to what is signed.
             let message = match dice.below(4) {
                 0 => body.clone(),
                 1 => [now.to_string().as_bytes(), &body].concat(),
@@ -144,7 +144,7 @@ fn forge(dice: &mut Dice, way: usize, event: &Value, now: i64) -> Forgery {
             let mut line = good.clone().into_bytes();
             let at = dice.below(line.len());
             line[at] ^= 1 << dice.below(8);
-            // The other case of a hex digit is the same signature, and some bytes cannot stand in a header at all.
+            // A hex digit in the other case is the same signature, and some bytes are not valid in a header.
             if !line.eq_ignore_ascii_case(good.as_bytes()) && HeaderValue::from_bytes(&line).is_ok() {
                 return Forgery {
                     how: "a bit of the header",
@@ -184,6 +184,6 @@ async fn of_5000_forged_events_none_is_taken() {
     }
     assert_eq!(app.snapshot().await, before);
     app.assert_ledger_adds_up().await;
-    // What was forged is taken as soon as it is not: the tests above refused the forgeries, not the event.
+    // Correctly signed, the event is accepted: the forgeries were refused for their signatures, not for the event.
     assert_eq!(app.result(&event).await, "applied");
 }

@@ -1,4 +1,4 @@
-//! Garbage: it is refused, and it changes nothing.
+//! Random and malformed requests: they are refused and change nothing.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Request};
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::bodies::WITH_BODY;
 use crate::support::TestApp;
 
-/// Bytes that follow no pattern, the same each time.
+/// Pseudo-random bytes from a seed.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let next = |state: &mut u64| {

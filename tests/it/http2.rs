@@ -1,4 +1,4 @@
-//! HTTP/2, as clients speak it that know beforehand that the service does (and proxies that are told so).
+//! HTTP/2 with prior knowledge, as some clients and proxies use it.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::support::process::{PATIENCE, Server, command};
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":100}"#;
 const ORDER: &str = r#"{"product_id":1,"quantity":1}"#;
 
-/// A connection; clones make their requests on the same one.
+/// Opens a connection; clones share it.
 async fn connect(server: &Server) -> SendRequest<Body> {
     let stream = TcpStream::connect(server.address).await.unwrap();
     let (client, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -26,22 +26,22 @@ async fn connect(server: &Server) -> SendRequest<Body> {
     client
 }
 
-/// Asks; status and body.
+/// Sends a request; returns status and body.
 async fn ask(mut client: SendRequest<Body>, method: Method, path: &str, body: impl Into<Body>) -> (u16, Value) {
     let request = Request::builder().method(method).uri(format!("http://test{path}"));
     let request = request.header("content-type", "application/json").body(body.into());
-    let answering = tokio::time::timeout(PATIENCE, client.send_request(request.unwrap()));
-    let response = answering.await.expect("an answer in time").unwrap();
+    let response = tokio::time::timeout(PATIENCE, client.send_request(request.unwrap()));
+    let response = response.await.expect("a response in time").unwrap();
     let status = response.status().as_u16();
     let body = to_bytes(Body::new(response.into_body()), usize::MAX).await.unwrap();
     (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
-/// A body in two halves, the second once it is told; never where the one who tells is gone.
-fn halves(told: oneshot::Receiver<()>) -> Body {
+/// A body in two halves. The second is sent after the signal, and never where the sender of the signal is dropped.
+fn halves(signal: oneshot::Receiver<()>) -> Body {
     let (first, second) = ORDER.split_at(ORDER.len() / 2);
     let rest = stream::once(async move {
-        if told.await.is_err() {
+        if signal.await.is_err() {
             future::pending::<()>().await;
         }
         Ok(Bytes::from(second))
@@ -65,31 +65,31 @@ async fn one_connection_carries_many_requests_at_once() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_refused_and_the_connection_goes_on() {
+async fn a_body_that_does_not_arrive_is_refused_and_the_connection_stays_open() {
     let folder = TempDir::new().unwrap();
     let server = Server::start(command(&folder.path().join("test.db")).env("REQUEST_TIMEOUT_SECONDS", "1"));
     let client = connect(&server).await;
-    let (never, told) = oneshot::channel();
-    drop(never);
-    let (status, problem) = ask(client.clone(), Method::POST, "/orders", halves(told)).await;
+    let (sender, signal) = oneshot::channel();
+    drop(sender);
+    let (status, problem) = ask(client.clone(), Method::POST, "/orders", halves(signal)).await;
     assert_eq!((status, &problem["type"]), (408, &json!("/problems/request-timeout")));
     assert_eq!(ask(client, Method::GET, "/healthz", "").await.0, 200);
 }
 
 #[tokio::test]
-async fn a_request_that_is_under_way_at_the_end_is_answered() {
+async fn a_request_in_progress_is_answered_during_shutdown() {
     let folder = TempDir::new().unwrap();
     let server = Server::start(&mut command(&folder.path().join("test.db")));
     let client = connect(&server).await;
     assert_eq!(ask(client.clone(), Method::POST, "/products", PRODUCT).await.0, 201);
-    let (tell, told) = oneshot::channel();
-    let order = tokio::spawn(ask(client.clone(), Method::POST, "/orders", halves(told)));
-    // Another answer on the same connection says that the request before it has come.
+    let (sender, signal) = oneshot::channel();
+    let order = tokio::spawn(ask(client.clone(), Method::POST, "/orders", halves(signal)));
+    // A later response on the same connection shows that the earlier request has arrived.
     assert_eq!(ask(client, Method::GET, "/healthz", "").await.0, 200);
     server.signal(Signal::TERM);
     server.log_line("stopping");
     tokio::time::sleep(Duration::from_millis(100)).await;
-    tell.send(()).unwrap();
+    sender.send(()).unwrap();
     let (status, order) = order.await.unwrap();
     assert_eq!((status, &order["status"]), (201, &json!("PENDING")));
     assert!(server.ended().success());

@@ -1,4 +1,4 @@
-//! Safe retries: a POST with an `Idempotency-Key` happens once, and its answer is given as often as it is asked for.
+//! Idempotency keys: a POST with an `Idempotency-Key` takes effect once; retries receive the stored response.
 
 use orders_inventory::http::ApiKeys;
 use rustix::process::Signal;
@@ -13,7 +13,7 @@ use crate::support::{Answer, TestApp};
 const KEY: &str = "idempotency-key";
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// Every operation that takes a key, with a body for product 1 and another one.
+/// Every operation that accepts a key, with a body for product 1 and a different body.
 const POSTS: [(&str, &str, &str); 3] = [
     (
         "/products",
@@ -37,8 +37,8 @@ impl TestApp {
         self.post(path, body).header(KEY, key)
     }
 
-    /// How many answers are kept.
-    fn kept(&self) -> i64 {
+    /// The number of stored responses.
+    fn stored_responses(&self) -> i64 {
         let connection = rusqlite::Connection::open(self.database()).unwrap();
         let count = connection.query_row("SELECT count(*) FROM idempotency_keys", [], |row| row.get(0));
         count.unwrap()
@@ -52,8 +52,8 @@ async fn with_product() -> TestApp {
     app
 }
 
-/// What must be the same whenever an answer is given.
-fn essence(answer: &Answer) -> (u16, Vec<u8>, [Option<&str>; 3]) {
+/// The parts of a response that a replay repeats.
+fn replayed_parts(answer: &Answer) -> (u16, Vec<u8>, [Option<&str>; 3]) {
     let headers = ["location", "etag", "content-type"].map(|name| answer.header(name));
     (answer.status, answer.body.to_vec(), headers)
 }
@@ -67,15 +67,19 @@ fn assert_fresh(answer: &Answer) {
     );
 }
 
-/// That this is the answer that was given first.
+/// Asserts that this is a replay of the first response.
 #[track_caller]
 fn assert_replayed(answer: &Answer, first: &Answer) {
     assert_eq!(answer.header("idempotency-replayed"), Some("true"), "{answer:?}");
-    assert_eq!(essence(answer), essence(first), "{answer:?} for {first:?}");
+    assert_eq!(
+        replayed_parts(answer),
+        replayed_parts(first),
+        "{answer:?} for {first:?}"
+    );
 }
 
 #[tokio::test]
-async fn a_request_that_comes_again_happens_once_and_is_answered_alike() {
+async fn a_retry_takes_effect_once_and_gets_the_same_response() {
     for (path, body, _) in POSTS {
         let app = with_product().await;
         let first = app.keyed(path, "k", body).header("x-request-id", "first").await;
@@ -98,15 +102,15 @@ async fn a_request_that_comes_again_happens_once_and_is_answered_alike() {
 }
 
 #[tokio::test]
-async fn without_a_key_every_request_happens() {
+async fn without_a_key_every_request_takes_effect() {
     let app = with_product().await;
     let (first, second) = (app.order(1, 2).await, app.order(1, 2).await);
     assert_ne!(first, second);
-    assert_eq!((app.stock(1).await, app.kept()), (96, 0));
+    assert_eq!((app.stock(1).await, app.stored_responses()), (96, 0));
 }
 
 #[tokio::test]
-async fn the_answer_is_kept_as_it_was_whatever_became_of_what_was_made() {
+async fn a_stored_response_does_not_change_with_its_resource() {
     let app = with_product().await;
     let mut firsts = Vec::new();
     for (path, body, _) in POSTS {
@@ -158,12 +162,12 @@ fn a_retry_after_a_crash_is_a_retry() {
 }
 
 #[tokio::test]
-async fn a_key_that_comes_with_another_body_is_refused() {
+async fn a_key_with_another_body_is_refused() {
     for (path, body, other) in POSTS {
         let app = with_product().await;
         let first = app.keyed(path, "k", body).await;
         let after = app.snapshot().await;
-        // Bytes count, not what they mean.
+        // The bytes are compared, not their meaning.
         let respelled = [
             format!("{body} "),
             body.replace(':', ": "),
@@ -190,7 +194,7 @@ async fn a_key_that_comes_with_another_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_counts_for_one_path() {
+async fn each_path_has_its_own_keys() {
     let app = with_product().await;
     app.product(10).await;
     for (path, body, _) in POSTS {
@@ -202,7 +206,7 @@ async fn a_key_counts_for_one_path() {
 }
 
 #[tokio::test]
-async fn keys_are_told_apart_exactly() {
+async fn keys_are_compared_exactly() {
     let app = with_product().await;
     let (path, body, _) = POSTS[1];
     for key in ["k", "K", "kk", "\"k\"", "k,k", "k%20", "*", "null"] {
@@ -212,7 +216,7 @@ async fn keys_are_told_apart_exactly() {
 }
 
 #[tokio::test]
-async fn a_key_counts_for_one_caller() {
+async fn each_caller_has_its_own_keys() {
     let app = TestApp::with(|options| options.api_keys = ApiKeys::new("alice,bob"));
     let place = |caller: &str, path: &str, body: &str| app.keyed(path, "k", body).header("x-api-key", caller);
     let (path, body, _) = POSTS[0];
@@ -223,7 +227,7 @@ async fn a_key_counts_for_one_caller() {
         .expect_problem(409, "/problems/duplicate-sku");
     let (path, body, other) = POSTS[1];
     let of_alice = place("alice", path, body).await;
-    // Bob neither sees her answer nor is held to her body.
+    // The same key of another caller has its own response and its own body.
     let of_bob = place("bob", path, r#"{"product_id":1,"quantity":1}"#).await;
     assert_fresh(&of_alice);
     assert_fresh(&of_bob);
@@ -241,7 +245,7 @@ async fn a_key_counts_for_one_caller() {
 }
 
 #[tokio::test]
-async fn failures_are_not_kept() {
+async fn errors_are_not_stored() {
     let app = TestApp::new();
     let (path, body, _) = POSTS[1];
     let place = |body: &str| app.keyed(path, "k", body);
@@ -253,7 +257,7 @@ async fn failures_are_not_kept() {
     for _ in 0..2 {
         place(body).await.expect_problem(409, "/problems/insufficient-stock");
     }
-    assert_eq!(app.kept(), 0);
+    assert_eq!(app.stored_responses(), 0);
     app.post("/products/1/stock-movements", json!({"delta": 1}))
         .await
         .expect(201);
@@ -264,7 +268,7 @@ async fn failures_are_not_kept() {
 }
 
 #[tokio::test]
-async fn a_kept_answer_is_given_where_the_request_would_fail_now() {
+async fn a_stored_response_is_replayed_where_the_request_would_fail_now() {
     let app = TestApp::new();
     app.product(2).await;
     let (path, body, _) = POSTS[1];
@@ -273,7 +277,7 @@ async fn a_kept_answer_is_given_where_the_request_would_fail_now() {
         .await
         .expect_problem(409, "/problems/insufficient-stock");
     assert_replayed(&app.keyed(path, "k", body).await, &first);
-    // What is no request at all never gets as far as the key.
+    // An invalid request is refused before the key is looked up.
     app.keyed(path, "k", "{")
         .await
         .expect_problem(400, "/problems/malformed-json");
@@ -291,7 +295,9 @@ async fn of_64_retries_at_once_one_happens_and_all_get_its_answer() {
         assert_eq!(fresh.len(), 1, "{path}");
         assert_fresh(fresh[0]);
         assert!(
-            answers.iter().all(|answer| essence(answer) == essence(fresh[0])),
+            answers
+                .iter()
+                .all(|answer| replayed_parts(answer) == replayed_parts(fresh[0])),
             "{answers:?}"
         );
         let (orders, products) = (app.walk("/orders").await.len(), app.walk("/products").await.len());
@@ -311,7 +317,10 @@ async fn of_two_bodies_under_one_key_at_once_one_wins() {
     let answers = at_once((0..32).map(|number| app.keyed(path, "k", [body, other][number % 2]))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 201);
     assert_eq!((made.len(), refused.len()), (16, 16));
-    assert!(made.iter().all(|answer| essence(answer) == essence(&made[0])));
+    assert!(
+        made.iter()
+            .all(|answer| replayed_parts(answer) == replayed_parts(&made[0]))
+    );
     for answer in refused {
         answer.expect_problem(422, "/problems/idempotency-key-reused");
     }
@@ -320,7 +329,7 @@ async fn of_two_bodies_under_one_key_at_once_one_wins() {
 }
 
 #[tokio::test]
-async fn an_answer_is_kept_for_24_hours() {
+async fn a_response_is_stored_for_24_hours() {
     let app = TestApp::with(|options| options.order_ttl = None);
     app.product(100).await;
     let (path, body, other) = POSTS[1];
@@ -329,7 +338,8 @@ async fn an_answer_is_kept_for_24_hours() {
     app.sweep().await;
     assert_replayed(&app.keyed(path, "k", body).await, &first);
     app.clock.advance_ms(1);
-    // It is over, swept or not, also for another body; and what comes then is kept in its place.
+    // The stored response has expired, whether it was swept or not, also for another body. The next response replaces
+    // it.
     let second = app.keyed(path, "k", other).await;
     assert_fresh(&second);
     assert_ne!(id(&first.value()), id(&second.value()));
@@ -339,15 +349,15 @@ async fn an_answer_is_kept_for_24_hours() {
         .expect_problem(422, "/problems/idempotency-key-reused");
     app.clock.advance_ms(DAY_MS - 1);
     assert_replayed(&app.keyed(path, "k", other).await, &second);
-    assert_eq!((app.kept(), app.walk("/orders").await.len()), (1, 2));
+    assert_eq!((app.stored_responses(), app.walk("/orders").await.len()), (1, 2));
 }
 
 #[tokio::test]
-async fn answers_that_are_given_no_longer_are_swept() {
+async fn expired_responses_are_swept() {
     let app = TestApp::with(|options| options.order_ttl = None);
     app.product(1_000).await;
     let (path, body, _) = POSTS[1];
-    // More than one transaction takes.
+    // More than one transaction sweeps.
     let calls: Vec<_> = (0..230)
         .map(|number| app.keyed(path, &format!("old-{number}"), body).into_future())
         .collect();
@@ -357,19 +367,19 @@ async fn answers_that_are_given_no_longer_are_swept() {
     app.clock.advance_ms(DAY_MS / 2);
     let young = app.keyed(path, "young", body).await;
     app.sweep().await;
-    assert_eq!(app.kept(), 231);
+    assert_eq!(app.stored_responses(), 231);
     app.clock.advance_ms(DAY_MS / 2);
     app.sweep().await;
-    assert_eq!(app.kept(), 1);
+    assert_eq!(app.stored_responses(), 1);
     assert_replayed(&app.keyed(path, "young", body).await, &young);
     app.clock.advance_ms(DAY_MS / 2);
     app.sweep().await;
-    assert_eq!(app.kept(), 0);
+    assert_eq!(app.stored_responses(), 0);
     assert_fresh(&app.keyed(path, "old-0", body).await);
 }
 
 #[tokio::test]
-async fn keys_that_make_no_sense_are_refused() {
+async fn invalid_keys_are_refused() {
     let app = with_product().await;
     let before = app.snapshot().await;
     let (longest, too_long) = ("x".repeat(255), "x".repeat(256));
@@ -386,7 +396,7 @@ async fn keys_that_make_no_sense_are_refused() {
         let mut both = app.keyed(path, "", "{}").await.expect_failures();
         assert!(
             both.len() > 1 && both.remove(0).starts_with('?'),
-            "with what is wrong with the body: {both:?}"
+            "together with the failures of the body: {both:?}"
         );
     }
     assert_eq!(app.snapshot().await, before);
@@ -396,12 +406,12 @@ async fn keys_that_make_no_sense_are_refused() {
 }
 
 #[tokio::test]
-async fn other_operations_know_no_keys() {
+async fn other_operations_ignore_keys() {
     let app = with_product().await;
     let rename = |name: &str| app.put("/products/1", json!({"name": name})).header(KEY, "k");
     for name in ["a", "b"] {
         let renamed: Value = rename(name).await.json(200);
         assert_eq!(renamed["name"], name);
     }
-    assert_eq!(app.kept(), 0);
+    assert_eq!(app.stored_responses(), 0);
 }

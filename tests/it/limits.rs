@@ -1,4 +1,4 @@
-//! What callers may ask for, through the router: how often, how much at once, how much room for bodies.
+//! Admission control in the router: rate limit, write queue, memory for bodies.
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, mpsc};
@@ -20,7 +20,7 @@ fn limit(per_minute: u32) -> impl FnOnce(&mut Options) {
     move |options| options.rate_limit_per_minute = NonZeroU32::new(per_minute)
 }
 
-/// An order whose body begins like this and never ends.
+/// Sends an order whose body begins like this and never ends.
 async fn stalled(client: Client, begin: impl Into<Bytes>) {
     let first = stream::iter([Ok::<_, Error>(begin.into())]);
     let body = Body::from_stream(first.chain(stream::pending()));
@@ -28,30 +28,27 @@ async fn stalled(client: Client, begin: impl Into<Bytes>) {
 }
 
 #[tokio::test]
-async fn who_asks_too_often_is_told_when_to_come_back() {
+async fn a_caller_over_the_rate_limit_gets_429_with_retry_after() {
     let app = TestApp::with(limit(3));
     for _ in 0..3 {
         app.get("/products").await.expect(200);
     }
     let refused = app.get("/products").await;
     let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
-    assert!(
-        (1..=20).contains(&seconds),
-        "a third of a minute at the most: {refused:?}"
-    );
+    assert!((1..=20).contains(&seconds), "at most a third of a minute: {refused:?}");
     let detail = refused.expect_problem(429, "/problems/rate-limited")["detail"].clone();
     let detail = detail.as_str().unwrap();
     assert!(
         detail.starts_with("The rate limit of 3 requests a minute is used up; try again in "),
         "{detail}"
     );
-    // The limit is the caller's, not the path's; and a body that would be refused anyway is not even read.
+    // The limit counts all paths of a caller, and comes before the body is read.
     let other = app.post("/orders", "{").await;
     other.expect_problem(429, "/problems/rate-limited");
 }
 
 #[tokio::test]
-async fn an_allowance_comes_back_with_time() {
+async fn an_allowance_refills_with_time() {
     // One request every 20 ms.
     let app = TestApp::with(limit(3_000));
     let mut is_refused = false;
@@ -69,7 +66,7 @@ async fn an_allowance_comes_back_with_time() {
 }
 
 #[tokio::test]
-async fn each_key_has_an_allowance_of_its_own_and_strangers_share_theirs() {
+async fn each_key_has_its_own_allowance_and_other_callers_share_one() {
     let app = TestApp::with(|options| {
         limit(1)(options);
         options.api_keys = ApiKeys::new("alpha,beta");
@@ -85,12 +82,12 @@ async fn each_key_has_an_allowance_of_its_own_and_strangers_share_theirs() {
     ask(Some("alpha")).await.expect_problem(429, "/problems/rate-limited");
     ask(Some("beta")).await.expect(200);
     ask(None).await.expect_problem(401, "/problems/missing-api-key");
-    // Whoever tries keys gets no further than whoever has none.
+    // Requests with invalid keys share the allowance of requests without a key.
     ask(Some("gamma")).await.expect_problem(429, "/problems/rate-limited");
 }
 
 #[tokio::test]
-async fn behind_a_proxy_each_client_has_an_allowance_of_its_own() {
+async fn behind_a_proxy_each_client_has_its_own_allowance() {
     let app = TestApp::with(|options| {
         limit(1)(options);
         options.trusted_proxies = 1;
@@ -98,7 +95,7 @@ async fn behind_a_proxy_each_client_has_an_allowance_of_its_own() {
     let ask = |forwarded: &str| app.get("/products").header("x-forwarded-for", forwarded);
     ask("198.51.100.1").await.expect(200);
     ask("198.51.100.2").await.expect(200);
-    // What a client writes there itself changes nothing.
+    // Entries that a client adds itself do not count.
     let pretender = ask("198.51.100.3, 198.51.100.1").await;
     pretender.expect_problem(429, "/problems/rate-limited");
 
@@ -128,7 +125,7 @@ async fn webhook_health_and_docs_have_no_limit() {
 async fn a_full_write_queue_refuses_writes_at_once_and_nothing_else() {
     let app = TestApp::with_queue_capacity(1);
     let product = app.product(1_000).await;
-    // The writer is held up, so the one write that may wait does.
+    // The writer is blocked, so the one write that may wait does wait.
     let (let_go, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);
     let (has_begun, begun) = mpsc::channel();
@@ -136,7 +133,7 @@ async fn a_full_write_queue_refuses_writes_at_once_and_nothing_else() {
     let holding = tokio::spawn(async move {
         let work = move |_: &mut dyn Tx| {
             has_begun.send(()).unwrap();
-            // Whoever should let it go may have failed.
+            // The test that should release it may have failed.
             let _ = held.lock().unwrap().recv_timeout(Duration::from_secs(60));
             Ok(())
         };
@@ -174,30 +171,36 @@ async fn a_full_write_queue_refuses_writes_at_once_and_nothing_else() {
     holding.await.unwrap().unwrap();
     placing.await.expect(201);
     app.get("/products").await.expect(200);
-    assert_eq!(app.stock(product).await, 999, "what was refused changed nothing");
+    assert_eq!(app.stock(product).await, 999, "refused requests changed nothing");
 }
 
 #[tokio::test]
-async fn who_sends_slowly_keeps_nobody_else_from_working() {
+async fn slow_senders_do_not_block_other_requests() {
     let app = TestApp::with_queue_capacity(1);
     let mut slow: Vec<_> = (0..10).map(|_| Box::pin(stalled(Client::clone(&app), "{"))).collect();
     for one in &mut slow {
-        assert!(future::poll_immediate(one).await.is_none(), "its body is awaited");
+        assert!(
+            future::poll_immediate(one).await.is_none(),
+            "the service waits for its body"
+        );
     }
     let product = app.product(1).await;
     app.place(product, 1).await.expect(201);
 }
 
 #[tokio::test]
-async fn bodies_that_are_arriving_take_so_much_memory_and_no_more() {
-    // There is memory for 16 of the largest bodies, counted as they come: what was not sent takes none.
+async fn arriving_bodies_take_bounded_memory() {
+    // There is memory for 16 bodies of the largest size. Only received bytes count.
     let app = TestApp::with(|options| options.body_limits.bytes_max = 16 << 20);
     let most = Bytes::from(vec![b' '; 16 << 20]);
     let silent = (0..100).map(|_| Box::pin(stalled(Client::clone(&app), Bytes::new())));
     let sending = (0..16).map(|_| Box::pin(stalled(Client::clone(&app), most.clone())));
     let mut slow: Vec<_> = silent.chain(sending).collect();
     for one in &mut slow {
-        assert!(future::poll_immediate(one).await.is_none(), "its body is awaited");
+        assert!(
+            future::poll_immediate(one).await.is_none(),
+            "the service waits for its body"
+        );
     }
     let refused = app.post("/orders", "{}").await;
     refused.expect_problem(503, "/problems/overloaded");

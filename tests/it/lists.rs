@@ -1,4 +1,4 @@
-//! Lists and their pages.
+//! Lists: pages, cursors and filters.
 
 use std::collections::HashSet;
 
@@ -13,13 +13,13 @@ fn ids(items: &[Value]) -> Vec<i64> {
     items.iter().map(id).collect()
 }
 
-/// So many products, quickly.
+/// Creates this many products concurrently.
 async fn products(app: &TestApp, count: i64) -> Vec<i64> {
     futures_util::future::join_all((0..count).map(|_| app.product(1))).await
 }
 
 #[tokio::test]
-async fn who_walks_the_products_meets_each_that_stays_exactly_once() {
+async fn a_walk_over_the_products_returns_each_remaining_one_exactly_once() {
     let app = TestApp::new();
     let mut staying: HashSet<i64> = products(&app, 257).await.into_iter().collect();
     let mut met = Vec::new();
@@ -29,7 +29,7 @@ async fn who_walks_the_products_meets_each_that_stays_exactly_once() {
         let page;
         (page, next) = app.page(&path).await;
         met.extend(ids(&page));
-        // Between the pages, products come and go, in front of the walk and behind it; so does the page's last one.
+        // Between the pages, products are created and deleted, before and after the cursor; so is the page's last one.
         app.product(1).await;
         let last = met.last().copied().filter(|_| met.len() % 20 == 0);
         for id in last.into_iter().chain(doomed.pop()) {
@@ -93,7 +93,7 @@ async fn orders_placed_during_a_walk_do_not_shift_it() {
 }
 
 #[tokio::test]
-async fn a_page_holds_20_items_unless_it_is_told_otherwise() {
+async fn a_page_has_20_items_by_default() {
     let app = TestApp::new();
     products(&app, 101).await;
     for (query, wanted) in [("", 20), ("?limit=1", 1), ("?limit=100", 100)] {
@@ -146,7 +146,7 @@ async fn limits_out_of_bounds_are_refused() {
 }
 
 #[tokio::test]
-async fn cursors_that_no_page_gave_are_refused() {
+async fn invalid_cursors_are_refused() {
     let app = TestApp::new();
     for list in lists(&app).await {
         let (_, next) = app.page(&format!("{list}?limit=2")).await;
@@ -170,7 +170,7 @@ async fn cursors_that_no_page_gave_are_refused() {
 }
 
 #[tokio::test]
-async fn parameters_that_are_unknown_or_stand_twice_are_refused() {
+async fn unknown_and_repeated_parameters_are_refused() {
     let app = TestApp::new();
     for list in lists(&app).await {
         assert_refused(&app, &format!("{list}?page=2&offset=3"), &["?offset", "?page"]).await;
@@ -267,7 +267,7 @@ async fn a_sku_finds_its_product_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_list_of_nothing_is_an_empty_page() {
+async fn an_empty_list_is_an_empty_page() {
     let app = TestApp::new();
     for list in ["/products", "/orders", "/orders?product_id=1"] {
         let answer = app.get(list).await.expect(200);

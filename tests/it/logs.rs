@@ -13,8 +13,8 @@ use crate::support::process::{PATIENCE, Server, command, read_answer, run};
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":5}"#;
 const ORDER: &str = r#"{"product_id":2,"quantity":1}"#;
 
-/// What is asked, by its request id; the status that it must get, and how many lines on a failure it must leave.
-const ASKED: [(&str, &str, &str, &str, u16, usize); 13] = [
+/// The requests: id, method, path, body, expected status, and the expected number of lines about a failure.
+const REQUESTS: [(&str, &str, &str, &str, u16, usize); 13] = [
     ("product", "POST", "/products", PRODUCT, 201, 0),
     ("order", "POST", "/orders", ORDER, 201, 0),
     ("health", "GET", "/healthz", "", 200, 0),
@@ -27,7 +27,7 @@ const ASKED: [(&str, &str, &str, &str, u16, usize); 13] = [
     ("invalid", "POST", "/orders", "{}", 422, 0),
     ("forged", "POST", "/webhooks/payment", "{}", 401, 1),
     ("row-without-sense", "GET", "/products/1", "", 500, 1),
-    ("list-with-such-a-row", "GET", "/products", "", 500, 1),
+    ("list-with-an-invalid-row", "GET", "/products", "", 500, 1),
 ];
 
 #[test]
@@ -40,8 +40,8 @@ fn every_request_is_one_line_and_every_failure_one_more() {
         .env("REQUEST_TIMEOUT_SECONDS", "1")
         .env("BODY_BYTES_MAX", "1024");
     let server = Server::start(&mut command);
-    add_a_row_without_sense(&database);
-    for (id, method, path, body, status, _) in ASKED {
+    add_an_invalid_row(&database);
+    for (id, method, path, body, status, _) in REQUESTS {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nX-Request-Id: {id}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -80,7 +80,7 @@ fn every_request_is_one_line_and_every_failure_one_more() {
         }
     }
     let more = [("late", 408, 0), ("large", 413, 0)];
-    let asked = ASKED
+    let asked = REQUESTS
         .iter()
         .map(|(id, _, _, _, status, lines)| (*id, *status, *lines))
         .chain(more);
@@ -97,7 +97,7 @@ fn every_request_is_one_line_and_every_failure_one_more() {
 }
 
 #[test]
-fn a_start_that_fails_is_one_object_as_well() {
+fn a_failed_start_is_one_json_object_as_well() {
     let folder = TempDir::new().unwrap();
     let database = folder.path().join("test.db");
     for (name, value) in [("PORT", "x"), ("DATABASE_URL", "sqlite:///proc/no/such/folder/test.db")] {
@@ -123,8 +123,8 @@ fn send(server: &Server, request: &str) -> (u16, Value) {
     read_answer(connection)
 }
 
-/// A product whose price no product can have: what a fault of the service, or somebody with a tool, may leave behind.
-fn add_a_row_without_sense(database: &std::path::Path) {
+/// Adds a product with an invalid price, as a bug or a person with a database tool could.
+fn add_an_invalid_row(database: &std::path::Path) {
     let connection = Connection::open(database).unwrap();
     let insert = "PRAGMA ignore_check_constraints = ON;
         INSERT INTO products (id, sku, name, price_cents, stock, created_at_ms, updated_at_ms)

@@ -1,13 +1,13 @@
-//! The service as its callers meet it: the whole router over a SQLite file of its own, and the binary itself.
+//! Integration tests: the complete router over a SQLite file of its own, and the binary itself.
 //!
-//! Every answer, whatever a test wants of it, is compared with `openapi.yaml` by the client that asked
-//! (`support::contract`), so each test is a test of the contract too.
+//! The test client compares every response with `openapi.yaml` (`support::contract`), so each test tests the contract
+//! as well.
 
 #![allow(
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "all of this crate is test code, also what stands outside of #[test] functions"
+    reason = "all of this crate is test code, also outside of #[test] functions"
 )]
 
 mod auth;

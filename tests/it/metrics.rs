@@ -1,4 +1,4 @@
-//! The metrics of the running binary: what is counted, to the last one, and what never becomes a series.
+//! The metrics of the running binary: exact counts, and input that must not create series.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
@@ -19,8 +19,8 @@ use crate::support::scrape::{Scrape, get};
 
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":10}"#;
 
-/// A binary that shows its metrics at a port that is free.
-fn measured() -> (Command, TempDir) {
+/// A command that serves metrics on a free port.
+fn command_with_metrics() -> (Command, TempDir) {
     let (database, folder) = database();
     let mut command = command(&database);
     command.env("METRICS_ADDR", "127.0.0.1:0").env("WEBHOOK_SECRET", SECRET);
@@ -32,7 +32,7 @@ fn database() -> (PathBuf, TempDir) {
     (folder.path().join("test.db"), folder)
 }
 
-/// Delivers an event, signed with this secret; the status.
+/// Delivers an event, signed with this secret; returns the status.
 fn deliver(server: &Server, secret: &str, event: &Value) -> u16 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let body = event.to_string();
@@ -41,7 +41,8 @@ fn deliver(server: &Server, secret: &str, event: &Value) -> u16 {
     status
 }
 
-/// A day with one of everything: bought, refused, changed, canceled, paid, shipped, refunded, and money gone astray.
+/// One of every event that is counted: orders placed, refused, changed, canceled, paid and shipped; payments refunded,
+/// duplicate and mismatched.
 fn a_day_of_the_shop(server: &Server) {
     let ask = |wanted: u16, method: &str, path: &str, body: &str| {
         let (status, answer) = server.ask(method, path, body);
@@ -53,7 +54,7 @@ fn a_day_of_the_shop(server: &Server) {
         ask(201, "POST", "/orders", r#"{"product_id":1,"quantity":1}"#);
     }
     for _ in 0..3 {
-        // The seventh order, and its answer once more, twice.
+        // The seventh order, and two replays of its response.
         let key = [("idempotency-key", "k1")];
         let body = r#"{"product_id":1,"quantity":1}"#;
         assert_eq!(server.ask_with("POST", "/orders", &key, body).0.0, 201);
@@ -65,29 +66,29 @@ fn a_day_of_the_shop(server: &Server) {
     ask(409, "PUT", "/orders/1", r#"{"status":"SHIPPED"}"#);
     ask(200, "PUT", "/orders/1", r#"{"quantity":2}"#);
     ask(200, "PUT", "/orders/1", r#"{"status":"CANCELED"}"#);
-    // What it is already: nothing happens.
+    // It is canceled already: not counted.
     ask(200, "PUT", "/orders/1", r#"{"status":"CANCELED"}"#);
     ask(204, "DELETE", "/orders/2", "");
 
-    let tell = |event: &Value| assert_eq!(deliver(server, SECRET, event), 200, "{event}");
-    tell(&succeeded("e3", json!({"order_id": 3, "payment_id": "p3"})));
-    tell(&succeeded("e3", json!({"order_id": 3, "payment_id": "p3"})));
-    tell(&succeeded("e3b", json!({"order_id": 3, "payment_id": "p3b"})));
+    let send = |event: &Value| assert_eq!(deliver(server, SECRET, event), 200, "{event}");
+    send(&succeeded("e3", json!({"order_id": 3, "payment_id": "p3"})));
+    send(&succeeded("e3", json!({"order_id": 3, "payment_id": "p3"})));
+    send(&succeeded("e3b", json!({"order_id": 3, "payment_id": "p3b"})));
     ask(200, "PUT", "/orders/3", r#"{"status":"SHIPPED"}"#);
-    tell(&succeeded("e4", json!({"order_id": 4, "payment_id": "p4"})));
-    tell(&refunded("r4", json!({"order_id": 4, "payment_id": "p4"})));
-    tell(&succeeded("e5", json!({"order_id": 5, "payment_id": "p5"})));
-    tell(&refunded(
+    send(&succeeded("e4", json!({"order_id": 4, "payment_id": "p4"})));
+    send(&refunded("r4", json!({"order_id": 4, "payment_id": "p4"})));
+    send(&succeeded("e5", json!({"order_id": 5, "payment_id": "p5"})));
+    send(&refunded(
         "r5",
         json!({"order_id": 5, "payment_id": "p5", "amount": 0.5}),
     ));
     ask(200, "PUT", "/orders/5", r#"{"status":"CANCELED"}"#);
-    tell(&succeeded("e6", json!({"order_id": 6, "amount": 7})));
-    tell(&succeeded("e1", json!({"order_id": 1})));
-    tell(&succeeded("e2", json!({"order_id": 2})));
-    tell(&event("f6", "payment.failed", json!({"order_id": 6})));
-    tell(&event("o1", "customer.created", json!({})));
-    tell(&event("o2", "customer.deleted", json!({})));
+    send(&succeeded("e6", json!({"order_id": 6, "amount": 7})));
+    send(&succeeded("e1", json!({"order_id": 1})));
+    send(&succeeded("e2", json!({"order_id": 2})));
+    send(&event("f6", "payment.failed", json!({"order_id": 6})));
+    send(&event("o1", "customer.created", json!({})));
+    send(&event("o2", "customer.deleted", json!({})));
     assert_eq!(deliver(server, SECRET, &succeeded("e99", json!({"order_id": 99}))), 404);
     assert_eq!(
         deliver(server, "another", &succeeded("e7", json!({"order_id": 6}))),
@@ -103,7 +104,7 @@ fn a_day_of_the_shop(server: &Server) {
 
 #[test]
 fn a_day_of_the_shop_is_counted_to_the_last_one() {
-    let (mut command, _folder) = measured();
+    let (mut command, _folder) = command_with_metrics();
     let server = Server::start(&mut command);
     let address = server.metrics_address();
     assert_eq!(Scrape::of(address).counted(), BTreeMap::new(), "everything begins at 0");
@@ -234,7 +235,7 @@ fn a_day_of_the_shop_is_counted_to_the_last_one() {
         (r#"shop_money_needing_a_person_total{result="amount_mismatch"}"#, 1.0),
         (r#"shop_money_needing_a_person_total{result="partial_refund"}"#, 1.0),
         (r#"shop_money_needing_a_person_total{result="order_gone"}"#, 1.0),
-        // The late payment of order 1, and order 5, which was canceled with money in it.
+        // The late payment of order 1, and order 5, which was canceled with an open payment.
         (r#"shop_money_needing_a_person_total{result="refund_due"}"#, 2.0),
     ]);
     assert_eq!(seen.counted(), expected);
@@ -243,7 +244,7 @@ fn a_day_of_the_shop_is_counted_to_the_last_one() {
     assert_the_store_counted(&seen);
 }
 
-/// Durations are of the requests that are counted, no more and no fewer.
+/// Exactly the counted requests have durations.
 fn assert_every_request_was_timed(seen: &Scrape) {
     let mut timed = BTreeMap::new();
     for (name, requests) in seen.counted() {
@@ -266,7 +267,7 @@ fn assert_every_request_was_timed(seen: &Scrape) {
     );
 }
 
-/// Writes came one after the other, so that each is a transaction; what was refused committed nothing.
+/// Writes came one after another, so each is a transaction; refused writes committed nothing.
 fn assert_the_store_counted(seen: &Scrape) {
     let kept = 1 + 9 + 5 + 1 + 13;
     let refused = 1 + 2 + 1 + 1;
@@ -288,7 +289,7 @@ fn assert_the_store_counted(seen: &Scrape) {
 
 #[test]
 fn orders_that_expire_are_counted() {
-    let (mut command, _folder) = measured();
+    let (mut command, _folder) = command_with_metrics();
     let server = Server::start(command.env("ORDER_TTL_SECONDS", "1"));
     let address = server.metrics_address();
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
@@ -301,18 +302,18 @@ fn orders_that_expire_are_counted() {
     assert_eq!(
         seen.value(r#"shop_orders_canceled_total{by="caller"}"#),
         0.0,
-        "nobody asked for it"
+        "no caller canceled them"
     );
 }
 
 #[test]
-fn nothing_that_a_client_sends_makes_a_series() {
-    let (mut command, _folder) = measured();
+fn client_input_creates_no_series() {
+    let (mut command, _folder) = command_with_metrics();
     let server = Server::start(&mut command);
     let address = server.metrics_address();
     let before = Scrape::of(address);
     for number in 0..1_000_u64 {
-        // Not random, but nothing that anybody expects.
+        // Varied input that no operation expects.
         let odd = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let path = match number % 5 {
             0 => format!("/{odd:x}"),
@@ -338,11 +339,7 @@ fn nothing_that_a_client_sends_makes_a_series() {
             .filter(|(name, _)| name.starts_with("http_requests_total"));
         requests.map(|(_, value)| value).sum::<f64>()
     };
-    assert_eq!(
-        answered(&after) - answered(&before),
-        1_020.0,
-        "all of them are counted all the same"
-    );
+    assert_eq!(answered(&after) - answered(&before), 1_020.0, "all of them are counted");
     assert_eq!(
         after.value(r#"shop_webhook_events_total{type="other",result="ignored"}"#),
         20.0
@@ -350,8 +347,8 @@ fn nothing_that_a_client_sends_makes_a_series() {
 }
 
 #[test]
-fn what_is_shown_is_what_the_table_says() {
-    let (mut command, _folder) = measured();
+fn the_exported_metrics_are_those_of_the_table() {
+    let (mut command, _folder) = command_with_metrics();
     let server = Server::start(&mut command);
     let seen = Scrape::of(server.metrics_address());
     let kind = |kind| match kind {
@@ -383,7 +380,7 @@ fn what_is_shown_is_what_the_table_says() {
     }
 }
 
-/// The names of labels as they are written: `{a="1",b="2"}`.
+/// The names in a list of labels, `{a="1",b="2"}`.
 fn label_names(labels: &str) -> Vec<&str> {
     let inner = labels.strip_prefix('{').unwrap_or_default().trim_end_matches('}');
     let names = inner.split("\",").filter_map(|label| label.split_once('='));
@@ -392,7 +389,7 @@ fn label_names(labels: &str) -> Vec<&str> {
 
 #[test]
 fn every_operation_and_status_of_the_contract_is_there_from_the_start() {
-    let (mut command, _folder) = measured();
+    let (mut command, _folder) = command_with_metrics();
     let server = Server::start(&mut command);
     let seen = Scrape::of(server.metrics_address());
     let (_, contract) = server.ask("GET", "/openapi.json", "");
@@ -417,7 +414,7 @@ fn every_operation_and_status_of_the_contract_is_there_from_the_start() {
 
 #[test]
 fn metrics_are_at_their_own_address_only() {
-    let (mut command, _folder) = measured();
+    let (mut command, _folder) = command_with_metrics();
     let server = Server::start(&mut command);
     let address = server.metrics_address();
     assert!(address.ip().is_loopback() && address != server.address);
@@ -426,18 +423,18 @@ fn metrics_are_at_their_own_address_only() {
         let (head, _) = get(address, path);
         assert!(head.starts_with("HTTP/1.1 404 "), "{path}: {head}");
     }
-    // They go on while the service drains, and end with it.
+    // They are served during the drain, until the process ends.
     assert!(server.stop(Signal::TERM).success());
 }
 
 #[test]
-fn who_is_turned_away_is_counted() {
-    let (mut command, _folder) = measured();
+fn refused_requests_and_connections_are_counted() {
+    let (mut command, _folder) = command_with_metrics();
     let server = Server::start(command.env("RATE_LIMIT_PER_MINUTE", "2").env("CONNECTIONS_MAX", "4"));
     let address = server.metrics_address();
     let mut limited = 0.0;
     for _ in 0..5 {
-        // A connection is at its end a moment after the client sees that.
+        // The service counts a connection as closed a moment after the client does.
         eventually(address, |seen| seen.value("http_connections_open") == 0.0);
         limited += f64::from(u8::from(server.ask("GET", "/products", "").0 == 429));
     }
@@ -452,7 +449,7 @@ fn who_is_turned_away_is_counted() {
         seen.value("http_connections_open") + seen.value("http_connections_refused_total") == 6.0
     });
     let seen = Scrape::of(address);
-    // One that has just ended still counts as one of the four for a moment.
+    // A connection that has just closed may still count as one of the four.
     assert!(
         seen.value("http_connections_refused_total") >= 2.0,
         "{:?}",
@@ -463,7 +460,7 @@ fn who_is_turned_away_is_counted() {
     assert_eq!(Scrape::of(address).value("http_requests_in_flight"), 0.0);
 }
 
-/// Waits until this is seen.
+/// Waits until a scrape satisfies this.
 fn eventually(address: SocketAddr, is_so: impl Fn(&Scrape) -> bool) {
     let started = Instant::now();
     while !is_so(&Scrape::of(address)) {
@@ -473,7 +470,7 @@ fn eventually(address: SocketAddr, is_so: impl Fn(&Scrape) -> bool) {
 }
 
 #[test]
-fn an_address_that_cannot_be_had_stops_the_start() {
+fn an_address_in_use_stops_the_start() {
     let (database, _folder) = database();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -1,14 +1,13 @@
-//! Money on the wire. What is sent and what comes back is compared as text, for a float in the test would hide a float
-//! in the service.
+//! Money in JSON. Requests and responses are compared as text: a float in the test would hide a float in the service.
 
 use crate::support::TestApp;
 
-/// A product's body with the price as written here.
+/// A product's body with this text as its price.
 fn priced(sku: &str, price: &str) -> String {
     format!(r#"{{"sku":"{sku}","name":"Mug","price":{price},"stock":1000000000}}"#)
 }
 
-/// The text of a member of a JSON object, as it stands.
+/// The JSON text of an object's member.
 #[track_caller]
 fn member<'a>(json: &'a str, name: &str) -> &'a str {
     let (_, rest) = json
@@ -17,7 +16,7 @@ fn member<'a>(json: &'a str, name: &str) -> &'a str {
     rest.split([',', '}']).next().unwrap()
 }
 
-/// Whole cents in the shortest spelling.
+/// Cents as a JSON number, in the shortest form.
 fn spelled(cents: i64) -> String {
     let text = format!("{}.{:02}", cents / 100, cents % 100);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -86,7 +85,7 @@ async fn totals_are_exact_for_many_prices_and_quantities() {
 }
 
 #[tokio::test]
-async fn a_price_may_be_spelled_in_any_way_that_json_has() {
+async fn a_price_may_have_any_json_notation() {
     let app = TestApp::new();
     let spellings = [
         ("19.9", "19.9"),
@@ -118,7 +117,7 @@ async fn a_new_spelling_of_the_same_price_changes_nothing() {
 }
 
 #[tokio::test]
-async fn prices_that_are_none_are_refused_and_never_rounded() {
+async fn invalid_prices_are_refused_and_never_rounded() {
     let app = TestApp::new();
     app.post("/products", priced("P", "1")).await.expect(201);
     let refused = [

@@ -41,7 +41,7 @@ async fn a_service_whose_store_takes_no_work_is_alive_but_not_ready() {
 }
 
 fn problem_types() -> Vec<&'static str> {
-    let types = &Contract::ours().document()["components"]["schemas"]["ProblemType"]["enum"];
+    let types = &Contract::of_the_service().document()["components"]["schemas"]["ProblemType"]["enum"];
     types
         .as_array()
         .unwrap()
@@ -58,7 +58,7 @@ async fn every_error_type_has_a_page_that_explains_it() {
     for kind in problem_types() {
         assert!(
             list.text().contains(&format!(r#"href="{kind}""#)),
-            "the list lacks {kind}"
+            "{kind} is missing in the list"
         );
         let page = app.get(kind).await.expect(200);
         assert!(
@@ -69,7 +69,7 @@ async fn every_error_type_has_a_page_that_explains_it() {
 }
 
 #[tokio::test]
-async fn there_are_no_pages_on_other_error_types() {
+async fn other_error_types_have_no_page() {
     let app = TestApp::new();
     for name in ["nonsense", "Not-Found", "not-found%20", "<b>", "..%2Fnot-found", "%00"] {
         let path = format!("/problems/{}", name.replace('<', "%3C").replace('>', "%3E"));
@@ -78,7 +78,7 @@ async fn there_are_no_pages_on_other_error_types() {
 }
 
 #[tokio::test]
-async fn the_root_leads_to_the_documentation() {
+async fn the_root_redirects_to_the_documentation() {
     let app = TestApp::new();
     let root = app.get("/").await.expect(307);
     assert_eq!(root.header("location"), Some("/docs"));
@@ -87,10 +87,10 @@ async fn the_root_leads_to_the_documentation() {
 }
 
 #[tokio::test]
-async fn the_contract_that_is_served_is_the_one_that_is_kept() {
+async fn the_served_contract_is_the_committed_file() {
     let app = TestApp::new();
     let yaml = app.get("/openapi.yaml").await.expect(200);
     assert_eq!(yaml.text(), include_str!("../../openapi.yaml"));
     let json: Value = app.get("/openapi.json").await.json(200);
-    assert_eq!(&json, Contract::ours().document());
+    assert_eq!(&json, Contract::of_the_service().document());
 }

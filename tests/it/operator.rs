@@ -16,7 +16,7 @@ use crate::support::app::SECRET;
 use crate::support::payment::sign;
 use crate::support::process::{PATIENCE, Server, command, run};
 
-/// Each takes milliseconds; the rest is for a machine that is busy with other tests.
+/// A time limit for commands that take milliseconds, with a margin for a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(15);
 
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":12.5,"stock":100000}"#;
@@ -31,7 +31,7 @@ fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
-/// The one line of a command that fails.
+/// The error line of a failing command.
 #[track_caller]
 fn refused(command: &mut Command, code: i32) -> String {
     let output = run(command, AT_ONCE);
@@ -42,7 +42,7 @@ fn refused(command: &mut Command, code: i32) -> String {
     line
 }
 
-/// What `audit` prints and answers.
+/// The exit status and the output of `audit`.
 fn audit(database: &Path) -> (Option<i32>, String) {
     let output = run(command(database).arg("audit"), AT_ONCE);
     (output.status.code(), stdout(&output).to_owned())
@@ -50,7 +50,7 @@ fn audit(database: &Path) -> (Option<i32>, String) {
 
 // sign
 
-/// The time of a signature that `sign` printed, which must be the header's one line for this body.
+/// Asserts that `sign` printed the header of this body in one line; returns the signature's time.
 #[track_caller]
 fn assert_signs(output: &Output, body: &[u8]) -> String {
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
@@ -89,11 +89,11 @@ fn sign_prints_the_header_for_a_file_and_for_standard_input() {
             assert_signs(&sign(arguments), body.as_bytes());
         }
     }
-    assert!(!database.exists(), "it needs no database for that");
+    assert!(!database.exists(), "the command needs no database");
 }
 
 #[test]
-fn what_sign_prints_takes_an_order_to_paid_once() {
+fn a_header_printed_by_sign_pays_an_order_once() {
     let (database, folder) = database();
     let server = Server::start(command(&database).env("WEBHOOK_SECRET", SECRET));
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
@@ -132,9 +132,9 @@ fn sign_refuses_in_one_line() {
         if let Some(secret) = secret {
             command.env("WEBHOOK_SECRET", secret);
         }
-        // The secret before is for checking only.
+        // The previous secret only verifies and does not sign.
         command.env("WEBHOOK_SECRET_PREVIOUS", SECRET).arg("sign");
-        assert!(refused(&mut command, 1).contains("WEBHOOK_SECRET: is not set"));
+        assert!(refused(&mut command, 1).contains("WEBHOOK_SECRET: must be set"));
     }
     let missing = folder.path().join("missing");
     for file in [missing.as_path(), folder.path()] {
@@ -149,7 +149,7 @@ fn sign_refuses_in_one_line() {
 // audit
 
 #[test]
-fn audit_says_what_it_checked_and_whether_all_of_it_holds() {
+fn audit_lists_its_checks_and_their_results() {
     let (database, _folder) = database();
     let server = Server::start(&mut command(&database));
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
@@ -174,7 +174,11 @@ fn audit_says_what_it_checked_and_whether_all_of_it_holds() {
     let (code, report) = audit(&database);
     assert_eq!(code, Some(1), "{report}");
     let broken: Vec<_> = report.lines().filter(|line| line.starts_with("BROKEN  ")).collect();
-    assert_eq!(broken.len(), 2, "its sum and its newest movement: {report}");
+    assert_eq!(
+        broken.len(),
+        2,
+        "the sum of its movements and its newest movement: {report}"
+    );
     assert!(
         broken[0].contains("product 1 has stock 99999, its movements add up to 99998"),
         "{report}"
@@ -182,21 +186,21 @@ fn audit_says_what_it_checked_and_whether_all_of_it_holds() {
 }
 
 #[test]
-fn audit_of_what_cannot_be_read_is_another_answer_than_of_what_is_broken() {
+fn audit_exits_differently_for_unreadable_and_broken_databases() {
     let (database, folder) = database();
     let line = refused(command(&database).arg("audit"), 2);
     assert!(
         line.contains("DATABASE_URL") && line.contains(database.to_str().unwrap()),
         "{line}"
     );
-    assert!(!database.exists(), "an audit makes no file");
+    assert!(!database.exists(), "an audit creates no file");
     fs::write(&database, "Dear Sirs, ".repeat(1_000)).unwrap();
     assert!(refused(command(&database).arg("audit"), 2).contains("no database of this service"));
     refused(command(folder.path()).arg("audit"), 2);
 }
 
 #[test]
-fn audit_beside_a_service_that_takes_orders_sees_one_state() {
+fn audit_sees_one_state_while_the_service_takes_orders() {
     let (database, _folder) = database();
     let server = Server::start(&mut command(&database));
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
@@ -210,7 +214,7 @@ fn audit_beside_a_service_that_takes_orders_sees_one_state() {
 
 // backup
 
-/// Takes orders while `work` runs, and returns what that returned and how many orders were acknowledged by its end.
+/// Places orders while `work` runs; returns the result of `work` and the number of orders acknowledged by its end.
 fn while_taking_orders<T>(server: &Server, work: impl FnOnce() -> T) -> (T, i64) {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -226,7 +230,7 @@ fn while_taking_orders<T>(server: &Server, work: impl FnOnce() -> T) -> (T, i64)
                 })
             })
             .collect();
-        // Also where `work` fails its test, the buyers go home.
+        // The buyers stop also when `work` panics.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         done.store(true, Ordering::Relaxed);
         let acknowledged = buyers.into_iter().map(|buyer| buyer.join().unwrap()).sum();
@@ -237,7 +241,7 @@ fn while_taking_orders<T>(server: &Server, work: impl FnOnce() -> T) -> (T, i64)
     })
 }
 
-/// How many orders a copy has, which must be whole and have no gap.
+/// The number of orders in a copy, whose ids must have no gap.
 fn orders_of(copy: &Path) -> i64 {
     let report = store::audit(copy).unwrap();
     assert!(report.is_clean(), "{report}");
@@ -274,7 +278,7 @@ fn a_backup_under_load_has_every_order_that_was_acknowledged_before_it_began() {
     let orders = orders_of(&newest);
     drop(server);
 
-    // Restored, it serves.
+    // A service started on the copy serves it.
     let server = Server::start(&mut command(&newest));
     let (status, last) = server.ask("GET", &format!("/orders/{orders}"), "");
     assert_eq!((status, &last["status"]), (200, &json!("PENDING")));
@@ -292,7 +296,7 @@ fn a_backup_under_load_has_every_order_that_was_acknowledged_before_it_began() {
 }
 
 #[test]
-fn a_backup_replaces_nothing() {
+fn a_backup_overwrites_no_file() {
     let (database, folder) = database();
     let copy = folder.path().join("copy.db");
     let line = refused(command(&database).arg("backup").arg(&copy), 1);
@@ -314,7 +318,7 @@ fn a_backup_replaces_nothing() {
 // Settings
 
 #[test]
-fn on_render_nothing_is_served_without_keys_and_a_secret() {
+fn on_render_api_keys_and_webhook_secret_are_required() {
     let (database, _folder) = database();
     let on_render = || {
         let mut command = command(&database);
@@ -325,7 +329,7 @@ fn on_render_nothing_is_served_without_keys_and_a_secret() {
     assert!(refused(on_render().env("API_KEYS", " "), 1).starts_with("orders-inventory: API_KEYS: "));
     let line = refused(on_render().env("API_KEYS", "k"), 1);
     assert!(line.starts_with("orders-inventory: WEBHOOK_SECRET: "), "{line}");
-    // The secret before is none to go on with.
+    // The previous secret alone is not enough.
     refused(on_render().env("API_KEYS", "k").env("WEBHOOK_SECRET_PREVIOUS", "s"), 1);
     assert!(!database.exists());
     let server = Server::start(on_render().env("API_KEYS", "k").env("WEBHOOK_SECRET", "s"));
@@ -334,7 +338,7 @@ fn on_render_nothing_is_served_without_keys_and_a_secret() {
 }
 
 #[test]
-fn a_service_that_everybody_may_call_or_nobody_can_pay_says_so() {
+fn missing_api_keys_and_webhook_secret_are_warned_about() {
     let (database, _folder) = database();
     let server = Server::start(&mut command(&database));
     server.log_line("API_KEYS is not set");
@@ -342,7 +346,7 @@ fn a_service_that_everybody_may_call_or_nobody_can_pay_says_so() {
 }
 
 #[test]
-fn settings_of_time_that_make_no_sense_are_named() {
+fn invalid_durations_are_named() {
     let (database, _folder) = database();
     for (variable, value) in [
         ("ORDER_TTL_SECONDS", "-1"),
@@ -370,7 +374,7 @@ fn an_unpaid_order_expires_by_itself() {
         if order["status"] == "CANCELED" {
             break order;
         }
-        assert!(Instant::now() < deadline, "it waits still: {order}");
+        assert!(Instant::now() < deadline, "it is still pending: {order}");
         thread::sleep(Duration::from_millis(20));
     };
     assert!(
@@ -385,7 +389,7 @@ fn an_unpaid_order_expires_by_itself() {
 }
 
 #[test]
-fn with_a_time_to_live_of_0_orders_wait_for_ever() {
+fn with_a_time_to_live_of_0_orders_never_expire() {
     let (database, _folder) = database();
     let server = Server::start(command(&database).env("ORDER_TTL_SECONDS", "0"));
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);

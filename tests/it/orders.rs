@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::TestApp;
 use crate::support::app::id;
 
-/// How an order came to stand where it stands.
+/// The history of an order.
 #[derive(Clone, Copy, Debug)]
 enum Life {
     Pending,
@@ -24,7 +24,7 @@ impl Life {
         Self::CanceledAfterPayment,
     ];
 
-    /// Leads a pending order there, and says how it stands then.
+    /// Takes a pending order through this history; returns it afterwards.
     async fn lead(self, app: &TestApp, order: i64) -> Value {
         let path = format!("/orders/{order}");
         if matches!(self, Self::Paid | Self::Shipped | Self::CanceledAfterPayment) {
@@ -64,7 +64,7 @@ async fn placing_an_order_reserves_its_units() {
 }
 
 #[tokio::test]
-async fn an_order_for_more_than_there_is_takes_nothing() {
+async fn an_order_for_more_than_the_stock_takes_nothing() {
     let app = TestApp::new();
     let product = app.product(2).await;
     let problem = app
@@ -88,7 +88,7 @@ async fn an_order_for_more_than_there_is_takes_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_cannot_be_ordered_read_changed_or_deleted() {
+async fn missing_products_and_orders_are_not_found() {
     let app = TestApp::new();
     app.place(7, 1).await.expect_problem(404, "/problems/product-not-found");
     for path in ["/orders/1", "/orders/9223372036854775807"] {
@@ -103,7 +103,7 @@ async fn what_is_not_there_cannot_be_ordered_read_changed_or_deleted() {
 }
 
 #[tokio::test]
-async fn an_order_keeps_the_price_of_its_moment() {
+async fn an_order_keeps_the_price_of_its_creation() {
     let app = TestApp::new();
     let product = app.product(40).await;
     let order = format!("/orders/{}", app.order(product, 2).await);
@@ -120,9 +120,9 @@ async fn an_order_keeps_the_price_of_its_moment() {
     assert_eq!((&later["unit_price"], &later["total"]), (&json!(99), &json!(99)));
 }
 
-/// Where PUT leads from each status, and what of 10 units is in stock then, 3 having been ordered.
+/// The status after PUT from each status, and the stock of 10 units after an order of 3.
 #[tokio::test]
-async fn put_leads_from_status_to_status_only_as_the_contract_says() {
+async fn put_allows_only_the_transitions_of_the_contract() {
     let app = TestApp::new();
     for life in Life::ALL {
         for to in ["PENDING", "PAID", "SHIPPED", "CANCELED"] {
@@ -168,7 +168,7 @@ async fn put_leads_from_status_to_status_only_as_the_contract_says() {
 }
 
 #[tokio::test]
-async fn paid_is_for_the_webhook_and_the_refusal_says_so() {
+async fn only_the_webhook_sets_paid_and_the_refusal_says_so() {
     let app = TestApp::new();
     let order = app.order(app.product(1).await, 1).await;
     let refused = app.put(&format!("/orders/{order}"), json!({"status": "PAID"})).await;
@@ -180,7 +180,7 @@ async fn paid_is_for_the_webhook_and_the_refusal_says_so() {
 }
 
 #[tokio::test]
-async fn only_an_order_that_never_saw_money_can_be_deleted() {
+async fn only_an_order_without_a_recorded_payment_can_be_deleted() {
     let app = TestApp::new();
     for life in Life::ALL {
         let product = app.product(10).await;
@@ -209,7 +209,7 @@ async fn only_an_order_that_never_saw_money_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn another_quantity_moves_the_difference_of_stock() {
+async fn a_new_quantity_moves_the_difference_in_stock() {
     let app = TestApp::new();
     let product = app.product(10).await;
     let order = format!("/orders/{}", app.order(product, 4).await);
@@ -262,7 +262,7 @@ async fn the_quantity_and_status_that_an_order_has_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_quantity_changes_only_while_the_order_is_pending_and_stays_so() {
+async fn a_quantity_changes_only_while_the_order_is_and_remains_pending() {
     let app = TestApp::new();
     for life in Life::ALL {
         let product = app.product(10).await;
@@ -326,7 +326,7 @@ async fn status_and_quantity_happen_together_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn quantities_at_their_bounds_are_taken_and_those_beyond_refused() {
+async fn quantities_at_their_bounds_are_accepted_and_those_beyond_refused() {
     let app = TestApp::new();
     let product = app.product(100_000).await;
     for quantity in [json!(1), json!(10_000), json!(2.0)] {

@@ -1,7 +1,7 @@
-//! Ten times as many writes at once as the queue holds: it refuses the rest at once, loses nothing, stays well, and serves
-//! everybody again afterwards.
+//! Ten times as many concurrent writes as the queue holds: the service refuses the excess at once, loses nothing, stays
+//! healthy, and serves all requests again afterwards.
 //!
-//! A few seconds of it, or `OVERLOAD_SECONDS`.
+//! The load lasts a few seconds, or `OVERLOAD_SECONDS`.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,12 +16,12 @@ use crate::support::wire::Wire;
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":1000000000}"#;
 const ORDER: &str = r#"{"product_id":1,"quantity":1}"#;
 
-/// How many writes may wait.
+/// The capacity of the write queue.
 const REQUESTS_MAX: usize = 16;
-/// So many times more are sent at once.
+/// The load as a multiple of the capacity.
 const TIMES: usize = 10;
 
-/// What clients saw.
+/// The responses that clients got.
 #[derive(Debug, Default)]
 struct Seen {
     served: u64,
@@ -37,7 +37,7 @@ impl Seen {
     }
 }
 
-/// Orders as fast as answers come, until then.
+/// Orders one after another, until then.
 async fn keep_ordering(address: SocketAddr, until: Instant) -> Seen {
     let mut wire = Wire::open(address).await.unwrap();
     let mut seen = Seen::default();
@@ -58,7 +58,7 @@ async fn keep_ordering(address: SocketAddr, until: Instant) -> Seen {
     seen
 }
 
-/// So many clients that order for so long; what all of them saw.
+/// Runs this many clients for this long; returns all their responses.
 async fn crowd(address: SocketAddr, clients: usize, lasting: Duration) -> Seen {
     let until = Instant::now() + lasting;
     let mut crowd: JoinSet<_> = (0..clients).map(|_| keep_ordering(address, until)).collect();
@@ -69,7 +69,7 @@ async fn crowd(address: SocketAddr, clients: usize, lasting: Duration) -> Seen {
     all
 }
 
-/// Looks whether the service is well, until then; how often it looked.
+/// Checks the service's health, until then; returns the number of checks.
 async fn watch(address: SocketAddr, until: Instant) -> u32 {
     let mut looks = 0;
     while Instant::now() < until {
@@ -101,20 +101,20 @@ async fn ten_times_too_much_is_refused_at_once_and_costs_nothing() {
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
 
     let before = crowd(server.address, REQUESTS_MAX, Duration::from_secs(1)).await;
-    assert_eq!(before.refused, 0, "as many as it works on are served");
+    assert_eq!(before.refused, 0, "within the capacity all requests are served");
     let health = tokio::spawn(watch(server.address, Instant::now() + lasting));
     let during = crowd(server.address, TIMES * REQUESTS_MAX, lasting).await;
     let looks = health.await.unwrap();
     let after = crowd(server.address, REQUESTS_MAX, Duration::from_secs(1)).await;
-    println!("before {before:?}\nduring {during:?}\nafter  {after:?}\nhealth asked {looks} times");
+    println!("before {before:?}\nduring {during:?}\nafter  {after:?}\n{looks} health checks");
 
     assert!(during.served > 0 && during.refused > 0, "{during:?}");
     assert!(looks > 10);
     assert!(
         after.served > 0 && after.refused == 0,
-        "everybody is served again: {after:?}"
+        "all requests are served again: {after:?}"
     );
-    // Of what was refused nothing was done, and all that was acknowledged was.
+    // Refused orders were not placed, and acknowledged ones were.
     let orders = before.served + during.served + after.served;
     let stock = server.ask("GET", "/products/1", "").1["stock"].as_u64();
     assert_eq!(stock, Some(1_000_000_000 - orders));

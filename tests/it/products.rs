@@ -11,7 +11,7 @@ fn mug() -> Value {
     json!({"sku": "MUG-BLUE", "name": "Blue mug", "price": 12.5, "stock": 40})
 }
 
-/// The product with these members in place of its own.
+/// The product with these members replaced.
 fn with(mut product: Value, changes: Value) -> Value {
     let Value::Object(changes) = changes else {
         panic!("no object: {changes}")
@@ -69,7 +69,7 @@ async fn a_sku_belongs_to_one_product_until_that_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_product_that_is_not_there_cannot_be_read_changed_or_deleted() {
+async fn a_missing_product_cannot_be_read_changed_or_deleted() {
     let app = TestApp::new();
     for path in ["/products/1", "/products/9223372036854775807"] {
         for answer in [
@@ -83,7 +83,7 @@ async fn a_product_that_is_not_there_cannot_be_read_changed_or_deleted() {
 }
 
 #[tokio::test]
-async fn an_update_changes_what_it_names_and_nothing_else() {
+async fn an_update_changes_only_the_given_members() {
     let app = TestApp::new();
     let mut product = app.post("/products", mug()).await.json(201);
     let changes = [
@@ -103,7 +103,7 @@ async fn an_update_changes_what_it_names_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_update_to_what_is_there_already_leaves_no_trace() {
+async fn an_update_to_the_same_values_changes_nothing() {
     let app = TestApp::new();
     let created = app.post("/products", mug()).await.json(201);
     app.clock.advance_ms(60_000);
@@ -133,7 +133,7 @@ async fn a_new_level_of_stock_is_an_adjustment_by_the_difference() {
 }
 
 #[tokio::test]
-async fn a_product_that_any_order_refers_to_stays() {
+async fn a_product_with_orders_cannot_be_deleted() {
     let app = TestApp::new();
     let product = app.product(5).await;
     let path = format!("/products/{product}");
@@ -209,7 +209,7 @@ async fn names_and_notes_come_back_as_they_were_sent() {
 }
 
 #[tokio::test]
-async fn values_at_their_bounds_are_taken_and_those_beyond_refused() {
+async fn values_at_their_bounds_are_accepted_and_those_beyond_refused() {
     let app = TestApp::new();
     let longest_sku = "x".repeat(64);
     let good = [

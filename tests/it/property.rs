@@ -1,4 +1,4 @@
-//! Whatever callers do, in whatever order: the service and a model of a few lines agree.
+//! Property test: for any sequence of requests, the service and a small model agree.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::support::app::id;
 use crate::support::{Answer, TestApp, payment};
 
-/// What a caller does. Products and orders are numbered in the order of their making; a number may be out of range or
-/// name one that was deleted.
+/// A step of a caller. Products and orders are numbered in the order of their creation; a number may be out of range or
+/// belong to a deleted one.
 #[derive(Clone, Debug)]
 enum Step {
     CreateProduct { stock: i64, cents: i64 },
@@ -22,8 +22,8 @@ enum Step {
     Place { product: usize, quantity: i64 },
     PlaceWithKey { product: usize, quantity: i64 },
     Retry { which: usize },
-    Tell { event: Event },
-    TellAgain { which: usize },
+    Deliver { event: Event },
+    DeliverAgain { which: usize },
     Wait,
     SetStatus { order: usize, status: &'static str },
     SetQuantity { order: usize, quantity: i64 },
@@ -31,32 +31,33 @@ enum Step {
     DeleteOrder { order: usize },
 }
 
-/// What the payment provider tells, whenever it likes to: of a few payments, so that events meet, repeat and overtake.
+/// An event of the payment provider, at any time. There are few payments, so that events repeat and overtake each
+/// other.
 #[derive(Clone, Copy, Debug)]
 struct Event {
     is_refund: bool,
-    /// Orders are numbered from 1, so an event can name one that is yet to be made.
+    /// Orders are numbered from 1, so an event can name one that does not exist yet.
     order: i64,
     payment: Option<u8>,
-    amount: Told,
+    amount: EventAmount,
 }
 
 /// The amount that an event names.
 #[derive(Clone, Copy, Debug)]
-enum Told {
-    Nothing,
-    /// What the order costs at this moment, if there is one.
+enum EventAmount {
+    None,
+    /// The order's current total, if it exists.
     Total,
     Cents(i64),
 }
 
 fn event() -> impl Strategy<Value = Event> {
     let amount = prop_oneof![
-        3 => Just(Told::Nothing),
-        3 => Just(Told::Total),
-        2 => (1..60_000_i64).prop_map(Told::Cents),
+        3 => Just(EventAmount::None),
+        3 => Just(EventAmount::Total),
+        2 => (1..60_000_i64).prop_map(EventAmount::Cents),
     ];
-    // Most events tell of early orders, so that several tell of the same.
+    // Most events name early orders, so that several name the same.
     let order = prop_oneof![3 => 1..4_i64, 1 => 1..12_i64];
     let payment = prop::option::weighted(0.8, 0..3_u8);
     (prop::bool::weighted(0.45), order, payment, amount).prop_map(|(is_refund, order, payment, amount)| Event {
@@ -81,8 +82,8 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (product.clone(), quantity.clone()).prop_map(|(product, quantity)| Step::Place { product, quantity }),
         2 => (product, quantity.clone()).prop_map(|(product, quantity)| Step::PlaceWithKey { product, quantity }),
         2 => (0..4_usize).prop_map(|which| Step::Retry { which }),
-        9 => event().prop_map(|event| Step::Tell { event }),
-        2 => (0..12_usize).prop_map(|which| Step::TellAgain { which }),
+        9 => event().prop_map(|event| Step::Deliver { event }),
+        2 => (0..12_usize).prop_map(|which| Step::DeliverAgain { which }),
         1 => Just(Step::Wait),
         4 => (order.clone(), status).prop_map(|(order, status)| Step::SetStatus { order, status }),
         4 => (order.clone(), quantity.clone()).prop_map(|(order, quantity)| Step::SetQuantity { order, quantity }),
@@ -107,19 +108,19 @@ struct ModelOrder {
     expires_ms: i64,
 }
 
-/// Money that came.
+/// A recorded payment.
 #[derive(Clone, Debug)]
 struct ModelPayment {
     order: i64,
     payment: Option<u8>,
-    /// Not known where nobody said it and the order was gone.
+    /// `None` where the event has no amount and the order was deleted.
     cents: Option<i64>,
     refunded: i64,
     is_own: bool,
     is_open: bool,
 }
 
-/// A request with a key, and the answer that was kept for it.
+/// A request with an idempotency key, and its stored response.
 struct Keyed {
     body: Value,
     product: i64,
@@ -127,7 +128,7 @@ struct Keyed {
     kept: Option<(i64, Answer)>,
 }
 
-/// The rules once more, as plainly as they can be told.
+/// The rules once more, as simple as possible.
 #[derive(Default)]
 struct Model {
     products: BTreeMap<i64, ModelProduct>,
@@ -135,18 +136,18 @@ struct Model {
     product_ids: Vec<i64>,
     order_ids: Vec<i64>,
     payments: Vec<ModelPayment>,
-    /// Order and name of each payment that was told of.
+    /// Order and name of each payment in a recorded event.
     known: HashSet<(i64, u8)>,
-    /// Orders of which any payment succeeded, whatever came of it.
-    saw_money: HashSet<i64>,
-    /// What was delivered, as it was sent.
-    told: Vec<(Value, Event, Option<i64>)>,
-    /// What was recorded: event ids and results.
+    /// Orders with a recorded payment, whatever its result.
+    has_recorded_payment: HashSet<i64>,
+    /// The delivered events, as they were sent.
+    delivered: Vec<(Value, Event, Option<i64>)>,
+    /// Ids and results of the recorded events.
     recorded: Vec<(String, &'static str)>,
     keyed: Vec<Keyed>,
 }
 
-/// After how long an unpaid order expires here: an hour, so that keys outlive many orders.
+/// The time to live of unpaid orders: an hour, so that keys outlive many orders.
 const TTL_MS: i64 = 3_600_000;
 const KEPT_MS: i64 = 24 * 3_600_000;
 
@@ -176,7 +177,7 @@ impl Model {
         }
     }
 
-    /// Takes the units for an order, if they are there, and gives the price.
+    /// Takes the units of an order from stock, if there are enough, and returns the price.
     fn take(&mut self, id: i64, quantity: i64) -> Result<i64, u16> {
         let product = self.products.get_mut(&id).ok_or(404_u16)?;
         if product.stock < quantity {
@@ -231,7 +232,7 @@ impl Model {
             "CANCELED" => !order.was_paid,
             _ => false,
         };
-        if !is_deletable || self.saw_money.contains(&id) {
+        if !is_deletable || self.has_recorded_payment.contains(&id) {
             return 409;
         }
         if order.status == "PENDING" {
@@ -269,8 +270,8 @@ impl Model {
         self.orders[&id].status == "CANCELED" && self.payments.iter().any(is_open)
     }
 
-    /// What becomes of an event; `None` where its order was never made.
-    fn tell(&mut self, event_id: &str, event: Event, cents: Option<i64>) -> Option<&'static str> {
+    /// The result of an event; `None` where its order never existed.
+    fn deliver(&mut self, event_id: &str, event: Event, cents: Option<i64>) -> Option<&'static str> {
         if self.recorded.iter().any(|(id, _)| id == event_id) {
             return Some("duplicate");
         }
@@ -287,7 +288,7 @@ impl Model {
     }
 
     fn succeeded(&mut self, event: Event, named: Option<i64>) -> &'static str {
-        self.saw_money.insert(event.order);
+        self.has_recorded_payment.insert(event.order);
         if event
             .payment
             .is_some_and(|payment| self.known.contains(&(event.order, payment)))
@@ -350,7 +351,7 @@ impl Model {
         "applied"
     }
 
-    /// What time alone does.
+    /// Expires the orders whose time is up.
     fn expire(&mut self, now_ms: i64) {
         let is_due = |order: &&mut ModelOrder| order.status == "PENDING" && order.expires_ms <= now_ms;
         let mut back = Vec::new();
@@ -364,7 +365,7 @@ impl Model {
     }
 }
 
-/// Money as it stands on the wire, read without rounding.
+/// An amount of money in JSON, read without rounding.
 fn cents(number: &Value) -> i64 {
     let text = number.to_string();
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
@@ -375,7 +376,7 @@ fn price(cents: i64) -> Value {
     serde_json::from_str(&format!("{}.{:02}", cents / 100, cents % 100)).unwrap()
 }
 
-/// Does one step in both worlds, which must answer with the same status.
+/// Takes one step in the service and in the model, which must give the same status.
 async fn take_step(app: &TestApp, model: &mut Model, number: usize, step: &Step) {
     let product_path = |model: &Model, product: usize| format!("/products/{}", model.product_id(product));
     let order_path = |model: &Model, order: usize| format!("/orders/{}", model.order_id(order));
@@ -445,11 +446,11 @@ async fn take_step(app: &TestApp, model: &mut Model, number: usize, step: &Step)
             return place_with_key(app, model, which).await;
         }
         Step::Retry { .. } => return,
-        Step::Tell { event } => {
+        Step::Deliver { event } => {
             let cents = match event.amount {
-                Told::Nothing => None,
-                Told::Total => model.total(event.order),
-                Told::Cents(cents) => Some(cents),
+                EventAmount::None => None,
+                EventAmount::Total => model.total(event.order),
+                EventAmount::Cents(cents) => Some(cents),
             };
             let mut data = json!({"order_id": event.order});
             if let Some(payment) = event.payment {
@@ -464,11 +465,11 @@ async fn take_step(app: &TestApp, model: &mut Model, number: usize, step: &Step)
                 "payment.succeeded"
             };
             let body = payment::event(&format!("evt_{number}"), kind, data);
-            model.told.push((body, event, cents));
-            return tell(app, model, model.told.len() - 1).await;
+            model.delivered.push((body, event, cents));
+            return deliver(app, model, model.delivered.len() - 1).await;
         }
-        Step::TellAgain { which } if which < model.told.len() => return tell(app, model, which).await,
-        Step::TellAgain { .. } => return,
+        Step::DeliverAgain { which } if which < model.delivered.len() => return deliver(app, model, which).await,
+        Step::DeliverAgain { .. } => return,
         Step::Wait => {
             app.clock.advance_ms(TTL_MS * 2 / 3);
             app.sweep().await;
@@ -499,11 +500,11 @@ async fn take_step(app: &TestApp, model: &mut Model, number: usize, step: &Step)
     assert_eq!(answer.status, wanted, "step {number}, {step:?}: {answer:?}");
 }
 
-/// Delivers what was told once, now or again.
-async fn tell(app: &TestApp, model: &mut Model, which: usize) {
-    let (body, event, cents) = model.told[which].clone();
+/// Delivers an event, for the first time or again.
+async fn deliver(app: &TestApp, model: &mut Model, which: usize) {
+    let (body, event, cents) = model.delivered[which].clone();
     let answer = app.webhook(&body).await;
-    match model.tell(body["id"].as_str().unwrap(), event, cents) {
+    match model.deliver(body["id"].as_str().unwrap(), event, cents) {
         None => assert_eq!(answer.status, 404, "{body}"),
         Some(wanted) => {
             let receipt = answer.json(200);
@@ -586,7 +587,8 @@ async fn assert_same(app: &TestApp, model: &Model) {
 
 #[test]
 fn the_service_agrees_with_the_model_whatever_callers_do() {
-    // A failure prints its shrunk steps; as a test of its own they stay found, in a file of seeds they would not.
+    // A failure prints its shrunk steps, to be added as a test of their own; a file of seeds would not keep its
+    // meaning.
     let config = Config {
         cases: 32,
         failure_persistence: None,

@@ -1,5 +1,5 @@
-//! Every refusal that the contract names can be had: for each operation, each status and each error type of its
-//! examples, a request that gets it. A refusal that the contract names and no request here gets fails the test.
+//! For each operation, status and error type in the contract's examples, a request that gets it. The test fails for a
+//! documented refusal that no request gets, and for a refusal that is not documented.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -20,12 +20,12 @@ use crate::support::{Answer, Client, TestApp, failing, payment};
 
 const WEBHOOK: &str = "/webhooks/payment";
 
-/// Operations that touch nothing that could fail. Their 500 stands for what nobody thought of.
+/// Operations without a store access that could fail. Their 500 is for unexpected errors only.
 const TOUCH_NOTHING: [&str; 3] = ["/healthz", "/problems", "/problems/{name}"];
 
-/// A request with a member or a parameter that it must not have; `None` where it takes neither.
+/// A request with an invalid body or parameter; `None` where the operation has neither.
 fn invalid(operation: &Operation<'_>) -> Option<(String, Option<Value>)> {
-    let (path, body) = Contract::ours().good_request(operation);
+    let (path, body) = Contract::of_the_service().valid_request(operation);
     let template = operation.template;
     if body.is_some() {
         Some((path, Some(json!({"nonsense": 1}))))
@@ -38,9 +38,9 @@ fn invalid(operation: &Operation<'_>) -> Option<(String, Option<Value>)> {
     }
 }
 
-/// What only the state of things refuses. Product 1 has 38 units and two orders, 1 pending and 2 paid; product 2 has
-/// nothing. Each POST but the webhook is sent with the key `used`, which another request had before on that path, where
-/// it ends in `again`; each other request with the version `"99"` where it ends in `stale`.
+/// Requests that the current state refuses. Product 1 has 38 units and two orders: 1 is pending, 2 is paid. Product 2
+/// has no stock. A line that ends in `again` is sent with the key `used`, which an earlier request with another body
+/// had on that path; a line that ends in `stale` is sent with `If-Match: "99"`.
 const BY_STATE: &str = r#"
     GET /problems/nonsense
     POST /products {"sku":"SKU-0","name":"x","price":1,"stock":0}
@@ -72,7 +72,7 @@ const BY_STATE: &str = r#"
     DELETE /orders/1 stale
 "#;
 
-/// A request with this body if there is one; one to the webhook signed.
+/// A request with this body, if any; a body for the webhook is signed.
 fn request(client: &Client, clock: &TestClock, method: &Method, path: &str, body: Option<impl Json>) -> Call {
     let call = client.call(method.clone(), path);
     let Some(body) = body else { return call };
@@ -101,17 +101,17 @@ fn by_state(app: &TestApp, line: &str) -> (Method, String, Call) {
     (method, path.to_owned(), call)
 }
 
-type Had = BTreeSet<(String, String, u16, String)>;
+type Refusals = BTreeSet<(String, String, u16, String)>;
 
-fn note(had: &mut Had, method: &Method, template: &str, answer: &Answer) {
+fn record(seen: &mut Refusals, method: &Method, template: &str, answer: &Answer) {
     let kind = answer.value()["type"].as_str().unwrap_or_default().to_owned();
-    had.insert((method.to_string(), template.to_owned(), answer.status, kind));
+    seen.insert((method.to_string(), template.to_owned(), answer.status, kind));
 }
 
-/// All that the contract names: method, template, status, error type.
-fn named() -> Had {
-    let contract = Contract::ours();
-    let mut named = Had::new();
+/// All documented refusals: method, path template, status, error type.
+fn documented() -> Refusals {
+    let contract = Contract::of_the_service();
+    let mut documented = Refusals::new();
     for operation in contract.operations() {
         for (status, response) in contract.responses(&operation) {
             if status == "500" && TOUCH_NOTHING.contains(&operation.template) {
@@ -119,15 +119,15 @@ fn named() -> Had {
             }
             for kind in contract.problem_types(response) {
                 let (method, template) = (operation.method.to_string(), operation.template.to_owned());
-                named.insert((method, template, status.parse().unwrap(), kind.to_owned()));
+                documented.insert((method, template, status.parse().unwrap(), kind.to_owned()));
             }
         }
     }
-    named
+    documented
 }
 
-/// Two orders of product 1, as [`BY_STATE`] says, and the key `used` on each path that takes keys.
-async fn furnished(change: impl FnOnce(&mut Options)) -> TestApp {
+/// The service with the state that [`BY_STATE`] needs, and with the key `used` on each path that accepts keys.
+async fn app_with_data(change: impl FnOnce(&mut Options)) -> TestApp {
     let app = TestApp::with(change);
     let product = app.product(39).await;
     app.product(0).await;
@@ -146,44 +146,44 @@ async fn furnished(change: impl FnOnce(&mut Options)) -> TestApp {
 
 #[tokio::test]
 async fn every_refusal_that_the_contract_names_can_be_had() {
-    let contract = Contract::ours();
-    let app = furnished(|options| options.body_limits.timeout = Duration::from_millis(10)).await;
-    let locked = TestApp::with(|options| options.api_keys = ApiKeys::new("right"));
+    let contract = Contract::of_the_service();
+    let app = app_with_data(|options| options.body_limits.timeout = Duration::from_millis(10)).await;
+    let with_keys = TestApp::with(|options| options.api_keys = ApiKeys::new("right"));
     let deaf = TestApp::with(|options| options.keyring.secrets.clear());
     let broken: [fn() -> Error; 3] = [|| Error::Overloaded, || Error::storage("full"), || panic!("a bug")];
     let broken = broken.map(|failure| failing::service(failure, app.clock.clock()));
     let uncertain = failing::service(|| Error::outcome_unknown("an I/O error"), app.clock.clock());
 
-    let mut had = Had::new();
+    let mut seen = Refusals::new();
     for operation in contract.operations() {
         let (method, template) = (&operation.method, operation.template);
-        let (path, body) = contract.good_request(&operation);
+        let (path, body) = contract.valid_request(&operation);
         let ask = |client: &Client| request(client, &app.clock, method, &path, body.as_ref());
         let mut answers = Vec::new();
         let limited = TestApp::with(|options| options.rate_limit_per_minute = Some(NonZeroU32::MIN));
         ask(&limited).await;
-        // Where there is no limit this is no refusal, or one that the contract names.
+        // Operations without a rate limit succeed, or refuse as documented.
         answers.extend(Some(ask(&limited).await).filter(|answer| answer.status >= 400));
         for service in &broken {
             if !TOUCH_NOTHING.contains(&template) {
                 answers.push(ask(service).await);
             }
         }
-        // Only a write is ever committed.
+        // Only writes are committed.
         if method != Method::GET {
             answers.push(ask(&uncertain).await);
         }
         match contract.security(&operation)[..] {
             ["ApiKey"] => {
-                answers.push(ask(&locked).await);
-                answers.push(ask(&locked).header("x-api-key", "wrong").await);
+                answers.push(ask(&with_keys).await);
+                answers.push(ask(&with_keys).header("x-api-key", "wrong").await);
             }
             ["WebhookSignature"] => {
                 answers.push(app.call(method.clone(), &path).await);
                 answers.push(ask(&deaf).await);
             }
             [] => {}
-            ref schemes => panic!("nobody thought of {schemes:?}"),
+            ref schemes => panic!("unknown security schemes: {schemes:?}"),
         }
         if body.is_some() {
             let ask = |body: &str| request(&app, &app.clock, method, &path, Some(body));
@@ -197,17 +197,17 @@ async fn every_refusal_that_the_contract_names_can_be_had() {
             answers.push(request(&app, &app.clock, method, &path, body).await);
         }
         for answer in answers {
-            note(&mut had, method, template, &answer);
+            record(&mut seen, method, template, &answer);
         }
     }
     for line in BY_STATE.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (method, path, call) = by_state(&app, line);
-        note(&mut had, &method, contract.template_of(&path).unwrap(), &call.await);
+        record(&mut seen, &method, contract.template_of(&path).unwrap(), &call.await);
     }
 
-    let named = named();
-    let missing: Vec<_> = named.difference(&had).collect();
-    assert!(missing.is_empty(), "named and never had: {missing:#?}");
-    let unnamed: Vec<_> = had.difference(&named).collect();
-    assert!(unnamed.is_empty(), "had and not named: {unnamed:#?}");
+    let documented = documented();
+    let missing: Vec<_> = documented.difference(&seen).collect();
+    assert!(missing.is_empty(), "documented, but no request gets it: {missing:#?}");
+    let undocumented: Vec<_> = seen.difference(&documented).collect();
+    assert!(undocumented.is_empty(), "not documented: {undocumented:#?}");
 }

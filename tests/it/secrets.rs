@@ -1,4 +1,4 @@
-//! Secrets stay secret: what is planted here and what is computed from it shows in no log, answer, help or error line.
+//! No secret, and nothing computed from one, appears in a log line, response, help text or error line.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -19,13 +19,13 @@ use crate::support::process::{Server, command, run};
 const SECRET: &str = "whsec_planted_current_4f1d";
 const PREVIOUS: &str = "whsec_planted_previous_9ab2";
 const KEYS: [&str; 2] = ["key_planted_alpha_77c0", "key_planted_beta_e5d3"];
-/// What a stranger sends may be a secret of another service.
+/// An unknown key of a caller, which may be a secret of another service.
 const FOREIGN: &str = "key_planted_foreign_0b8e";
 
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// The binary with everything planted.
-fn planted(folder: &TempDir) -> Command {
+/// The binary with all secrets set.
+fn command_with_secrets(folder: &TempDir) -> Command {
     let mut command = command(&folder.path().join("test.db"));
     command
         .env("WEBHOOK_SECRET", SECRET)
@@ -34,7 +34,7 @@ fn planted(folder: &TempDir) -> Command {
     command
 }
 
-/// All that may not show: the secrets, and the digests that are kept of keys.
+/// Everything that must not appear: the secrets, and the digests of the keys.
 fn all_secrets() -> Vec<String> {
     let mut all = [SECRET, PREVIOUS, KEYS[0], KEYS[1], FOREIGN]
         .map(str::to_owned)
@@ -59,8 +59,8 @@ fn printed(output: &Output) -> String {
     )
 }
 
-/// Good calls and bad ones of every kind, with the answers as they stand; and the signatures that were computed for
-/// them.
+/// Makes valid and invalid requests of every kind. Returns the raw responses, and the signatures computed for the
+/// requests.
 fn make_calls(server: &Server) -> (Vec<String>, Vec<String>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let now = i64::try_from(now).unwrap();
@@ -91,7 +91,7 @@ fn make_calls(server: &Server) -> (Vec<String>, Vec<String>) {
         (PREVIOUS, now, 200),
         (SECRET, now - 1_000, 401),
         (FOREIGN, now, 401),
-        // Not what was signed: what would have been right is in no log either.
+        // Sent with a wrong signature: the right one must not be logged either.
         (SECRET, now, 401),
     ]
     .into_iter()
@@ -119,7 +119,11 @@ fn make_calls(server: &Server) -> (Vec<String>, Vec<String>) {
 fn no_log_line_and_no_answer_tells_a_secret() {
     for format in ["pretty", "json"] {
         let folder = TempDir::new().unwrap();
-        let server = Server::start(planted(&folder).env("RUST_LOG", "trace").env("LOG_FORMAT", format));
+        let server = Server::start(
+            command_with_secrets(&folder)
+                .env("RUST_LOG", "trace")
+                .env("LOG_FORMAT", format),
+        );
         let (answers, computed) = make_calls(&server);
         server.signal(Signal::TERM);
         let log = server.rest_of_log().join("\n");
@@ -129,7 +133,7 @@ fn no_log_line_and_no_answer_tells_a_secret() {
         );
         assert!(
             log.matches("answered").count() >= answers.len(),
-            "every call left its line: {log}"
+            "every request has its log line: {log}"
         );
 
         let mut secrets = all_secrets();
@@ -162,14 +166,14 @@ fn neither_help_nor_an_error_line_tells_a_secret() {
         &["backup", missing],
     ];
     for arguments in all {
-        let output = run(planted(&folder).args(arguments), AT_ONCE);
+        let output = run(command_with_secrets(&folder).args(arguments), AT_ONCE);
         let text = printed(&output);
         assert!(!text.is_empty(), "{arguments:?}");
         assert_silent(&text, &secrets, &format!("{arguments:?}"));
     }
-    let help = printed(&run(planted(&folder).arg("--help"), AT_ONCE));
+    let help = printed(&run(command_with_secrets(&folder).arg("--help"), AT_ONCE));
     for variable in ["WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "API_KEYS"] {
-        assert!(help.contains(variable), "{variable} is explained all the same: {help}");
+        assert!(help.contains(variable), "{variable} is in the help text: {help}");
     }
 }
 
@@ -181,18 +185,21 @@ fn a_secret_on_the_command_line_shows_in_no_error_line() {
         ["--api-keys", FOREIGN, "nonsense"],
         ["--webhook-secret-previous", FOREIGN, "--port=x"],
     ] {
-        let output = run(planted(&folder).args(arguments), AT_ONCE);
+        let output = run(command_with_secrets(&folder).args(arguments), AT_ONCE);
         assert!(!output.status.success());
         assert_silent(&printed(&output), &all_secrets(), &format!("{arguments:?}"));
     }
 }
 
 #[test]
-fn a_secret_that_is_no_text_is_refused_without_showing_it() {
+fn a_secret_that_is_not_utf8_is_refused_without_showing_it() {
     let folder = TempDir::new().unwrap();
     for variable in ["WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "API_KEYS"] {
         let bytes = [FOREIGN.as_bytes(), b"\xff"].concat();
-        let output = run(planted(&folder).env(variable, OsStr::from_bytes(&bytes)), AT_ONCE);
+        let output = run(
+            command_with_secrets(&folder).env(variable, OsStr::from_bytes(&bytes)),
+            AT_ONCE,
+        );
         let line = printed(&output);
         assert!(!output.status.success(), "{variable}: {line}");
         assert_silent(&line, &all_secrets(), variable);
@@ -202,14 +209,14 @@ fn a_secret_that_is_no_text_is_refused_without_showing_it() {
 }
 
 #[test]
-fn a_key_that_no_header_can_bring_is_refused_without_showing_it() {
+fn a_key_that_no_header_can_carry_is_refused_without_showing_it() {
     let folder = TempDir::new().unwrap();
     for keys in [
         format!("good,{FOREIGN} x"),
         format!("{FOREIGN}\u{e4}"),
         format!("{FOREIGN}\n{FOREIGN}"),
     ] {
-        let output = run(planted(&folder).env("API_KEYS", &keys), AT_ONCE);
+        let output = run(command_with_secrets(&folder).env("API_KEYS", &keys), AT_ONCE);
         let line = printed(&output);
         assert!(!output.status.success(), "{keys:?}: {line}");
         assert_silent(&line, &all_secrets(), "API_KEYS");
@@ -219,7 +226,7 @@ fn a_key_that_no_header_can_bring_is_refused_without_showing_it() {
 }
 
 #[test]
-fn nothing_that_holds_a_secret_prints_it() {
+fn debug_output_contains_no_secret() {
     let arguments = [
         "orders-inventory",
         "--webhook-secret",

@@ -1,4 +1,4 @@
-//! Settings that make no sense stop the start: at once, in one line that names the variable, and with nothing touched.
+//! An invalid setting stops the start at once, with one line that names the variable, and changes no file.
 
 use std::fs;
 use std::net::TcpListener;
@@ -11,10 +11,10 @@ use tempfile::TempDir;
 
 use crate::support::process::{Server, command, run};
 
-/// It takes a few milliseconds; the rest is for a machine that is busy with other tests.
+/// A time limit for a start that takes milliseconds, with a margin for a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// The one line of a start that fails.
+/// The error line of a failed start.
 #[track_caller]
 fn refused(command: &mut Command) -> String {
     let output = run(command, AT_ONCE);
@@ -25,7 +25,7 @@ fn refused(command: &mut Command) -> String {
     line
 }
 
-/// Whether a start with this database fails, naming the variable and the file, and leaves the file as it is.
+/// Asserts that a start with this database fails, names variable and file, and leaves the file unchanged.
 #[track_caller]
 fn assert_refused_untouched(database: &Path) -> String {
     let before = fs::read(database).unwrap();
@@ -37,7 +37,7 @@ fn assert_refused_untouched(database: &Path) -> String {
 }
 
 #[test]
-fn a_setting_that_makes_no_sense_is_named() {
+fn an_invalid_setting_is_named() {
     let folder = TempDir::new().unwrap();
     let cases = [
         ("PORT", "x"),
@@ -73,11 +73,11 @@ fn a_setting_that_makes_no_sense_is_named() {
             "{variable}={value}: {line}"
         );
     }
-    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "no file was made");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "no file was created");
 }
 
 #[test]
-fn on_render_nothing_is_served_without_keys_and_a_secret() {
+fn on_render_api_keys_and_webhook_secret_are_required() {
     let folder = TempDir::new().unwrap();
     let on_render = || {
         let mut command = command(&folder.path().join("test.db"));
@@ -94,14 +94,14 @@ fn on_render_nothing_is_served_without_keys_and_a_secret() {
         let line = refused(on_render().envs(set.iter().copied()));
         assert!(line.starts_with(&format!("orders-inventory: {variable}: ")), "{line}");
     }
-    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "no file was made");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "no file was created");
     let server = Server::start(on_render().env("API_KEYS", "k").env("WEBHOOK_SECRET", "s"));
     let (_, answer) = server.ask_with("GET", "/healthz", &[], "");
     assert!(answer.contains("strict-transport-security: max-age="), "{answer}");
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() {
+fn a_port_in_use_is_named() {
     let folder = TempDir::new().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -110,7 +110,7 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_named() {
+fn a_folder_that_cannot_be_created_is_named() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "no folder").unwrap();
@@ -119,7 +119,7 @@ fn a_folder_that_cannot_be_made_is_named() {
         line.starts_with("orders-inventory: DATABASE_URL: cannot make the folder"),
         "{line}"
     );
-    // The folder itself is no file.
+    // The path of the folder itself is not a file.
     let line = refused(&mut command(folder.path()));
     assert!(
         line.starts_with("orders-inventory: DATABASE_URL: cannot open"),
@@ -128,7 +128,7 @@ fn a_folder_that_cannot_be_made_is_named() {
 }
 
 #[test]
-fn a_file_that_is_not_ours_is_left_as_it_is() {
+fn a_file_of_another_program_is_left_unchanged() {
     let folder = TempDir::new().unwrap();
     let text = folder.path().join("letter.txt");
     fs::write(&text, "Dear Sirs, ".repeat(100)).unwrap();
@@ -145,7 +145,7 @@ fn a_file_that_is_not_ours_is_left_as_it_is() {
 }
 
 #[test]
-fn a_damaged_file_is_left_as_it_is() {
+fn a_damaged_file_is_left_unchanged() {
     let folder = TempDir::new().unwrap();
     let database = folder.path().join("test.db");
     assert!(Server::start(&mut command(&database)).stop(Signal::TERM).success());

@@ -1,4 +1,4 @@
-//! Clients that keep the service waiting: by the hundred, in every way there is, while others are served.
+//! Hundreds of slow clients of every kind, while others are served.
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
@@ -17,31 +17,31 @@ use crate::support::wire::{Wire, allow_files};
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":1000000}"#;
 const ORDER: &str = r#"{"product_id":1,"quantity":1}"#;
 
-/// What all of them are cut off after; they are looked at seldom, so it may be twice that.
+/// The timeout of the service. It checks once per timeout, so a client may have up to twice as long.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// How many answers a client that takes none asks for.
+/// How many responses a client requests and does not read.
 const ANSWERS: usize = 200;
-/// How long a machine that is busy with other tests may take for it.
+/// The most that a busy machine may take to cut a client off.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// A client that keeps the service waiting.
+/// A kind of slow client.
 #[derive(Clone, Copy, Debug)]
 enum Slow {
     Empty,
     HalfHead,
     DrippingHead,
     DrippingBody,
-    /// A good request, and then a head that drips.
+    /// A valid request, then a head sent byte by byte.
     DrippingSecondHead,
-    /// A body that drips to an operation that takes none.
+    /// A body sent byte by byte to an operation that has none.
     DrippingBodyOfGet,
-    /// HTTP/2, and no request.
+    /// HTTP/2 without a request.
     EmptyHttp2,
-    /// A good request, and nothing after it.
+    /// A valid request, then nothing.
     Idle,
-    /// Asks for much and takes nothing.
+    /// Sends many requests and reads no response.
     NeverReads,
-    /// The same by HTTP/2, where the window that it gives is the one that never opens.
+    /// The same with HTTP/2, with a flow-control window of 0.
     NeverReadsHttp2,
 }
 
@@ -54,7 +54,7 @@ impl Slow {
     const POST: &'static [u8] =
         b"POST /orders HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
 
-    /// What it sends at first.
+    /// The bytes that it sends first.
     fn beginning(self) -> Vec<u8> {
         match self {
             Empty => Vec::new(),
@@ -63,10 +63,10 @@ impl Slow {
             DrippingSecondHead => b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\nGET /healthz HTTP/1.1\r\nX-".to_vec(),
             DrippingBodyOfGet => b"GET /healthz HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n{".to_vec(),
             Idle => b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n".to_vec(),
-            // The preface, and settings that set nothing.
+            // The preface and an empty SETTINGS frame.
             EmptyHttp2 => b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(),
             NeverReads => b"GET /openapi.json HTTP/1.1\r\nHost: test\r\n\r\n".repeat(ANSWERS),
-            // The preface, an initial window of 0, and GET /openapi.json in the words of HPACK's static table.
+            // The preface, an initial window of 0, and GET /openapi.json in HPACK.
             NeverReadsHttp2 => [
                 &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
                 b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0",
@@ -83,7 +83,7 @@ impl Slow {
         }
     }
 
-    /// How many of them there are.
+    /// How many clients of this kind there are.
     fn count(self) -> usize {
         match self {
             Empty | HalfHead | DrippingHead | DrippingBody => 500,
@@ -92,47 +92,47 @@ impl Slow {
         }
     }
 
-    /// Whether this is all that it may have got before its connection was closed.
-    fn is_rightly_ended(self, got: &str) -> bool {
+    /// Whether it received what it should before its connection was closed.
+    fn has_expected_end(self, got: &str) -> bool {
         match self {
             Empty | HalfHead | DrippingHead => got.is_empty(),
             DrippingBody => got.starts_with("HTTP/1.1 408 ") && got.contains("/problems/request-timeout"),
             DrippingSecondHead | DrippingBodyOfGet | Idle => {
                 got.starts_with("HTTP/1.1 200 ") && got.matches("HTTP/1.1").count() == 1
             }
-            // Settings and a farewell, in frames.
+            // SETTINGS and GOAWAY frames.
             EmptyHttp2 => got.len() < 200,
-            // The head of the answer, and nothing of its body.
+            // The response's head without its body.
             NeverReadsHttp2 => (200..2_000).contains(&got.len()),
             NeverReads => (1..ANSWERS).contains(&got.matches("HTTP/1.1 200 ").count()),
         }
     }
 
-    /// Does this to the service until that has enough of it; how long it took.
+    /// Acts like this until the service closes the connection; returns how long that took.
     async fn keep_waiting(self, address: SocketAddr) -> Duration {
         let mut wire = Wire::open(address).await.unwrap();
         let begun = Instant::now();
         wire.send(&self.beginning()).await.unwrap();
         if let NeverReads = self {
-            // What it does not take fills the buffers between, and then nothing goes on.
+            // Unread responses fill the buffers until the service cannot write.
             sleep(5 * TIMEOUT).await;
         }
         let mut got = Vec::new();
         while !wire.take(&mut got, Duration::from_millis(300)).await {
             assert!(begun.elapsed() < LIMIT, "{self:?} still has its connection");
             if self.drips() {
-                // Where the service has closed meanwhile, the next look sees it.
+                // If the service has closed the connection, the next read shows it.
                 let _ = wire.send(b"x").await;
             }
         }
         let got = String::from_utf8_lossy(&got);
         let shown = got.get(..300).unwrap_or(&got);
-        assert!(self.is_rightly_ended(&got), "{self:?} got {} bytes: {shown}", got.len());
+        assert!(self.has_expected_end(&got), "{self:?} got {} bytes: {shown}", got.len());
         begun.elapsed()
     }
 }
 
-/// Requests as they should be, one after the other, until the others are done; how many.
+/// Sends valid requests one after another until `done`; returns how many.
 async fn ask_meanwhile(address: SocketAddr, done: Arc<AtomicBool>) -> usize {
     let mut kept = Wire::open(address).await.unwrap();
     let mut served = 0;
@@ -154,7 +154,7 @@ async fn ask_meanwhile(address: SocketAddr, done: Arc<AtomicBool>) -> usize {
     served
 }
 
-/// Has all clients of these kinds at once keep a service waiting that has this timeout, and this one when idle.
+/// Runs all clients of these kinds concurrently, against a service with these timeouts.
 async fn keep_waiting(kinds: &[Slow], head: Duration, idle: Duration) {
     allow_files(4_096);
     let folder = TempDir::new().unwrap();
@@ -191,7 +191,7 @@ async fn keep_waiting(kinds: &[Slow], head: Duration, idle: Duration) {
 const NEVER: Duration = Duration::from_secs(3_600);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_takes_long_for_a_request_loses_the_connection_and_others_are_served() {
+async fn slow_requests_are_cut_off_while_others_are_served() {
     let kinds = [
         Empty,
         HalfHead,
@@ -205,12 +205,12 @@ async fn whoever_takes_long_for_a_request_loses_the_connection_and_others_are_se
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_asks_nothing_more_or_takes_no_answer_loses_the_connection_and_others_are_served() {
+async fn idle_and_non_reading_clients_are_cut_off_while_others_are_served() {
     keep_waiting(&[Idle, NeverReads, NeverReadsHttp2], NEVER, TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_of_idle_connections_are_kept_and_keep_nobody_waiting() {
+async fn thousands_of_idle_connections_delay_nobody() {
     const IDLE: usize = 2_000;
     allow_files(4_096);
     let folder = TempDir::new().unwrap();
@@ -238,7 +238,7 @@ async fn thousands_of_idle_connections_are_kept_and_keep_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_refused_and_takes_no_other_ones_place() {
+async fn a_connection_over_the_limit_is_refused_and_affects_no_other() {
     const MAX: usize = 20;
     let folder = TempDir::new().unwrap();
     let server = Server::start(command(&folder.path().join("test.db")).env("CONNECTIONS_MAX", MAX.to_string()));
@@ -261,7 +261,7 @@ async fn one_connection_too_many_is_refused_and_takes_no_other_ones_place() {
         assert_eq!(wire.ask("GET", "/readyz", "").await.unwrap().status, 200);
     }
     held.pop();
-    // The service learns of it in its own time.
+    // The service notices the closed connection a little later.
     let begun = Instant::now();
     loop {
         let mut wire = Wire::open(server.address).await.unwrap();
@@ -276,7 +276,7 @@ async fn one_connection_too_many_is_refused_and_takes_no_other_ones_place() {
 
 #[tokio::test]
 async fn where_the_system_allows_few_files_there_are_fewer_connections() {
-    // It needs some for each core.
+    // The process itself needs some for each core.
     let files = 84 + 8 * std::thread::available_parallelism().unwrap().get();
     let folder = TempDir::new().unwrap();
     let plain = command(&folder.path().join("test.db"));
@@ -289,18 +289,18 @@ async fn where_the_system_allows_few_files_there_are_fewer_connections() {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let server = Server::start(&mut limited);
-    server.log_line("CONNECTIONS_MAX is more than");
+    server.log_line("CONNECTIONS_MAX exceeds");
     let (mut held, mut refused) = (Vec::new(), 0);
     for _ in 0..files {
         let mut wire = Wire::open(server.address).await.unwrap();
-        // Refused at once, not left waiting for a file that nobody closes.
+        // Refused at once, instead of waiting for a free file descriptor.
         match wire.ask("GET", "/readyz", "").await {
             Ok(got) if got.status == 200 => held.push(wire),
             Ok(got) => {
                 assert_eq!(got.status, 503, "{got:?}");
                 refused += 1;
             }
-            // The refusal may be lost where the request comes too late.
+            // The response may be lost if the request arrives too late.
             Err(_) => refused += 1,
         }
     }

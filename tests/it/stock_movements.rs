@@ -9,7 +9,7 @@ fn ledger(product_id: i64) -> String {
 }
 
 #[tokio::test]
-async fn stock_is_moved_by_a_difference_and_the_movement_says_so() {
+async fn a_movement_changes_stock_by_its_delta() {
     let app = TestApp::new();
     let product = app.product(40).await;
     app.clock.advance_ms(1);
@@ -45,7 +45,7 @@ async fn stock_never_goes_below_zero() {
 }
 
 #[tokio::test]
-async fn no_movement_lifts_stock_above_a_thousand_million() {
+async fn no_movement_raises_stock_above_the_maximum() {
     let app = TestApp::new();
     let product = app.product(40).await;
     let refused = app.post(&ledger(product), json!({"delta": 999_999_961})).await;
@@ -60,7 +60,7 @@ async fn no_movement_lifts_stock_above_a_thousand_million() {
 }
 
 #[tokio::test]
-async fn what_comes_back_from_orders_fits_even_above_the_limit() {
+async fn units_returned_by_orders_may_exceed_the_maximum() {
     let app = TestApp::new();
     let product = app.product(1_000_000_000).await;
     let orders = [
@@ -79,7 +79,7 @@ async fn what_comes_back_from_orders_fits_even_above_the_limit() {
         .expect(200);
     app.delete(&format!("/orders/{}", orders[2])).await.expect(204);
     assert_eq!(app.stock(product).await, 1_000_000_029);
-    // From above the limit, units still go, and none come.
+    // Above the maximum, units can be removed and not added.
     app.post(&ledger(product), json!({"delta": 1}))
         .await
         .expect_problem(409, "/problems/stock-limit");
@@ -105,8 +105,8 @@ async fn the_ledger_names_every_reason_and_the_order_behind_it() {
     app.delete(&format!("/orders/{second}")).await.expect(204);
     app.post(&ledger(product), json!({"delta": -2})).await.expect(201);
 
-    let told: Vec<_> = app.ledger(product).await;
-    let told: Vec<_> = told
+    let ledger: Vec<_> = app.ledger(product).await;
+    let ledger: Vec<_> = ledger
         .iter()
         .rev()
         .map(|movement| {
@@ -117,23 +117,23 @@ async fn the_ledger_names_every_reason_and_the_order_behind_it() {
             )
         })
         .collect();
-    let story = [
+    let expected = [
         ("initial", 10, None),
         ("order_placed", -3, Some(first)),
         ("order_placed", -1, Some(second)),
         ("order_changed", -2, Some(first)),
         ("order_changed", 1, Some(first)),
         ("order_canceled", 4, Some(first)),
-        // The canceled order held nothing, so its deletion moves nothing.
+        // The canceled order has no units, so its deletion moves none.
         ("order_deleted", 1, Some(second)),
         ("adjustment", -2, None),
     ];
-    assert_eq!(told, story);
+    assert_eq!(ledger, expected);
     app.assert_ledger_adds_up().await;
 }
 
 #[tokio::test]
-async fn movements_at_the_bounds_are_taken_and_those_beyond_refused() {
+async fn movements_at_the_bounds_are_accepted_and_those_beyond_refused() {
     let app = TestApp::new();
     let path = ledger(app.product(0).await);
     let good = [
@@ -167,7 +167,7 @@ async fn movements_at_the_bounds_are_taken_and_those_beyond_refused() {
 }
 
 #[tokio::test]
-async fn a_product_that_is_not_there_has_no_ledger() {
+async fn a_missing_product_has_no_ledger() {
     let app = TestApp::new();
     app.get(&ledger(1))
         .await

@@ -1,4 +1,4 @@
-//! The end under load: what was accepted is answered, and what was acknowledged is kept.
+//! Graceful shutdown under load: accepted requests are answered, and acknowledged orders are kept.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ const ORDER: &str = r#"{"product_id":1,"quantity":1}"#;
 
 const CLIENTS: usize = 50;
 
-/// Orders until the connection or the service is gone; the ids that were acknowledged.
+/// Orders until the connection or the service ends; returns the acknowledged ids.
 async fn order_to_the_end(address: SocketAddr) -> Vec<i64> {
     let mut acknowledged = Vec::new();
     'connections: while let Ok(mut wire) = Wire::open(address).await {
@@ -59,7 +59,7 @@ async fn orders(address: SocketAddr) -> BTreeSet<i64> {
 async fn a_stop_under_load_answers_what_it_accepted_and_keeps_what_it_acknowledged() {
     let folder = TempDir::new().unwrap();
     let database = folder.path().join("test.db");
-    // Every timeout as it is by default.
+    // With the default timeouts.
     let server = Server::start(command(&database).env("RUST_LOG", "info,orders_inventory::http=warn"));
     let address = server.address;
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
@@ -75,22 +75,22 @@ async fn a_stop_under_load_answers_what_it_accepted_and_keeps_what_it_acknowledg
 
     let mut crowd: JoinSet<_> = (0..CLIENTS).map(|_| order_to_the_end(address)).collect();
     sleep(Duration::from_secs(1)).await;
-    let told = Instant::now();
+    let signaled = Instant::now();
     server.signal(Signal::TERM);
     let mut acknowledged = Vec::new();
     while let Some(ids) = crowd.join_next().await {
         acknowledged.extend(ids.unwrap());
     }
     assert!(acknowledged.len() > CLIENTS, "there was load: {}", acknowledged.len());
-    // Its body never comes; it is told so, like on any other day.
+    // Its body never arrives, so it gets 408, as without a shutdown.
     assert_eq!(half_body.answer().await.unwrap().status, 408);
     assert!(half_head.take(&mut Vec::new(), Duration::from_secs(60)).await);
     assert!(silent.take(&mut Vec::new(), Duration::from_secs(60)).await);
 
     let status = tokio::task::spawn_blocking(|| server.ended()).await.unwrap();
-    println!("{} orders; it took {:?}", acknowledged.len(), told.elapsed());
+    println!("{} orders; it took {:?}", acknowledged.len(), signaled.elapsed());
     assert!(status.success(), "{status}");
-    assert!(told.elapsed() < Duration::from_secs(20), "{:?}", told.elapsed());
+    assert!(signaled.elapsed() < Duration::from_secs(20), "{:?}", signaled.elapsed());
     assert!(
         database.with_extension("db-wal").metadata().is_err(),
         "all is in the one file"
@@ -100,7 +100,7 @@ async fn a_stop_under_load_answers_what_it_accepted_and_keeps_what_it_acknowledg
     let count = acknowledged.len();
     let acknowledged: BTreeSet<i64> = acknowledged.into_iter().collect();
     assert_eq!(acknowledged.len(), count, "no id twice");
-    // Nothing acknowledged is lost, and nothing was done that nobody was told of.
+    // Every acknowledged order exists, and no other.
     assert_eq!(orders(server.address).await, acknowledged);
     assert!(server.stop(Signal::TERM).success());
     let audit = run(command(&database).arg("audit"), Duration::from_secs(60));
@@ -108,12 +108,12 @@ async fn a_stop_under_load_answers_what_it_accepted_and_keeps_what_it_acknowledg
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_that_outlives_the_drain_is_done_whole_or_not_at_all() {
+async fn a_write_that_outlives_the_drain_is_done_completely_or_not_at_all() {
     let folder = TempDir::new().unwrap();
     let database = folder.path().join("test.db");
     let server = Server::start(command(&database).env("DRAIN_SECONDS", "1"));
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
-    // Somebody else holds the file, so the order is begun and goes no further.
+    // Another process locks the file, so the order has begun and cannot continue.
     let holding = rusqlite::Connection::open(&database).unwrap();
     holding.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut wire = Wire::open(server.address).await.unwrap();
@@ -124,7 +124,7 @@ async fn a_write_that_outlives_the_drain_is_done_whole_or_not_at_all() {
     assert!(cut_off.contains("connections=1"), "{cut_off}");
     let mut got = Vec::new();
     assert!(wire.take(&mut got, Duration::from_secs(20)).await);
-    assert!(got.is_empty(), "what nobody knows is not told: {got:?}");
+    assert!(got.is_empty(), "no response, since the outcome is unknown: {got:?}");
     holding.execute_batch("ROLLBACK").unwrap();
     holding.close().unwrap();
     let status = tokio::task::spawn_blocking(|| server.ended()).await.unwrap();

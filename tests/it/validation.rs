@@ -1,4 +1,4 @@
-//! Values that break the contract: all of them in one answer, each with its place.
+//! Invalid values: one response lists all failures, each with its place.
 
 use serde_json::json;
 
@@ -43,7 +43,7 @@ async fn all_failures_of_a_body_come_at_once() {
 }
 
 #[tokio::test]
-async fn a_member_that_stands_twice_is_refused_as_that() {
+async fn a_duplicate_member_is_refused() {
     let app = TestApp::new();
     for body in [
         r#"{"quantity":1,"quantity":1}"#,
@@ -61,7 +61,7 @@ async fn a_member_that_stands_twice_is_refused_as_that() {
 }
 
 #[tokio::test]
-async fn an_update_must_name_something_to_change() {
+async fn an_empty_update_is_refused() {
     let app = TestApp::new();
     let product = app.product(1).await;
     let order = app.order(product, 1).await;

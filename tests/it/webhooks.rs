@@ -1,5 +1,4 @@
-//! `/webhooks/payment` and `/payment-events`: the rows of the event table, what comes before them, and what is
-//! recorded.
+//! `/webhooks/payment` and `/payment-events`: the rows of the event table, signatures and validation, recorded events.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use crate::support::client::at_once;
 use crate::support::payment::{HEADER, event, refunded, sign, succeeded};
 use crate::support::{Answer, TestApp};
 
-/// The service with one order, of 2 units for 25, and 8 units left.
+/// The service with one order of 2 units for 25, and 8 units in stock.
 async fn with_order() -> (TestApp, i64) {
     let app = TestApp::new();
     let product = app.product(10).await;
@@ -25,8 +24,8 @@ impl TestApp {
         self.get(&format!("/orders/{order}")).await.json(200)
     }
 
-    /// Where an order stands: its status, and whether it owes money back.
-    async fn standing(&self, order: i64) -> (String, bool) {
+    /// An order's status and `refund_due`.
+    async fn state_of(&self, order: i64) -> (String, bool) {
         let order = self.read_order(order).await;
         (
             order["status"].as_str().unwrap().to_owned(),
@@ -39,7 +38,7 @@ impl TestApp {
         self.put(&path, json!({"status": status})).await.expect(200);
     }
 
-    /// Delivers these events, and says what became of each.
+    /// Delivers these events and returns their results.
     async fn results(&self, events: &[Value]) -> Vec<String> {
         let mut results = Vec::new();
         for event in events {
@@ -50,7 +49,7 @@ impl TestApp {
     }
 }
 
-fn stands(status: &str, refund_due: bool) -> (String, bool) {
+fn state(status: &str, refund_due: bool) -> (String, bool) {
     (status.to_owned(), refund_due)
 }
 
@@ -80,11 +79,11 @@ async fn an_event_seen_before_is_a_duplicate_whatever_else_it_says() {
     assert_eq!(app.snapshot().await, before);
     app.set_status(order, "SHIPPED").await;
     let receipt = app.webhook(&json!({"id": "evt_1", "type": "ping"})).await.json(200);
-    assert_eq!(receipt["order_status"], "SHIPPED", "where it stands now");
+    assert_eq!(receipt["order_status"], "SHIPPED", "its current status");
 }
 
 #[tokio::test]
-async fn money_for_an_order_that_was_never_made_is_not_recorded_and_its_event_can_come_again() {
+async fn a_payment_for_an_order_that_never_existed_is_not_recorded_and_can_be_sent_again() {
     let app = TestApp::new();
     let product = app.product(10).await;
     let early = succeeded("evt_1", json!({"order_id": 1}));
@@ -98,7 +97,7 @@ async fn money_for_an_order_that_was_never_made_is_not_recorded_and_its_event_ca
     assert!(app.walk("/payment-events").await.is_empty());
     let order = app.order(product, 2).await;
     assert_eq!((order, &*app.result(&early).await), (1, "applied"));
-    assert_eq!(app.standing(order).await, stands("PAID", false));
+    assert_eq!(app.state_of(order).await, state("PAID", false));
     app.webhook(&succeeded("evt_2", json!({"order_id": i64::MAX})))
         .await
         .expect(404);
@@ -106,18 +105,18 @@ async fn money_for_an_order_that_was_never_made_is_not_recorded_and_its_event_ca
 }
 
 #[tokio::test]
-async fn a_payment_that_was_recorded_for_the_order_before_is_ignored() {
+async fn a_payment_already_recorded_for_the_order_is_ignored() {
     let (app, order) = with_order().await;
     let data = json!({"order_id": order, "payment_id": "pay_1"});
     let events = [succeeded("evt_1", data.clone()), succeeded("evt_2", data.clone())];
     assert_eq!(app.results(&events).await, ["applied", "ignored"]);
     let of_another_amount = json!({"order_id": order, "payment_id": "pay_1", "amount": 1});
     assert_eq!(app.result(&succeeded("evt_3", of_another_amount)).await, "ignored");
-    assert_eq!(app.standing(order).await, stands("PAID", false));
-    // Refunded, it is as known as before.
+    assert_eq!(app.state_of(order).await, state("PAID", false));
+    // It stays known after its refund.
     let events = [refunded("evt_4", data.clone()), succeeded("evt_5", data)];
     assert_eq!(app.results(&events).await, ["applied", "ignored"]);
-    assert_eq!(app.standing(order).await, stands("CANCELED", false));
+    assert_eq!(app.state_of(order).await, state("CANCELED", false));
 
     let other = app.order(1, 1).await;
     let of_another_order = json!({"order_id": other, "payment_id": "pay_1"});
@@ -174,14 +173,14 @@ async fn a_payment_of_another_amount_changes_no_pending_order() {
         (before.header("etag"), before.value())
     );
     app.pay(order).await;
-    // The wrong payments are still there when the order is called off.
+    // The wrong payments are still open when the order is canceled.
     app.set_status(order, "CANCELED").await;
-    assert_eq!(app.standing(order).await, stands("CANCELED", true));
+    assert_eq!(app.state_of(order).await, state("CANCELED", true));
     app.assert_ledger_adds_up().await;
 }
 
 #[tokio::test]
-async fn the_amount_is_compared_with_the_total_of_the_moment() {
+async fn the_amount_is_compared_with_the_current_total() {
     let (app, order) = with_order().await;
     app.put(&format!("/orders/{order}"), json!({"quantity": 3}))
         .await
@@ -192,7 +191,7 @@ async fn the_amount_is_compared_with_the_total_of_the_moment() {
 }
 
 #[tokio::test]
-async fn a_second_payment_of_a_paid_or_shipped_order_is_kept_apart() {
+async fn a_second_payment_of_a_paid_or_shipped_order_is_a_duplicate_payment() {
     let (app, order) = with_order().await;
     app.pay(order).await;
     for (number, status) in ["PAID", "SHIPPED"].iter().enumerate() {
@@ -206,7 +205,7 @@ async fn a_second_payment_of_a_paid_or_shipped_order_is_kept_apart() {
             let event = succeeded(&format!("evt_{number}_{name}"), data);
             assert_eq!(app.result(&event).await, "duplicate_payment", "{event}");
         }
-        // One that names no payment is a payment of its own.
+        // An event without a payment id is a payment of its own.
         let unnamed = succeeded(&format!("evt_{number}"), json!({"order_id": order}));
         assert_eq!(app.result(&unnamed).await, "duplicate_payment");
         let after = app.get(&format!("/orders/{order}")).await;
@@ -219,10 +218,10 @@ async fn a_second_payment_of_a_paid_or_shipped_order_is_kept_apart() {
 }
 
 #[tokio::test]
-async fn a_payment_of_a_canceled_order_is_owed_back() {
+async fn a_payment_of_a_canceled_order_is_due_for_refund() {
     let (app, order) = with_order().await;
     app.set_status(order, "CANCELED").await;
-    assert_eq!(app.standing(order).await, stands("CANCELED", false));
+    assert_eq!(app.state_of(order).await, state("CANCELED", false));
     app.clock.advance_ms(1_000);
     let late = succeeded("evt_1", json!({"order_id": order, "payment_id": "pay_1"}));
     let receipt = app.webhook(&late).await.json(200);
@@ -237,12 +236,12 @@ async fn a_payment_of_a_canceled_order_is_owed_back() {
 
     let refund = refunded("evt_2", json!({"order_id": order, "payment_id": "pay_1"}));
     assert_eq!(app.result(&refund).await, "applied");
-    assert_eq!(app.standing(order).await, stands("CANCELED", false));
+    assert_eq!(app.state_of(order).await, state("CANCELED", false));
     app.assert_ledger_adds_up().await;
 }
 
 #[tokio::test]
-async fn a_payment_of_a_deleted_order_is_money_of_no_order() {
+async fn a_payment_of_a_deleted_order_has_the_result_order_gone() {
     let (app, order) = with_order().await;
     app.delete(&format!("/orders/{order}")).await.expect(204);
     let event = |id: &str, kind: &str, data: Value| event(id, &format!("payment.{kind}"), data);
@@ -255,7 +254,7 @@ async fn a_payment_of_a_deleted_order_is_money_of_no_order() {
         (&receipt["result"], &receipt["order_id"]),
         (&json!("duplicate"), &json!(order))
     );
-    // Nobody knows how much that was, so parts of it leave it open until a refund takes all.
+    // Its amount is unknown, so partial refunds leave it open until a refund without an amount.
     let mut part = data.clone();
     part["amount"] = json!(5);
     let events = [
@@ -344,11 +343,11 @@ async fn refunds_in_parts_close_a_payment_once_they_add_up_to_it() {
         (before.header("etag"), before.value())
     );
     assert_eq!(app.result(&refund("evt_4", 0.01)).await, "applied");
-    assert_eq!(app.standing(order).await, stands("CANCELED", false));
+    assert_eq!(app.state_of(order).await, state("CANCELED", false));
     assert_eq!(
         app.result(&refund("evt_5", 0.01)).await,
         "ignored",
-        "nothing is left of it"
+        "the payment is closed"
     );
     app.assert_ledger_adds_up().await;
 }
@@ -360,7 +359,7 @@ async fn a_refund_without_an_amount_takes_all_that_is_left() {
     let part = refunded("evt_2", json!({"order_id": order, "payment_id": "pay_1", "amount": 24}));
     let events = [succeeded("evt_1", data.clone()), part, refunded("evt_3", data)];
     assert_eq!(app.results(&events).await, ["applied", "partial_refund", "applied"]);
-    assert_eq!(app.standing(order).await, stands("CANCELED", false));
+    assert_eq!(app.state_of(order).await, state("CANCELED", false));
 }
 
 #[tokio::test]
@@ -375,7 +374,7 @@ async fn a_refund_without_an_open_payment_is_ignored() {
     let paid = succeeded("evt_2", json!({"order_id": order, "payment_id": "pay_1"}));
     let of_another = refunded("evt_3", json!({"order_id": order, "payment_id": "pay_2"}));
     assert_eq!(app.results(&[paid, of_another]).await, ["applied", "ignored"]);
-    assert_eq!(app.standing(order).await, stands("PAID", false));
+    assert_eq!(app.state_of(order).await, state("PAID", false));
     app.assert_ledger_adds_up().await;
 }
 
@@ -385,8 +384,8 @@ async fn a_refund_that_overtakes_its_payment_does_not_end_as_paid() {
     let data = json!({"order_id": order, "payment_id": "pay_1"});
     let events = [refunded("evt_2", data.clone()), succeeded("evt_1", data)];
     assert_eq!(app.results(&events).await, ["ignored", "ignored"]);
-    assert_eq!(app.standing(order).await, stands("PENDING", false));
-    // It saw money all the same.
+    assert_eq!(app.state_of(order).await, state("PENDING", false));
+    // It has a recorded payment all the same.
     app.delete(&format!("/orders/{order}"))
         .await
         .expect_problem(409, "/problems/order-not-deletable");
@@ -396,7 +395,7 @@ async fn a_refund_that_overtakes_its_payment_does_not_end_as_paid() {
 }
 
 #[tokio::test]
-async fn the_refund_of_a_second_payment_never_cancels_a_good_order() {
+async fn the_refund_of_a_second_payment_never_cancels_the_order() {
     let (app, order) = with_order().await;
     let data = |payment: &str| json!({"order_id": order, "payment_id": payment});
     let events = [
@@ -405,25 +404,25 @@ async fn the_refund_of_a_second_payment_never_cancels_a_good_order() {
         refunded("evt_3", data("pay_2")),
     ];
     assert_eq!(app.results(&events).await, ["applied", "duplicate_payment", "applied"]);
-    assert_eq!(app.standing(order).await, stands("PAID", false));
-    // One that names no payment takes the newest, which here is the second as well.
+    assert_eq!(app.state_of(order).await, state("PAID", false));
+    // A refund without a payment id closes the newest payment, which is the second as well.
     let events = [
         succeeded("evt_4", data("pay_4")),
         refunded("evt_5", json!({"order_id": order})),
     ];
     assert_eq!(app.results(&events).await, ["duplicate_payment", "applied"]);
-    assert_eq!(app.standing(order).await, stands("PAID", false));
-    // The refund of its own payment cancels it, and whatever else is open then is owed back.
+    assert_eq!(app.state_of(order).await, state("PAID", false));
+    // The refund of its own payment cancels it, and other open payments are due for refund.
     let events = [succeeded("evt_6", data("pay_6")), refunded("evt_7", data("pay_1"))];
     assert_eq!(app.results(&events).await, ["duplicate_payment", "applied"]);
-    assert_eq!(app.standing(order).await, stands("CANCELED", true));
+    assert_eq!(app.state_of(order).await, state("CANCELED", true));
     assert_eq!(app.result(&refunded("evt_8", data("pay_6"))).await, "applied");
-    assert_eq!(app.standing(order).await, stands("CANCELED", false));
+    assert_eq!(app.state_of(order).await, state("CANCELED", false));
     app.assert_ledger_adds_up().await;
 }
 
 #[tokio::test]
-async fn a_canceled_order_owes_until_every_payment_went_back() {
+async fn a_canceled_order_is_due_a_refund_until_every_payment_is_refunded() {
     let (app, order) = with_order().await;
     let data = |payment: &str| json!({"order_id": order, "payment_id": payment});
     let events = [succeeded("evt_1", data("pay_1")), succeeded("evt_2", data("pay_2"))];
@@ -438,9 +437,9 @@ async fn a_canceled_order_owes_until_every_payment_went_back() {
     .enumerate()
     {
         app.result(&refunded(&format!("back_{number}"), data)).await;
-        assert_eq!(app.standing(order).await, stands("CANCELED", due), "{number}");
+        assert_eq!(app.state_of(order).await, state("CANCELED", due), "{number}");
     }
-    assert_eq!(app.stock(1).await, 10, "it went back once");
+    assert_eq!(app.stock(1).await, 10, "the units were returned once");
     app.assert_ledger_adds_up().await;
 }
 
@@ -470,7 +469,7 @@ async fn a_failed_payment_changes_nothing_and_the_order_can_still_be_paid() {
 }
 
 #[tokio::test]
-async fn a_failed_payment_is_no_money_that_an_order_saw() {
+async fn a_failed_payment_is_not_a_recorded_payment() {
     let (app, order) = with_order().await;
     app.result(&event("evt_1", "payment.failed", json!({"order_id": order})))
         .await;
@@ -515,14 +514,14 @@ async fn events_of_other_types_are_recorded_whatever_their_data() {
             .iter()
             .all(|event| event["order_id"].is_null() && event["amount"].is_null())
     );
-    assert_eq!(app.standing(order).await, stands("PENDING", false));
+    assert_eq!(app.state_of(order).await, state("PENDING", false));
 }
 
-// What comes before the table.
+// Signatures and validation, which come before the table.
 
-/// That an event was refused for its signature, and how to do better.
+/// Asserts that an event was refused because of its signature.
 #[track_caller]
-fn assert_unsigned(answer: Answer, why: &str) {
+fn assert_signature_refused(answer: Answer, why: &str) {
     assert_eq!(
         answer.header("www-authenticate"),
         Some(r#"Signature header="X-Webhook-Signature""#),
@@ -532,12 +531,12 @@ fn assert_unsigned(answer: Answer, why: &str) {
     assert_eq!(
         problem["detail"],
         "The signature in X-Webhook-Signature does not match this body, or its time is too far from now.",
-        "which rule was broken is for the log: {why}"
+        "the response does not give the reason: {why}"
     );
 }
 
 #[tokio::test]
-async fn only_a_fitting_signature_of_a_time_close_to_now_is_taken() {
+async fn only_a_matching_signature_with_a_recent_time_is_accepted() {
     let (app, order) = with_order().await;
     let before = app.snapshot().await;
     let body = succeeded("evt_1", json!({"order_id": order})).to_string();
@@ -545,7 +544,7 @@ async fn only_a_fitting_signature_of_a_time_close_to_now_is_taken() {
     let good = app.sign(&body);
     let hex = good.rsplit_once('=').unwrap().1;
     let at = |offset: i64| sign(SECRET, now + offset, body.as_bytes());
-    assert_unsigned(app.post("/webhooks/payment", &*body).await, "none");
+    assert_signature_refused(app.post("/webhooks/payment", &*body).await, "none");
     let refused = [
         ("empty", String::new()),
         ("of another body", app.sign("{}")),
@@ -563,10 +562,10 @@ async fn only_a_fitting_signature_of_a_time_close_to_now_is_taken() {
         ("no hex", format!("t={now},v1={}", "g".repeat(64))),
     ];
     for (why, signature) in refused {
-        assert_unsigned(app.signed(&signature, &*body).await, why);
+        assert_signature_refused(app.signed(&signature, &*body).await, why);
     }
-    assert_unsigned(app.signed(&good, &*body).header(HEADER, &good).await, "twice");
-    assert_unsigned(
+    assert_signature_refused(app.signed(&good, &*body).header(HEADER, &good).await, "twice");
+    assert_signature_refused(
         app.post("/webhooks/payment", &*body).header("x-api-key", "any").await,
         "a key is none",
     );
@@ -588,7 +587,7 @@ async fn only_a_fitting_signature_of_a_time_close_to_now_is_taken() {
 }
 
 #[tokio::test]
-async fn nothing_is_read_from_a_body_that_is_not_signed() {
+async fn a_body_without_a_valid_signature_is_not_parsed() {
     let (app, _) = with_order().await;
     for (body, signed) in [
         ("{", 400),
@@ -602,11 +601,11 @@ async fn nothing_is_read_from_a_body_that_is_not_signed() {
             404,
         ),
     ] {
-        assert_unsigned(app.signed("t=1,v1=00", body).await, body);
+        assert_signature_refused(app.signed("t=1,v1=00", body).await, body);
         app.webhook_text(body).await.expect(signed);
     }
     let call = || app.call(axum::http::Method::POST, "/webhooks/payment").body("{}");
-    assert_unsigned(call().await, "not declared as JSON");
+    assert_signature_refused(call().await, "not declared as JSON");
     call()
         .header(HEADER, &app.sign("{}"))
         .await
@@ -614,7 +613,7 @@ async fn nothing_is_read_from_a_body_that_is_not_signed() {
 }
 
 #[tokio::test]
-async fn the_secret_before_is_taken_only_during_a_rotation() {
+async fn the_previous_secret_is_accepted_only_during_a_rotation() {
     let signed_with = |app: &TestApp, id: &str, secret: &str| {
         let body = json!({"id": id, "type": "ping"}).to_string();
         let signature = sign(secret, app.now_seconds(), body.as_bytes());
@@ -623,13 +622,13 @@ async fn the_secret_before_is_taken_only_during_a_rotation() {
     let rotating = TestApp::with(|options| options.keyring.secrets.extend(Secret::new("whsec_before")));
     signed_with(&rotating, "evt_1", SECRET).await.expect(200);
     signed_with(&rotating, "evt_2", "whsec_before").await.expect(200);
-    assert_unsigned(signed_with(&rotating, "evt_3", "whsec_other").await, "neither");
+    assert_signature_refused(signed_with(&rotating, "evt_3", "whsec_other").await, "neither");
     let rotated = TestApp::new();
-    assert_unsigned(
+    assert_signature_refused(
         signed_with(&rotated, "evt_2", "whsec_before").await,
         "after the rotation",
     );
-    // A provider that signs with both is heard wherever one of them fits.
+    // A header with both signatures is accepted where one of them matches.
     for (app, id) in [(&rotating, "evt_4"), (&rotated, "evt_4")] {
         let body = json!({"id": id, "type": "ping"}).to_string();
         let now = app.now_seconds();
@@ -655,7 +654,7 @@ async fn without_a_secret_every_event_is_refused() {
 }
 
 #[tokio::test]
-async fn the_tolerance_is_what_it_is_set_to() {
+async fn the_tolerance_can_be_configured() {
     let app = TestApp::with(|options| options.keyring.tolerance = Duration::from_secs(5));
     let body = json!({"id": "evt_1", "type": "ping"}).to_string();
     for (offset, status) in [(-6, 401), (6, 401), (-5, 200), (5, 200)] {
@@ -665,7 +664,7 @@ async fn the_tolerance_is_what_it_is_set_to() {
 }
 
 #[tokio::test]
-async fn members_that_nobody_knows_are_passed_over_and_members_that_stand_twice_are_refused() {
+async fn unknown_members_are_ignored_and_duplicate_members_are_refused() {
     let (app, order) = with_order().await;
     for (body, place) in [
         (r#"{"id":"evt_1","id":"evt_1","type":"ping"}"#, "/id"),
@@ -777,7 +776,7 @@ async fn an_event_may_be_as_large_as_the_limit_and_no_larger() {
     app.webhook_text(&padded(100)).await.expect(200);
 }
 
-// What is recorded.
+// Recorded events.
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_100_replays_at_once_one_is_applied_and_the_rest_are_duplicates_for_ever() {
@@ -809,7 +808,7 @@ async fn of_100_replays_at_once_one_is_applied_and_the_rest_are_duplicates_for_e
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_payments_at_once_one_is_the_orders_own() {
+async fn of_concurrent_payments_exactly_one_pays_the_order() {
     let (app, order) = with_order().await;
     let payment = |number| {
         succeeded(
@@ -832,7 +831,7 @@ async fn of_many_payments_at_once_one_is_the_orders_own() {
 }
 
 #[tokio::test]
-async fn recorded_events_say_what_came_and_what_became_of_it() {
+async fn recorded_events_show_the_event_and_its_result() {
     let (app, order) = with_order().await;
     let mut wanted = Vec::new();
     let mut deliver = async |id: &str, kind: &str, data: Value, result: &str, recorded: [Value; 3]| {
@@ -895,7 +894,7 @@ async fn recorded_events_say_what_came_and_what_became_of_it() {
     assert_eq!(
         app.walk("/payment-events").await,
         wanted,
-        "newest first, and no line for a duplicate"
+        "newest first, without duplicates"
     );
     for limit in 1..=6 {
         assert_eq!(app.walk(&format!("/payment-events?limit={limit}")).await, wanted);
@@ -985,7 +984,7 @@ async fn events_that_come_during_a_walk_do_not_shift_it() {
 }
 
 #[tokio::test]
-async fn filters_and_cursors_that_make_no_sense_are_refused() {
+async fn invalid_filters_and_cursors_are_refused() {
     let app = TestApp::new();
     for (query, parameters) in [
         ("result=duplicate", vec!["?result"]),
@@ -1011,7 +1010,7 @@ async fn filters_and_cursors_that_make_no_sense_are_refused() {
 }
 
 #[tokio::test]
-async fn orders_that_owe_money_back_can_be_listed() {
+async fn orders_due_a_refund_can_be_listed() {
     let app = TestApp::new();
     let product = app.product(50).await;
     for number in 0..12 {
@@ -1049,6 +1048,6 @@ async fn orders_that_owe_money_back_can_be_listed() {
     assert_eq!(
         owing,
         [json!(1)],
-        "orders 1 and 7 were canceled with a payment, and that of 7 went back"
+        "orders 1 and 7 were canceled with a payment, and that of 7 was refunded"
     );
 }

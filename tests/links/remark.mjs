@@ -1,12 +1,12 @@
-// What remark does with the project's Markdown: relative links and their anchors lead somewhere, those in HTML to a file;
-// links to elsewhere are addresses that can be. Nothing is asked of the network.
+// The checks of remark for the project's Markdown: relative links and anchors exist, those in HTML refer to a file, and
+// external links are valid addresses. No network is used.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 import validateLinks from "remark-validate-links";
 
-/** Links to elsewhere: https, with a host that has a domain. */
+/** External links: https, with a host that has a domain. */
 function addresses() {
   const walk = (node, file) => {
     if (typeof node.url === "string" && /^([a-z][a-z0-9+.-]*:|\/\/)/i.test(node.url)) {
@@ -20,7 +20,7 @@ function addresses() {
   return walk;
 }
 
-/** What HTML in a page links to or shows. */
+/** Links and images in HTML. */
 function html() {
   const walk = (node, file) => {
     if (node.type === "html") {

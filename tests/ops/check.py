@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Holds ops/ to a running service: BIN=path/to/orders-inventory tests/ops/check.py
+"""Checks ops/ against a running service: BIN=path/to/orders-inventory tests/ops/check.py
 
-promtool checks the configuration, the rules and their unit tests. Then a service goes through a day of the shop, and a
-real Prometheus with ops/prometheus.yml looks at it: every query of the dashboard must find something, every rule must be
-healthy, every selector in a rule must select something, and every alert must have its section in ops/slo.md and unit
-tests that see it fire and see it silent. All on loopback; only what is started here is ended.
+promtool checks the configuration, the rules and their unit tests. Then the smoke test runs against a service, which a real
+Prometheus scrapes with ops/prometheus.yml. Every query of the dashboard must find series, every rule must be healthy, every
+selector in a rule must select series, and every alert must have its section in ops/slo.md and unit tests in which it fires
+and does not fire. Everything is on the loopback address; only processes that are started here are ended.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 OPS = ROOT / "ops"
 PATIENCE_SECONDS = 60
 SECRET = "ops-secret"
-# Prometheus' own names for what a scrape adds to the metrics of the service.
+# Metrics that Prometheus itself adds at a scrape.
 OF_PROMETHEUS = {"up"}
-# A selector: a metric of ours or a rule of ours, and its matchers.
+# A selector: a metric of the service or a recording rule, and its matchers.
 SELECTOR = re.compile(r"\b((?:http|shop|process)[a-z_:0-9]*|up)\b(\{[^}]*\})?")
 MATCHER = re.compile(r'([a-z_]+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 
@@ -41,7 +41,7 @@ def expect(holds, message):
 
 
 def run(*command, **options):
-    """Runs a command that must succeed; what it printed."""
+    """Runs a command that must succeed; returns its output."""
     done = subprocess.run(command, text=True, capture_output=True, timeout=300, **options)
     if done.returncode != 0:
         sys.exit(f"FAILED  {' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
@@ -70,14 +70,14 @@ def running(command, log, **options):
 
 
 def eventually(what, ask, process, log):
-    """What `ask` gives once it gives something."""
+    """Repeats `ask` until it returns something, and returns that."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until and process.poll() is None:
         with contextlib.suppress(OSError):
             if found := ask():
                 return found
         time.sleep(0.2)
-    sys.exit(f"FAILED  {what}; its last words:\n{log.read_text(errors='replace')[-3000:]}")
+    sys.exit(f"FAILED  {what}; the end of its log:\n{log.read_text(errors='replace')[-3000:]}")
 
 
 def get(url):
@@ -173,13 +173,13 @@ def check_unit_tests(alerts):
     cases = re.findall(r"alertname: (\w+)\n +eval_time: \S+\n +exp_alerts:(.*)\n", tests)
     for alert in alerts:
         fires = any(name == alert["name"] and rest == "" for name, rest in cases)
-        expect(fires, f"alert {alert['name']}: no unit test sees it fire")
-    # Where several instances are looked at, promtool itself wants the others silent.
+        expect(fires, f"alert {alert['name']}: in no unit test does it fire")
+    # In tests with several instances, promtool itself expects no alert for the others.
     silent = {name for name, rest in cases if rest.strip() == "[]"}
     several = set(re.findall(r"instance: '\w+:9464'[^\n]*\n(?:.*\n)*? +runbook: ops/slo.md#(\w+)", tests))
     for alert in alerts:
         is_seen = alert["name"] in silent or alert["name"].lower() in several
-        expect(is_seen, f"alert {alert['name']}: no unit test sees it silent")
+        expect(is_seen, f"alert {alert['name']}: in no unit test does it not fire")
 
 
 def free_port():
@@ -189,7 +189,7 @@ def free_port():
 
 
 def configuration(folder, metrics):
-    """ops/prometheus.yml, with the address of the service that runs here, and quicker."""
+    """ops/prometheus.yml, with the address of this service and shorter intervals."""
     text = (OPS / "prometheus.yml").read_text()
     for old, new in [
         ("- targets: ['127.0.0.1:9464']", f"- targets: ['{metrics}']"),
@@ -205,7 +205,7 @@ def configuration(folder, metrics):
 
 
 def look_at_a_service(folder):
-    """Runs the service and a Prometheus that looks at it; how many queries and alerts there were."""
+    """Runs the service and a Prometheus that scrapes it; returns the numbers of queries and alerts."""
     log = folder / "service.log"
     environment = {"PATH": os.environ["PATH"], "PORT": "0", "METRICS_ADDR": "127.0.0.1:0", "WEBHOOK_SECRET": SECRET}
     environment["DATABASE_URL"] = f"sqlite://{folder}/shop.db"
@@ -231,7 +231,7 @@ def look_at_a_service(folder):
             smoke = {**os.environ, "BASE_URL": base_url, "WEBHOOK_SECRET": SECRET}
             smoke.pop("API_KEY", None)
             run(sys.executable, ROOT / "tests/smoke.py", env=smoke)
-            # What was counted is a rate at the next look, and the rules see that at their next turn.
+            # Counts become a rate at the next scrape, which the rules evaluate at their next interval.
             seen = "rate(shop_orders_shipped_total[1m]) > 0 and on() count_over_time(shop:requests_slow:ratio_rate3d[1h]) > 2"
             eventually("the day of the shop is not seen", lambda: prometheus.query(seen), process, log)
             queries = check_dashboard(prometheus, described)
@@ -251,7 +251,7 @@ def main():
         queries, alerts = look_at_a_service(pathlib.Path(folder))
     if failures:
         sys.exit("\n".join(f"FAILED  {failure}" for failure in failures))
-    print(f"ops: {queries} queries of the dashboard and {alerts} alerts hold against a running service")
+    print(f"ops: {queries} queries of the dashboard and {alerts} alerts work with a running service")
 
 
 if __name__ == "__main__":

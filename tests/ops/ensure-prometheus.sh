@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints the path of a program of Prometheus: tests/ops/ensure-prometheus.sh promtool|prometheus
-# Takes the one that is there; else, on Debian, unpacks that of the distribution's package below target/ and installs
-# nothing, so that no Prometheus starts by itself; else says what to do.
+# Uses an installed one; else, on Debian, unpacks the distribution's package below target/ without installing it, so that
+# no Prometheus service starts; else says what to do.
 set -eu
 program=$1
 cd "$(dirname "$0")/../.."
@@ -12,8 +12,8 @@ mkdir -p "${CARGO_TARGET_DIR:-target}/prometheus"
 folder=$(cd "${CARGO_TARGET_DIR:-target}/prometheus" && pwd)
 if [ ! -x "$folder/usr/bin/$program" ] && command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then
     echo "No $program here; unpacking Debian's." >&2
-    # stdout is for the path alone. The lists may be too old to name what the mirror has, hence the update, which only
-    # root may do; the download itself needs no rights.
+    # Only the path goes to stdout. The update is needed where the package lists are outdated; only root may do it, while
+    # the download needs no privileges.
     (
         cd "$folder"
         [ "$(id -u)" -ne 0 ] || apt-get update --quiet=2

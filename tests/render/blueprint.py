@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Holds render.yaml to Render's Blueprint reference and to what this service needs: BIN=… tests/render/blueprint.py
+"""Checks render.yaml against Render's Blueprint reference and this service's needs: BIN=… tests/render/blueprint.py
 
-Knows the fields that a web service on the native Rust runtime with a disk may use, and no others: a field that is not
-here is a slip of the pen until somebody looks it up and adds it. The reference: https://render.com/docs/blueprint-spec,
-/disks, /free, /health-checks and /environment-variables. Asks no network; BIN says which settings there are.
+It knows only the fields of a web service on the native Rust runtime with a disk. Any other field is an error until it is
+looked up and added here. The reference: https://render.com/docs/blueprint-spec, /disks, /free, /health-checks and
+/environment-variables. It uses no network; the settings come from BIN.
 """
 
 import os
@@ -18,11 +18,11 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 FILE = ROOT / "render.yaml"
 
-# What Render runs the build in, and where a disk cannot be mounted (what lies below these it allows).
+# The folder in which Render builds, and paths where it cannot mount a disk (folders below them are allowed).
 SOURCE = "/opt/render/project/src"
 NO_MOUNT = {"/", "/opt", "/opt/render", "/opt/render/project", SOURCE, "/home", "/home/render", "/etc", "/etc/secrets"}
 
-# Each field: its type, and what its value must be. `bool` is an `int` to Python, not here.
+# Each field: its type, and its allowed values. Unlike in Python, a `bool` is not an `int` here.
 REQUIRED, OPTIONAL = True, False
 SERVICE = {
     "type": (REQUIRED, str, {"web"}),
@@ -58,23 +58,23 @@ VARIABLE = {
     "generateValue": (OPTIONAL, bool, {True}),
     "sync": (OPTIONAL, bool, {False}),
 }
-# Fields that somebody may well try, and why not.
+# Fields that one might expect, and why they are not allowed.
 NOT_HERE = {
     "env": "the old name of runtime",
     "autoDeploy": "the old name of autoDeployTrigger",
     "pullRequestPreviewsEnabled": "the old name of previews.generation",
-    "preDeployCommand": "runs where the disk is not; the service migrates its database when it starts",
+    "preDeployCommand": "runs without the disk; the service migrates its database when it starts",
     "dockerfilePath": "of the Docker runtime",
 }
 
-# Variables that must be there; a name that sounds like a secret is one.
+# Required variables, and the names of secrets.
 NEEDED = ["HOST", "DATABASE_URL", "API_KEYS", "WEBHOOK_SECRET", "TRUSTED_PROXIES"]
 SECRET = re.compile(r"SECRET|KEY|TOKEN|PASSWORD")
-# Documented by Render, to be set by its users.
+# Variables of Render that users may set.
 OF_RENDER = {"RUSTUP_TOOLCHAIN"}
-# Set by Render itself; a blueprint that sets them tells the service lies about where it is.
+# Variables that Render sets itself; a blueprint must not override them.
 BY_RENDER = re.compile(r"PORT|RENDER|RENDER_\w+|IS_PULL_REQUEST")
-# Between the end of the drain and Render's SIGKILL the database is closed.
+# The time between the end of the drain and Render's SIGKILL, in which the database is closed.
 CLOSE_SECONDS = 5
 
 # Every rule by its name; test_blueprint.py has a broken blueprint for each.
@@ -87,17 +87,17 @@ RULES = {
 
 
 class Loader(yaml.SafeLoader):
-    """YAML without the trap that the last of two equal keys wins."""
+    """Loads YAML and refuses duplicate keys."""
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         if len(keys) != len(set(keys)):
-            raise yaml.constructor.ConstructorError(None, None, "a key is there twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, "duplicate key", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
 class Around:
-    """What a blueprint has to agree with: the binary, the contract, Cargo.toml and rust-toolchain.toml."""
+    """The files that a blueprint must agree with: the binary, the contract, Cargo.toml and rust-toolchain.toml."""
 
     def __init__(self, binary):
         settings = subprocess.run([binary, "--help"], env={}, capture_output=True, text=True, check=True, timeout=30).stdout
@@ -106,7 +106,7 @@ class Around:
         self.drain_seconds = re.search(r"\[env: DRAIN_SECONDS=\]\s*\[default: (\d+)\]", settings)[1]
         contract = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
         closed = contract.get("security", [])
-        # What Render can ask: a GET that needs no key.
+        # Possible health checks: GET without a key.
         gets = {path: item["get"] for path, item in contract["paths"].items() if "get" in item}
         self.open_paths = {path for path, operation in gets.items() if not operation.get("security", closed)}
         cargo = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
@@ -116,7 +116,7 @@ class Around:
         self.toolchain = re.search(r'^channel = "(.+)"$', toolchain, re.MULTILINE)[1]
 
     def refuses(self, variables):
-        """What the binary says of these variables; nothing where it takes them."""
+        """The binary's error for these variables; nothing where it accepts them."""
         command = [self.binary, "openapi"]
         run = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=30, check=False)
         return "" if run.returncode == 0 else run.stderr.strip()
@@ -125,12 +125,12 @@ class Around:
 def problems(text, around):
     """Each problem of a blueprint, as the name of the rule and a sentence."""
     service, found = read(text)
-    # Rules between fields would only stumble over what is wrong already.
+    # Rules between fields need valid fields.
     return found or [*of_service(service, around), *of_disk(service), *of_variables(service, around)]
 
 
 def read(text):
-    """The service of a blueprint, and what is wrong with its fields, each by itself."""
+    """The service of a blueprint, and the problems of single fields."""
     try:
         document = yaml.load(text, Loader)
     except yaml.YAMLError as error:
@@ -151,7 +151,7 @@ def read(text):
 
 
 def shape(there, fields, place):
-    """Fields that are unknown or missing, and values that cannot be."""
+    """Unknown fields, missing fields and invalid values."""
     for field in there:
         if field not in fields:
             yield "field-unknown", f"{place}{field}: {NOT_HERE.get(field, 'not a field that this project knows')}"

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Does on this machine what render.yaml has Render do: clone, build, start, check health, stop, start again.
+"""Rehearses a deployment by render.yaml on this machine: clone, build, start, health check, stop, start again.
 
-    tests/render/rehearse.py                     the whole of it, from a clean clone of HEAD; minutes, for the release build
-    tests/render/rehearse.py --transcript FILE   the same, and keeps what it printed
-    tests/render/rehearse.py --fast              render.yaml as it lies here, with the binary at $BIN in place of a build
+    tests/render/rehearse.py                     everything, from a clean clone of HEAD; takes minutes for the release build
+    tests/render/rehearse.py --transcript FILE   the same, and writes its output to FILE
+    tests/render/rehearse.py --fast              the render.yaml of this folder, with the binary at $BIN instead of a build
 
-Commands, variables and paths are those of render.yaml; whatever else is in the environment stays outside, but for what
-finds the toolchain. CARGO_TARGET_DIR, where it is set, becomes the clone's target folder, so that a build can be reused.
-Three things stand in for Render's: a free port for 10000, generated values for generateValue's, and a temporary folder
-for the disk: the mount path is replaced in the variables that name it. Ends at the first step that is not as it should be.
+Commands, variables and paths come from render.yaml; of the environment only the variables that find the toolchain are
+passed on. CARGO_TARGET_DIR, if set, becomes the clone's target folder, so that a build can be reused. Three values replace
+Render's: a free port for 10000, generated values for generateValue, and a temporary folder for the disk, whose mount path
+is replaced in the variables. Ends at the first failed step.
 """
 
 import argparse
@@ -35,17 +35,17 @@ import blueprint
 
 ROOT = blueprint.ROOT
 HEALTH_SECONDS_MAX = 5  # Render's limit for one answer
-LIVE_SECONDS_MAX = 60  # Render tries for 15 minutes; a service that needs more than one is not well
+LIVE_SECONDS_MAX = 60  # Render tries for 15 minutes; this service must need less than one
 REFUSE_SECONDS_MAX = 10
 BUILD_SECONDS_MAX = 45 * 60
-# What the build needs to find its toolchain and the registry, and what the service may find, too.
+# Variables with which the build finds the toolchain and the registry; the service may see them, too.
 BUILD_VARIABLES = ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_AUTO_INSTALL", "RUSTUP_DIST_SERVER",
                    "CARGO_NET_OFFLINE", "HTTPS_PROXY", "https_proxy", "SSL_CERT_FILE"]
-# The output of what a rehearsal runs, in one text.
+# Standard output and error of a command, as one text.
 TOGETHER = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True,
             "check": False}
 RUN_VARIABLES = ["PATH", "HOME"]
-NOT_ON_DISK = "not on a disk"  # what the service says at start where the next deploy would take its database away
+NOT_ON_DISK = "not on a disk"  # the service's warning at start where the next deploy would delete its database
 
 
 class Rehearsal:
@@ -90,7 +90,7 @@ class Rehearsal:
         return {name: value for name, value in (kept | self.variables).items() if name not in without}
 
     def command(self, command, seconds, inherited=RUN_VARIABLES):
-        """Runs a command in the source folder, as Render's shell would."""
+        """Runs a command in the source folder, as Render's shell does."""
         environment = self.environment(inherited)
         return subprocess.run(["bash", "-c", command], cwd=self.source, env=environment, timeout=seconds, **TOGETHER)
 
@@ -98,7 +98,7 @@ class Rehearsal:
 
     def build(self):
         command, started = self.service["buildCommand"], time.monotonic()
-        # The settings are there while building, too; the disk is not.
+        # The build has the settings and not the disk.
         built = self.command(command, BUILD_SECONDS_MAX, BUILD_VARIABLES)
         if built.returncode != 0:
             self.say(built.stdout[-4000:])
@@ -152,7 +152,7 @@ class Rehearsal:
 
     def stops(self, step):
         limit, idle = self.service["maxShutdownDelaySeconds"], http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        # Render's proxy keeps connections open that nothing is asked on.
+        # Render's proxy keeps idle connections open.
         idle.request("GET", self.service["healthCheckPath"])
         idle.getresponse().read()
         started = time.monotonic()
@@ -180,7 +180,7 @@ class Rehearsal:
     # What must be true of a running service
 
     def is_reached_from_outside(self):
-        # Everything below 127/8 is this machine to Linux, but a socket bound to 127.0.0.1 has only that one address.
+        # On Linux all of 127/8 is this machine, but a socket bound to 127.0.0.1 is reachable only there.
         if sys.platform != "linux":
             return
         try:
@@ -190,7 +190,7 @@ class Rehearsal:
         self.ok("it answers on another address than 127.0.0.1, too")
 
     def smoke(self):
-        """A day of the shop; gives back the order that it leaves."""
+        """Runs the smoke test; returns the order that remains."""
         environment = {name: os.environ[name] for name in RUN_VARIABLES if name in os.environ} | {
             "BASE_URL": f"http://127.0.0.1:{self.port}", "API_KEY": self.generated["API_KEYS"],
             "WEBHOOK_SECRET": self.generated["WEBHOOK_SECRET"]}
@@ -215,7 +215,7 @@ class Rehearsal:
         self.ok(f"{step}: GET {path} is the same {order['status']} order as before; without a key it is 401")
 
     def has_backup_and_audit(self):
-        """What docs/deploy-render.md has the owner do in Render's shell, beside the running service; returns the copy."""
+        """The commands of docs/deploy-render.md for Render's shell, while the service runs; returns the backup."""
         binary, copy = self.service["startCommand"], self.disk / "backup.db"
         for command in [f"{binary} audit", f"{binary} backup {shlex.quote(str(copy))}",
                         f"DATABASE_URL=sqlite://{shlex.quote(str(copy))} {binary} audit"]:
@@ -227,7 +227,7 @@ class Rehearsal:
         return copy
 
     def restores(self, copy, order):
-        """The same document's way back: a deploy that opens the copy."""
+        """The restore of the same document: a deploy that opens the backup."""
         database, self.variables["DATABASE_URL"] = self.variables["DATABASE_URL"], f"sqlite://{copy}"
         self.goes_live("restore")
         self.has_order("restore", order)
@@ -251,7 +251,7 @@ class Rehearsal:
         self.ok(f"log: {len(entries)} lines are JSON; no secret is in it")
 
     def warns_without_a_disk(self):
-        """What a free instance would be: the same without the disk; and that the warning keeps away from a mounted one."""
+        """Checks the warning without a disk, as on a free instance, and that there is none with a mounted disk."""
         del self.variables["DATABASE_URL"]
         warning = self.says_at_start("no disk")
         if warning is None:
@@ -266,7 +266,7 @@ class Rehearsal:
             self.ok("mounted: on a file system of its own it says nothing of it")
 
     def says_at_start(self, step):
-        """The warning about the disk that one start logs, if it does."""
+        """Starts once; returns the logged warning about the disk, if any."""
         before = self.log.stat().st_size
         self.goes_live(step)
         self.stops(step)
@@ -275,14 +275,14 @@ class Rehearsal:
         return next((warning for warning in warnings if NOT_ON_DISK in warning), None)
 
     def kill(self):
-        """Ends what is still there of the last start, with everything that it started."""
+        """Kills the processes of the last start, if any are left."""
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
 
 def files(folder):
-    """Every file below a folder but for what the build makes and Python keeps."""
+    """Every file below a folder, except for build output and Python's caches."""
     return {file.relative_to(folder) for top in folder.iterdir() if top.name not in {"target", ".git"}
             for file in ([top] if top.is_file() else top.rglob("*")) if "__pycache__" not in file.parts}
 
@@ -356,7 +356,7 @@ def main():
     if options.fast and not os.environ.get("BIN"):
         parser.error("--fast needs BIN, the path of orders-inventory")
     binary = pathlib.Path(os.environ["BIN"]) if options.fast else None
-    # Whoever ends the rehearsal ends the service, too.
+    # SIGTERM to the rehearsal stops the service, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory() as temporary:
         folder, commit = pathlib.Path(temporary).resolve(), git("rev-parse", "HEAD")

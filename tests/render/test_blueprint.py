@@ -1,7 +1,6 @@
-"""Shows that each rule of blueprint.py can fail: BIN=… python3 -m unittest discover tests/render
+"""Tests that each rule of blueprint.py can fail: BIN=… python3 -m unittest discover tests/render
 
-Each case breaks the real render.yaml in one place and wants exactly the rules named, so a rule that never fires, or that
-fires at what it should not, is seen.
+Each case breaks the real render.yaml in one place and expects exactly the named rules.
 """
 
 import copy
@@ -11,11 +10,11 @@ import unittest
 import blueprint
 import yaml
 
-DROP = object()  # for a field that is to go
+DROP = object()  # removes a field
 
 
 def variable(key, **fields):
-    """A change of one entry of envVars; without fields it goes."""
+    """A change of one entry of envVars; without fields it is removed."""
     def change(service):
         service["envVars"] = [entry for entry in service["envVars"] if entry["key"] != key]
         if fields:
@@ -47,7 +46,7 @@ def on_a_disk_at(mount, database):
 
 
 CASES = [
-    # What a field is.
+    # Single fields.
     ("field-unknown", fields(healthcheckPath="/healthz")),
     ("field-unknown", fields(autoDeploy=False)),
     ("field-unknown", fields(env="rust")),
@@ -73,7 +72,7 @@ CASES = [
     ("field-value", disk(sizeGB=0)),
     ("field-value", variable("API_KEYS", generateValue=False)),
     ("field-value", variable("API_KEYS", sync=True)),
-    # What does not go together.
+    # Fields that conflict.
     ("free-disk", fields(plan="free")),
     ("no-disk", fields(disk=DROP)),
     ("disk-instances", fields(numInstances=2)),
@@ -85,7 +84,7 @@ CASES = [
     ("checks-wait", fields(autoDeployTrigger="checksPass")),
     ("drain", fields(maxShutdownDelaySeconds=24)),
     ("drain", variable("DRAIN_SECONDS", value="26")),
-    # What the service needs.
+    # Needs of the service.
     ("health-path", fields(healthCheckPath="/health")),
     ("health-path", fields(healthCheckPath="/orders")),
     ("build-command", fields(buildCommand="cargo build --release")),
@@ -116,7 +115,7 @@ CASES = [
     ("database-disk", variable("DATABASE_URL", sync=False)),
     ("toolchain", variable("RUSTUP_TOOLCHAIN", value="nightly")),
 ]
-# Files that are no blueprint of ours at all.
+# Files that are not a blueprint of this service.
 TEXTS = [
     ("not-yaml", "services: ["),
     ("not-yaml", "services: []\nservices: []\n"),
@@ -135,22 +134,22 @@ class Rules(unittest.TestCase):
     def broken(self, text, around=None):
         return sorted({rule for rule, _ in blueprint.problems(text, around or self.around)})
 
-    def test_the_blueprint_keeps_them(self):
+    def test_the_blueprint_keeps_all_rules(self):
         self.assertEqual([], blueprint.problems(self.text, self.around))
 
-    def test_each_is_broken_by_what_it_is_for(self):
+    def test_each_case_breaks_exactly_its_rules(self):
         for number, (rule, change) in enumerate(CASES):
             with self.subTest(rule=rule, number=number):
                 document = copy.deepcopy(yaml.safe_load(self.text))
                 change(document["services"][0])
                 self.assertEqual([rule], self.broken(yaml.safe_dump(document)))
 
-    def test_what_is_no_blueprint_is_none(self):
+    def test_other_files_are_refused(self):
         for rule, text in TEXTS:
             with self.subTest(text=text):
                 self.assertEqual([rule], self.broken(text))
 
-    def test_a_key_at_the_root_is_looked_at(self):
+    def test_an_unknown_key_at_the_root_is_refused(self):
         self.assertEqual(["field-unknown"], self.broken(self.text + "databases: []\n"))
 
     def test_the_toolchain_is_the_one_of_cargo(self):
@@ -159,7 +158,7 @@ class Rules(unittest.TestCase):
             around.toolchain = channel
             self.assertEqual(["toolchain"], self.broken(self.text, around))
 
-    def test_no_rule_is_without_a_case(self):
+    def test_every_rule_has_a_case(self):
         self.assertEqual(blueprint.RULES, {rule for rule, _ in CASES + TEXTS})
 
 

@@ -1,6 +1,6 @@
-"""Shows that the rehearsal fails where the service or its blueprint is wrong: BIN=… python3 -m unittest discover …/render
+"""Tests that the rehearsal fails for a wrong service or blueprint: BIN=… python3 -m unittest discover …/render
 
-Each case is a service with one thing wrong, by its blueprint or by a wrapper around the binary, and the step that sees it.
+Each case has one fault, in the blueprint or by a wrapper around the binary, and the step that must fail.
 """
 
 import contextlib
@@ -32,10 +32,10 @@ def unchanged(_service):
 
 
 SERVES = 'exec "$BINARY" "$@"'
-# Leaves the commands alone, and the starts that are to be refused.
+# Skips the operator's commands, and the starts that must be refused.
 IN_EARNEST = '[ $# -gt 0 ] || [ -z "$API_KEYS" ] || [ -z "$WEBHOOK_SECRET" ] || '
 CASES = [
-    # What the wrapper does, how the blueprint differs, and what the rehearsal says of it.
+    # The wrapper, the change of the blueprint, and the rehearsal's message.
     (f'API_KEYS="${{API_KEYS:-none}}"; export API_KEYS; {SERVES}', unchanged, "no API_KEYS: it serves all the same"),
     ('[ -n "$WEBHOOK_SECRET" ] || { echo "not configured"; exit 1; }; ' + SERVES, unchanged,
      "no WEBHOOK_SECRET: it ended with status 1"),
@@ -57,7 +57,7 @@ CASES = [
 
 class Failures(unittest.TestCase):
     def setUp(self):
-        # What never comes is waited for less long.
+        # Shorter timeouts, since these cases run into them.
         for limit in ["LIVE_SECONDS_MAX", "REFUSE_SECONDS_MAX"]:
             patch = unittest.mock.patch.object(rehearse, limit, 5)
             patch.start()
@@ -73,7 +73,7 @@ class Failures(unittest.TestCase):
                 self.assertNotIn("passed", lines)
 
     def rehearsed(self, folder, wrapper, change):
-        """What a rehearsal of this service says."""
+        """The output of a rehearsal of this service."""
         binary = folder / "wrapper"
         binary.write_text(f'#!/bin/sh\nBINARY="{os.environ["BIN"]}"\n{wrapper}\n', encoding="utf-8")
         binary.chmod(0o755)

@@ -1,5 +1,5 @@
-//! The client of the smoke test: requests with a deadline, steps that say what they wanted, and a memory of what to
-//! delete. It knows the shape of errors, and nothing of products and orders.
+//! The client of the smoke test: requests with a deadline, steps with clear failures, and a list of what to delete. It
+//! knows the shape of errors, and nothing of products and orders.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -21,21 +21,21 @@ pub(crate) struct Client {
     key: Option<String>,
     until: Instant,
     steps: Cell<u32>,
-    /// The paths of what was created and not deleted yet, oldest first.
+    /// The paths of resources that were created and not deleted, oldest first.
     created: RefCell<Vec<String>>,
 }
 
-/// A step that did not go as it should, in one line.
+/// A failed step, in one line.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
-/// What an answer should have been, and what it was.
+/// The expected and the actual response.
 pub(crate) struct Wrong {
     expected: String,
     got: String,
 }
 
-/// An answer, read to its end.
+/// A complete response.
 pub(crate) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -43,11 +43,11 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    /// A client of the service at `base_url` that no longer waits after `until`.
+    /// A client of the service at `base_url` whose requests fail after `until`.
     pub(crate) fn new(base_url: &str, key: Option<String>, until: Instant) -> Result<Self, String> {
-        // An error means that it is installed already.
+        // Fails only where a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // A redirect is not in the contract; to follow one would hide a wrong BASE_URL.
+        // Redirects are not followed: they are not in the contract, and would hide a wrong BASE_URL.
         let mut http = reqwest::blocking::Client::builder().redirect(redirect::Policy::none());
         if base_url.starts_with("http://") {
             // The system's certificates are read, and missed, by every client that may need them; this one does not.
@@ -71,7 +71,7 @@ impl Client {
         self.key.is_some()
     }
 
-    /// How many steps were taken.
+    /// The number of steps.
     pub(crate) fn steps(&self) -> u32 {
         self.steps.get()
     }
@@ -104,7 +104,7 @@ impl Client {
         self.http.request(method, format!("{}{path}", self.base_url))
     }
 
-    /// Sends the request and prints a line where the answer passes the check.
+    /// Sends the request, checks the response and prints a line.
     pub(crate) fn step<T>(
         &self,
         step: &str,
@@ -133,7 +133,7 @@ impl Client {
         Ok(checked)
     }
 
-    /// Keeps account of what exists because of this client, whatever else is wrong with the answer.
+    /// Records created and deleted resources, also where the response fails its check.
     fn remember(&self, method: &Method, path: &str, answer: &Answer) {
         let mut created = self.created.borrow_mut();
         if answer.status == StatusCode::CREATED
@@ -148,7 +148,7 @@ impl Client {
         }
     }
 
-    /// Deletes what can be deleted of what was created, the newest first; says what is left.
+    /// Deletes the created resources, the newest first; returns those that could not be deleted.
     pub(crate) fn clean_up(&self, until: Instant) -> Vec<String> {
         let mut left = self.created.take();
         left.reverse();
@@ -188,7 +188,7 @@ impl Answer {
         self.read_body()
     }
 
-    /// The body of an error: all of them have one shape.
+    /// The body of an error.
     pub(crate) fn problem(&self, status: u16, r_type: ProblemType) -> Result<Problem, Wrong> {
         self.status(status)?;
         same("Content-Type", self.header("content-type")?, "application/problem+json")?;
@@ -200,7 +200,7 @@ impl Answer {
 
     fn read_body<T: DeserializeOwned>(&self) -> Result<T, Wrong> {
         serde_json::from_str(&self.body).map_err(|error| Wrong {
-            expected: "a body as the contract has it".into(),
+            expected: "a body as in the contract".into(),
             got: error.to_string(),
         })
     }
@@ -209,7 +209,7 @@ impl Answer {
 impl Wrong {
     fn no_answer(error: &reqwest::Error) -> Self {
         Self {
-            expected: "an answer in time".into(),
+            expected: "a response in time".into(),
             got: with_causes(error),
         }
     }
@@ -224,11 +224,11 @@ impl fmt::Display for Failure {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: String = self.body.chars().take(SHOWN_CHARS_MAX).collect();
-        write!(f, "the answer was {} {shown}", self.status.as_u16())
+        write!(f, "the response was {} {shown}", self.status.as_u16())
     }
 }
 
-/// Nothing, or what is wrong.
+/// Checks that two values are equal.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "a number and a reference are compared alike"
@@ -247,7 +247,7 @@ fn left_until(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now())
 }
 
-/// An error's text without its causes says only that the request failed.
+/// An error with its causes, since its own text says only that the request failed.
 fn with_causes(error: &reqwest::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

@@ -1,5 +1,4 @@
-//! The server of a smoke test that was given none: the binary on a free port, with a new database, stopped as a host
-//! stops it.
+//! The server of a smoke test without `BASE_URL`: the binary on a free port, with a new database, stopped by SIGTERM.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -12,17 +11,17 @@ use tempfile::TempDir;
 
 const POLL: Duration = Duration::from_millis(20);
 /// How many lines of its log a failure shows.
-const LAST_WORDS: usize = 20;
+const LOG_LINES_SHOWN: usize = 20;
 
 pub(crate) struct Server {
     process: Child,
     base_url: String,
-    /// Has its database and its log, and goes with it.
+    /// The folder of its database and log, deleted with it.
     folder: TempDir,
 }
 
 impl Server {
-    /// Starts the binary and waits until it says where it is.
+    /// Starts the binary and waits for its greeting.
     pub(crate) fn start(key: &str, secret: &str, until: Instant) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
         let process = spawn(&folder, key, secret).map_err(|error| format!("cannot start the server: {error}"))?;
@@ -37,10 +36,10 @@ impl Server {
                 return Ok(server);
             }
             if let Ok(Some(status)) = server.process.try_wait() {
-                return Err(server.last_words(&format!("the server ended before it said its address: {status}")));
+                return Err(server.with_log(&format!("the server ended before its greeting: {status}")));
             }
             if Instant::now() >= until {
-                return Err(server.last_words("the server did not say its address in time"));
+                return Err(server.with_log("the server printed no greeting in time"));
             }
             thread::sleep(POLL);
         }
@@ -50,14 +49,14 @@ impl Server {
         &self.base_url
     }
 
-    /// Tells the server to stop, as a host does, and wants it to end well.
+    /// Stops the server by SIGTERM and checks its exit status.
     pub(crate) fn stop(mut self, until: Instant) -> Result<(), String> {
         kill_process(Pid::from_child(&self.process), Signal::TERM)
-            .map_err(|error| self.last_words(&format!("cannot send SIGTERM to the server: {error}")))?;
+            .map_err(|error| self.with_log(&format!("cannot send SIGTERM to the server: {error}")))?;
         match self.wait(until) {
-            None => Err(self.last_words("the server did not end in time after SIGTERM")),
+            None => Err(self.with_log("the server did not end in time after SIGTERM")),
             Some(status) if status.success() => Ok(()),
-            Some(status) => Err(self.last_words(&format!("the server ended with {status} after SIGTERM"))),
+            Some(status) => Err(self.with_log(&format!("the server ended with {status} after SIGTERM"))),
         }
     }
 
@@ -77,15 +76,15 @@ impl Server {
         fs::read_to_string(log_of(&self.folder)).unwrap_or_default()
     }
 
-    fn last_words(&self, line: &str) -> String {
+    fn with_log(&self, line: &str) -> String {
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
-        let last = lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n");
-        format!("{line}; its last words:\n{last}")
+        let last = lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n");
+        format!("{line}; the end of its log:\n{last}")
     }
 }
 
-/// No failure leaves a server behind.
+/// Kills the server after a failure.
 impl Drop for Server {
     fn drop(&mut self) {
         // It fails where the process has ended already.
@@ -97,7 +96,7 @@ impl Drop for Server {
 fn spawn(folder: &TempDir, key: &str, secret: &str) -> std::io::Result<Child> {
     let log = File::create(log_of(folder))?;
     Command::new(env!("CARGO_BIN_EXE_orders-inventory"))
-        // Settings of the caller's own service must not reach this one.
+        // The environment may have settings of another service.
         .env_clear()
         .env("HOST", "127.0.0.1")
         .env("PORT", "0")

@@ -1,6 +1,6 @@
-//! The ceiling of HTTP: the routes of the service on the same server library and allocator, each answering constant bytes.
-//! Bytes and headers come from a file, recorded from the service itself. Each core has a single-threaded runtime with
-//! connections of its own: there is nothing to share, so this is faster than one runtime for all cores.
+//! The ceiling of HTTP: the service's routes on the same server library and allocator, with constant responses. Bodies
+//! and headers come from a file that was recorded from the service. Each core has a single-threaded runtime with its
+//! own connections; since nothing is shared, this is faster than one runtime for all cores.
 //!
 //! It reads a request's body and ignores it. It writes no log, checks no key, and has no limits.
 
@@ -31,14 +31,14 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Parser)]
 struct Options {
-    /// The answers: a JSON array of objects with method, route, status, headers and body
+    /// The responses: a JSON array of objects with method, route, status, headers and body
     answers: PathBuf,
     /// The port to listen on, at 127.0.0.1
     #[arg(long, env)]
     port: u16,
 }
 
-/// What one route answers.
+/// The response of one route.
 #[derive(Deserialize)]
 struct Answer {
     method: String,
@@ -48,7 +48,7 @@ struct Answer {
     body: String,
 }
 
-/// The same, ready to be sent.
+/// The same, ready to send.
 struct Constant {
     status: StatusCode,
     headers: HeaderMap,
@@ -87,13 +87,13 @@ fn route(answer: &Answer) -> Result<MethodRouter, Failure> {
     })
 }
 
-/// The connections that a thread serves.
-struct Given {
+/// The connections that a thread receives from the main thread.
+struct Received {
     address: SocketAddr,
     connections: UnboundedReceiver<std::net::TcpStream>,
 }
 
-impl Listener for Given {
+impl Listener for Received {
     type Io = TcpStream;
     type Addr = SocketAddr;
 
@@ -111,11 +111,11 @@ impl Listener for Given {
     }
 }
 
-/// Starts a thread that answers on the connections it is given.
+/// Starts a thread that serves the connections sent to it.
 fn serving(address: SocketAddr, router: Router) -> io::Result<UnboundedSender<std::net::TcpStream>> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let (give, connections) = unbounded_channel();
-    let given = Given { address, connections };
+    let given = Received { address, connections };
     thread::spawn(move || runtime.block_on(axum::serve(given, router).into_future()));
     Ok(give)
 }
@@ -135,13 +135,13 @@ async fn main() -> Result<(), Failure> {
     let threads = (0..count)
         .map(|_| serving(address, router.clone()))
         .collect::<io::Result<Vec<_>>>()?;
-    // Round robin is fair here: all connections of a load are opened together and closed together.
+    // Round robin balances the threads: all connections of a load open and close together.
     for give in threads.iter().cycle() {
         let (connection, _) = tokio::select! {
             accepted = listener.accept() => accepted?,
             _ = terminate.recv() => break,
         };
-        // Without it answers are only delayed.
+        // As in the service: Nagle's algorithm would delay responses.
         let _ = connection.set_nodelay(true);
         give.send(connection.into_std()?)?;
     }

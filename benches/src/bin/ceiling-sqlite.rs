@@ -1,7 +1,7 @@
-//! The ceiling of SQLite: orders placed in a bare loop, one thread and nothing around it, so many to a commit. The file
-//! is a database of the service, with its schema, and is written with the service's settings and statements.
+//! The ceiling of SQLite: orders placed in a bare loop on one thread, a fixed number in each commit. The file is a
+//! database of the service with its schema, written with the service's settings and statements.
 //!
-//! Prints one JSON object: how many orders in how many seconds, and how long one commit with all that is in it took.
+//! Prints one JSON object: the number of orders, the seconds, and the duration of one transaction.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

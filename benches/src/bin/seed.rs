@@ -1,6 +1,5 @@
-//! Fills an empty database of the service with products and orders as time would have: orders are placed one after
-//! the other over a year, shipped or canceled, and the newest are still unpaid. The ledger and the payments fit, so
-//! that the audit finds nothing.
+//! Fills an empty database of the service with a year of products and orders: older orders are shipped or canceled, the
+//! newest are unpaid. Ledger and payments are consistent, so that the audit finds nothing.
 
 use std::path::PathBuf;
 
@@ -10,7 +9,7 @@ use rusqlite::{Statement, Transaction, params};
 
 #[derive(Parser)]
 struct Options {
-    /// The database, made by the service and still empty
+    /// The database, created by the service and still empty
     database: PathBuf,
     /// How many products
     #[arg(long)]
@@ -23,14 +22,14 @@ struct Options {
     pending: i64,
 }
 
-/// What a product begins with; the first has the most that is allowed, for it is the hot one.
+/// The initial stock of a product. The first product, the hot one, has the maximum.
 const STOCK: i64 = 1_000_000;
 const HOT_STOCK: i64 = 1_000_000_000;
 const YEAR_MS: i64 = 365 * 86_400_000;
-/// One of so many orders of the past was canceled; the others were paid and shipped.
+/// One of this many older orders was canceled; the others were paid and shipped.
 const CANCELED_EVERY: i64 = 10;
 
-/// The ledger, and what each product has left, in the order of their ids.
+/// The ledger, and the stock of each product in the order of their ids.
 struct Shop<'t> {
     insert_movement: Statement<'t>,
     movements: i64,
@@ -139,7 +138,7 @@ fn insert_orders(transaction: &Transaction<'_>, shop: &mut Shop<'_>, options: &O
 fn main() -> Result<(), Failure> {
     let options = Options::parse();
     let mut connection = writer(&options.database)?;
-    // Filling is not what is measured: all of it in memory, and one sync at the end.
+    // Seeding is not measured: everything in memory, and one sync at the end.
     connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
     connection.pragma_update(None, "cache_size", -2 * 1024 * 1024)?;
     let transaction = connection.transaction()?;

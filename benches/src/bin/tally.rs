@@ -1,5 +1,5 @@
-//! Counts what is in a database of the service that nobody is using: a JSON object of the units in stock, the units
-//! that the ledger moved and that orders hold, and the rows of orders, movements and applied payments.
+//! Counts rows and units in a database of the service that is not in use. Prints a JSON object: units in stock, in the
+//! ledger and in orders; rows of orders, movements and applied payments.
 
 use std::path::PathBuf;
 

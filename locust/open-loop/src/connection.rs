@@ -1,4 +1,4 @@
-//! One keep-alive connection to the service: a request, its answer, and again. Knows HTTP, not what is asked.
+//! One keep-alive connection to the service: one request after another. It knows HTTP and not the service's operations.
 
 use std::rc::Rc;
 
@@ -11,17 +11,17 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
-/// Where the service is, and what it wants from who calls.
+/// The service's address and credentials.
 #[derive(Clone)]
 pub(crate) struct Target {
     authority: Rc<str>,
     api_key: Rc<str>,
-    /// What payment webhooks are signed with.
+    /// The webhook secret.
     pub(crate) webhook_secret: Rc<str>,
 }
 
 impl Target {
-    /// Refuses what is no `http://HOST:PORT`.
+    /// Accepts only a `base_url` of the form `http://HOST:PORT`.
     pub(crate) fn new(base_url: &str, api_key: &str, webhook_secret: &str) -> Result<Self, String> {
         let authority = base_url.trim_end_matches('/').strip_prefix("http://");
         let authority = authority.filter(|rest| rest.contains(':') && !rest.contains('/'));
@@ -33,7 +33,7 @@ impl Target {
     }
 }
 
-/// A connection; it is opened again after a failure.
+/// A connection, which reconnects after a failure.
 pub(crate) struct Connection {
     pub(crate) target: Target,
     sender: SendRequest<Full<Bytes>>,
@@ -48,9 +48,9 @@ impl Connection {
         })
     }
 
-    /// Sends a request; its answer's body, if it has this status.
+    /// Sends a request; returns the response's body, if it has this status.
     ///
-    /// An empty body is none. `signature` is the header that takes the place of an API key.
+    /// An empty `body` sends none. `signature` is the header that replaces the API key.
     pub(crate) async fn call(
         &mut self,
         method: Method,
@@ -104,7 +104,7 @@ async fn connect(target: &Target) -> Result<SendRequest<Full<Bytes>>, String> {
         .map_err(|error| cannot(&error))?;
     stream.set_nodelay(true).map_err(|error| cannot(&error))?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| cannot(&error))?;
-    // What ends a connection is told to the request under way.
+    // An error of the connection is returned to the request in flight.
     spawn_local(async move { drop(connection.await) });
     Ok(sender)
 }

@@ -1,4 +1,4 @@
-//! What is asked: the requests of `locustfile.py`, in the same proportions, or the reads or orders of them alone.
+//! The requests: those of `locustfile.py` in the same proportions, or only the reads or the orders.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -14,17 +14,17 @@ use uuid::Uuid;
 
 use crate::connection::Connection;
 
-/// How many products are bought from.
+/// The number of products that are ordered.
 const PRODUCTS: usize = 100;
-/// More of each than any run can sell.
+/// The stock of each, more than any run can sell.
 const STOCK: u32 = 1_000_000_000;
 /// The proportion of browsing to buying, as in the Locust file.
 const BROWSE: usize = 7;
 const BUY: usize = 2;
-/// Each so-many-th purchase is canceled instead of paid.
+/// Every n-th purchase is canceled instead of paid.
 const CANCELED_EVERY: usize = 5;
 
-/// Which requests.
+/// The mix of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mix {
     /// Visitors who browse, buy, pay and cancel
@@ -43,10 +43,10 @@ pub(crate) enum Step {
     Order { then: After },
     Pay { id: u64, total: String },
     Cancel { id: u64 },
-    Look { id: u64, status: &'static str },
+    Read { id: u64, status: &'static str },
 }
 
-/// What follows an order.
+/// The step after an order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum After {
     Nothing,
@@ -63,16 +63,16 @@ impl Step {
             Self::Order { .. } => "POST /orders",
             Self::Pay { .. } => "POST /webhooks/payment",
             Self::Cancel { .. } => "PUT /orders/{id}",
-            Self::Look { .. } => "GET /orders/{id}",
+            Self::Read { .. } => "GET /orders/{id}",
         }
     }
 }
 
-/// The visitors, all of them: what they do next.
+/// The state of all visitors: their next steps.
 pub(crate) struct Flow {
     mix: Mix,
     products: Vec<u64>,
-    /// What was begun and goes on with the next arrivals, whichever connection they come to.
+    /// Steps that continue an earlier one, taken by the next arrivals on any connection.
     begun: RefCell<VecDeque<Step>>,
 }
 
@@ -89,7 +89,7 @@ struct Placed<'a> {
 }
 
 impl Flow {
-    /// Creates products for this run alone.
+    /// Creates the products of this run.
     pub(crate) async fn prepare(mix: Mix, connection: &mut Connection) -> Result<Self, String> {
         let mut products = Vec::new();
         for _ in 0..PRODUCTS {
@@ -137,11 +137,11 @@ impl Flow {
         fastrand::choice(&self.products).copied().unwrap_or_default()
     }
 
-    fn goes_on(&self, step: Step) {
+    fn continue_with(&self, step: Step) {
         self.begun.borrow_mut().push_back(step);
     }
 
-    /// Sends the request and looks at its answer; what belongs to it goes on with a later arrival.
+    /// Sends the request and checks the response; a later arrival continues with the next step.
     pub(crate) async fn take(&self, step: Step, connection: &mut Connection) -> Result<(), String> {
         match step {
             Step::Page => {
@@ -154,7 +154,7 @@ impl Flow {
             Step::Order { then } => self.order(connection, then).await,
             Step::Pay { id, total } => {
                 pay(connection, id, &total).await?;
-                self.goes_on(Step::Look { id, status: "PAID" });
+                self.continue_with(Step::Read { id, status: "PAID" });
                 Ok(())
             }
             Step::Cancel { id } => {
@@ -162,10 +162,10 @@ impl Flow {
                 connection
                     .call(Method::PUT, &format!("/orders/{id}"), body, None, StatusCode::OK)
                     .await?;
-                self.goes_on(Step::Look { id, status: "CANCELED" });
+                self.continue_with(Step::Read { id, status: "CANCELED" });
                 Ok(())
             }
-            Step::Look { id, status } => {
+            Step::Read { id, status } => {
                 let order = get(connection, &format!("/orders/{id}")).await?;
                 has(&order, &format!(r#""status":"{status}""#))
             }
@@ -182,11 +182,11 @@ impl Flow {
         let Placed { id, total } = serde_json::from_slice(&order).map_err(|error| error.to_string())?;
         match then {
             After::Nothing => {}
-            After::Payment => self.goes_on(Step::Pay {
+            After::Payment => self.continue_with(Step::Pay {
                 id,
                 total: total.get().to_owned(),
             }),
-            After::Cancellation => self.goes_on(Step::Cancel { id }),
+            After::Cancellation => self.continue_with(Step::Cancel { id }),
         }
         Ok(())
     }
@@ -198,7 +198,7 @@ async fn get(connection: &mut Connection, path: &str) -> Result<hyper::body::Byt
         .await
 }
 
-/// What the payment provider sends: a signature over the time and these very bytes.
+/// A delivery of the payment provider, with a signature over the time and the body.
 async fn pay(connection: &mut Connection, order: u64, total: &str) -> Result<(), String> {
     let id = Uuid::now_v7().simple();
     let event = format!(
@@ -224,7 +224,7 @@ async fn pay(connection: &mut Connection, order: u64, total: &str) -> Result<(),
     has(&answer, r#""result":"applied""#)
 }
 
-/// The service writes its JSON without blanks.
+/// Checks that the body has this member. The service writes JSON without blanks.
 fn has(body: &[u8], member: &str) -> Result<(), String> {
     let body = String::from_utf8_lossy(body);
     if body.contains(member) {

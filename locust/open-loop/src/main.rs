@@ -1,10 +1,10 @@
-//! Requests at a constant rate, whatever the service makes of them.
+//! An open-loop load generator: it sends requests at a constant rate.
 //!
-//! A closed load, as Locust's visitors are, asks less of a service that gets slower. Here the arrivals are laid down in
-//! advance, `rate` of them a second, and each answer's latency counts from when its request was due, so one that had to
-//! wait for a free connection has waited. The last line printed is what came of it, as JSON.
+//! A closed loop, such as Locust's visitors, sends fewer requests when the service gets slower. Here the arrivals are
+//! scheduled in advance, `rate` of them a second, and a latency counts from the scheduled time, so it includes waiting
+//! for a free connection. The last line of output is the result, as JSON.
 //!
-//! `flow` has the mix of requests, `connection` what goes over the wire.
+//! `flow` has the mix of requests, `connection` the HTTP client.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,12 +24,12 @@ use tokio::task::{LocalSet, spawn_local};
 mod connection;
 mod flow;
 
-/// How many different failures are told of.
-const FAILURES_TOLD_MAX: usize = 5;
-/// How long after the last arrival answers are waited for.
+/// How many different failures are reported.
+const FAILURES_REPORTED_MAX: usize = 5;
+/// How long to wait for responses after the last arrival.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// What to ask, where, and how often.
+/// The command line.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Arrivals a second
@@ -38,22 +38,22 @@ struct Arguments {
     /// How long to measure
     #[arg(long, default_value_t = 4)]
     seconds: u32,
-    /// How long to go on at this rate before measuring
+    /// How long to run at this rate before measuring
     #[arg(long, default_value_t = 1)]
     warm_up_seconds: u32,
-    /// How many requests may be under way at once; further ones wait, and their latency counts that
+    /// Most requests in flight; further ones wait, and their latency includes the wait
     #[arg(long, default_value_t = 256)]
     connections: usize,
-    /// Which requests
+    /// The mix of requests
     #[arg(long, value_enum, default_value = "shop")]
     mix: Mix,
     /// The service, as http://HOST:PORT
     #[arg(long, env)]
     base_url: String,
-    /// A key where the service wants one
+    /// An API key, if the service has any
     #[arg(long, env, hide_env_values = true, default_value = "")]
     api_key: String,
-    /// What payment webhooks are signed with
+    /// The service's webhook secret
     #[arg(long, env, hide_env_values = true)]
     webhook_secret: String,
 }
@@ -108,13 +108,13 @@ async fn run(arguments: &Arguments) -> Result<Value, String> {
     Ok(report(arguments, &measured, began))
 }
 
-/// When each request is due.
+/// The schedule of the arrivals.
 struct Schedule {
     due: Arc<Semaphore>,
     next: Cell<u64>,
     started: Instant,
     rate: u32,
-    /// Arrivals that are not measured, the first ones.
+    /// The number of arrivals at the start that are not measured.
     warm_up: u64,
     arrivals: u64,
 }
@@ -133,14 +133,14 @@ impl Schedule {
         }
     }
 
-    /// When the arrival with this number is due.
+    /// The scheduled time of an arrival.
     fn due(&self, arrival: u64) -> Instant {
         due(self.started, self.rate, arrival)
     }
 
-    /// Lets the arrivals in when they are due, and at the end sends each of the workers home.
+    /// Releases the arrivals on schedule, and at the end stops the workers.
     ///
-    /// From a thread of its own, whose sleep is finer than the milliseconds of the runtime's timers.
+    /// Runs on a separate thread, whose sleep is more precise than the runtime's millisecond timers.
     fn release(&self, workers: usize) {
         let (permits, started, rate, arrivals) = (Arc::clone(&self.due), self.started, self.rate, self.arrivals);
         thread::spawn(move || {
@@ -152,7 +152,7 @@ impl Schedule {
         });
     }
 
-    /// Waits for the next arrival; none when all were.
+    /// Waits for the next arrival; `None` after the last.
     async fn arrival(&self) -> Option<u64> {
         self.due.acquire().await.ok()?.forget();
         let arrival = self.next.replace(self.next.get() + 1);
@@ -164,7 +164,7 @@ fn due(started: Instant, rate: u32, arrival: u64) -> Instant {
     started + Duration::from_nanos(arrival * 1_000_000_000 / u64::from(rate))
 }
 
-/// One connection's work: the requests that come to it, one after another.
+/// The work of one connection: one arrival after another.
 async fn work(mut connection: Connection, schedule: Rc<Schedule>, flow: Rc<Flow>, measured: Rc<RefCell<Measured>>) {
     while let Some(arrival) = schedule.arrival().await {
         let step = flow.next();
@@ -177,7 +177,7 @@ async fn work(mut connection: Connection, schedule: Rc<Schedule>, flow: Rc<Flow>
     }
 }
 
-/// What came of the measured requests.
+/// The results of the measured requests.
 #[derive(Default)]
 struct Measured {
     /// Latencies in microseconds, by the request's name.
@@ -195,7 +195,7 @@ impl Measured {
             }
             Err(failure) => {
                 self.failed += 1;
-                if self.failures.len() < FAILURES_TOLD_MAX || self.failures.contains_key(&failure) {
+                if self.failures.len() < FAILURES_REPORTED_MAX || self.failures.contains_key(&failure) {
                     *self.failures.entry(failure).or_default() += 1;
                 }
             }
@@ -203,7 +203,7 @@ impl Measured {
     }
 }
 
-/// The line for whoever started this. Latencies are those of the requests that succeeded, in milliseconds.
+/// The result, as JSON. Latencies are those of successful requests, in milliseconds.
 fn report(arguments: &Arguments, measured: &Measured, began: SystemTime) -> Value {
     let offered = u64::from(arguments.rate) * u64::from(arguments.seconds);
     let mut all: Vec<u32> = measured.latencies.values().flatten().copied().collect();
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percentile_is_the_smallest_value_that_so_many_do_not_exceed() {
+    fn a_percentile_is_the_smallest_value_that_enough_values_do_not_exceed() {
         let mut latencies: Vec<u32> = (1..=1000).rev().map(|milli| milli * 1000).collect();
         let expected = json!({"count": 1000, "p50": 500.0, "p95": 950.0, "p99": 990.0, "p99.9": 999.0, "max": 1000.0});
         assert_eq!(percentiles(&mut latencies), expected);

@@ -1,4 +1,4 @@
-//! What came back.
+//! The response to a request.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::Value;
 
-/// An answer, whole.
+/// A complete response.
 #[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -25,14 +25,14 @@ impl Answer {
         }
     }
 
-    /// This answer, which must have this status.
+    /// Asserts this status.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 
-    /// The body of an answer of this status.
+    /// Asserts this status; returns the body as JSON.
     #[track_caller]
     pub(crate) fn json(self, status: u16) -> Value {
         self.expect(status).value()
@@ -48,16 +48,16 @@ impl Answer {
         std::str::from_utf8(&self.body).expect("our bodies are UTF-8")
     }
 
-    /// The one header of this name, if it is there.
+    /// The only header of this name, if present.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?.to_str().expect("our headers are ASCII");
-        assert!(values.next().is_none(), "{name} stands more than once: {self:?}");
+        assert!(values.next().is_none(), "{name} is repeated: {self:?}");
         Some(value)
     }
 
-    /// The problem that this answer must be.
+    /// Asserts that this is a problem of this status and type; returns it.
     #[track_caller]
     pub(crate) fn expect_problem(self, status: u16, kind: &str) -> Value {
         let problem = self.json(status);
@@ -65,8 +65,8 @@ impl Answer {
         problem
     }
 
-    /// The places of all failures of an answer that must be `validation-failed`, each once: pointers as they are,
-    /// parameters with a `?` before their name.
+    /// Asserts that this is `validation-failed`; returns the places of all failures, each once: pointers, and
+    /// parameters with the prefix `?`.
     #[track_caller]
     pub(crate) fn expect_failures(self) -> Vec<String> {
         let problem = self.expect_problem(422, "/problems/validation-failed");

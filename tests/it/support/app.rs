@@ -1,4 +1,4 @@
-//! The service over a SQLite file of its own.
+//! The service under test, with its own SQLite file.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ use tempfile::TempDir;
 
 use super::Client;
 
-/// Where the clock stands at first: 2026-03-01T09:30:00.000Z.
+/// The clock's first time: 2026-03-01T09:30:00.000Z.
 const FIRST_MS: i64 = 1_772_357_400_000;
 
-/// What webhooks are signed with.
+/// The webhook secret.
 pub(crate) const SECRET: &str = "whsec_test";
 
-/// As the binary's by default, without API keys and with a webhook secret.
+/// The binary's default options, without API keys and with a webhook secret.
 pub(crate) fn options(clock: Clock) -> http::Options {
     http::Options {
         clock,
@@ -42,7 +42,7 @@ pub(crate) fn options(clock: Clock) -> http::Options {
     }
 }
 
-/// The service, asked through the [`Client`] that it is.
+/// The service under test. It dereferences to a [`Client`] of itself.
 pub(crate) struct TestApp {
     client: Client,
     pub(crate) clock: TestClock,
@@ -51,7 +51,7 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// The service over a file that was not there before.
+    /// The service with a new file.
     pub(crate) fn new() -> Self {
         Self::with(|_| ())
     }
@@ -63,7 +63,7 @@ impl TestApp {
         Self::over(folder, store, TestClock::default(), change)
     }
 
-    /// The service with room for so many writes that wait.
+    /// The service with a write queue of this capacity.
     pub(crate) fn with_queue_capacity(queue_capacity: usize) -> Self {
         let folder = TempDir::new().expect("a folder");
         let store = Options {
@@ -86,7 +86,7 @@ impl TestApp {
         }
     }
 
-    /// The service after its end and another beginning, over the same file.
+    /// The service after a restart, with the same file.
     pub(crate) async fn reopened(self) -> Self {
         self.store.close().await;
         let store = store_options(self.folder.path());
@@ -98,7 +98,7 @@ impl TestApp {
         database(self.folder.path())
     }
 
-    /// A new product for 12.50 with so much stock; its id.
+    /// Creates a product for 12.50 with this stock; returns its id.
     pub(crate) async fn product(&self, stock: i64) -> i64 {
         let sku = format!("SKU-{}", self.clock.unique());
         let product = json!({"sku": sku, "name": "Blue mug", "price": 12.5, "stock": stock});
@@ -106,17 +106,17 @@ impl TestApp {
         id(&created)
     }
 
-    /// A new order; its id.
+    /// Places an order; returns its id.
     pub(crate) async fn order(&self, product_id: i64, quantity: i64) -> i64 {
         id(&self.place(product_id, quantity).await.json(201))
     }
 
-    /// Tries to order.
+    /// A request for an order.
     pub(crate) fn place(&self, product_id: i64, quantity: i64) -> super::client::Call {
         self.post("/orders", json!({"product_id": product_id, "quantity": quantity}))
     }
 
-    /// Does what time does: what is due now.
+    /// Runs the sweeper once.
     pub(crate) async fn sweep(&self) {
         let now = Timestamp::from_millis(self.clock.now_ms());
         sweeper::sweep(&self.store, now, &http::Metrics::default())
@@ -142,7 +142,7 @@ impl Deref for TestApp {
 fn store_options(folder: &Path) -> Options {
     Options {
         path: database(folder),
-        // No test waits for an Overloaded here, and a busy machine must not make one.
+        // Long, so that a busy machine does not cause `overloaded`.
         queue_wait: Duration::from_secs(60),
         scan_wait: Duration::from_secs(60),
         ..Options::default()
@@ -153,13 +153,13 @@ fn database(folder: &Path) -> PathBuf {
     folder.join("test.db")
 }
 
-/// The `id` of what came back.
+/// The `id` of a resource.
 #[track_caller]
 pub(crate) fn id(resource: &Value) -> i64 {
     resource["id"].as_i64().unwrap_or_else(|| panic!("no id: {resource}"))
 }
 
-/// A clock that stands still until it is told to go on.
+/// A clock that advances only on command.
 #[derive(Clone)]
 pub(crate) struct TestClock {
     now_ms: Arc<AtomicI64>,
@@ -176,7 +176,7 @@ impl Default for TestClock {
 }
 
 impl TestClock {
-    /// The clock to give to the service.
+    /// The clock for the service.
     pub(crate) fn clock(&self) -> Clock {
         let now_ms = Arc::clone(&self.now_ms);
         Clock::new(move || Timestamp::from_millis(now_ms.load(Ordering::Relaxed)))
@@ -186,12 +186,12 @@ impl TestClock {
         self.now_ms.load(Ordering::Relaxed)
     }
 
-    /// Goes on by so many milliseconds.
+    /// Advances by this many milliseconds.
     pub(crate) fn advance_ms(&self, by: i64) {
         self.now_ms.fetch_add(by, Ordering::Relaxed);
     }
 
-    /// A number that was not given before.
+    /// A number that is returned only once.
     fn unique(&self) -> i64 {
         self.given.fetch_add(1, Ordering::Relaxed)
     }

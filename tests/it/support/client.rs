@@ -1,4 +1,4 @@
-//! A client of the router. It refuses answers that the contract does not name, whatever its caller looks at.
+//! A client of the router. It panics on every response that the contract does not document.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tower::ServiceExt;
 use super::Answer;
 use super::contract::Contract;
 
-/// How long an answer may take that takes milliseconds.
+/// A time limit for responses that take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Calls a router. Clones call the same one.
+/// Calls a router. Clones call the same router.
 #[derive(Clone)]
 pub(crate) struct Client {
     router: Router,
@@ -47,7 +47,7 @@ impl Client {
         self.call(Method::HEAD, path)
     }
 
-    /// A request without a body, of whatever method.
+    /// A request without a body, with any method.
     pub(crate) fn call(&self, method: Method, path: &str) -> Call {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = method;
@@ -58,14 +58,14 @@ impl Client {
         }
     }
 
-    /// Sends a request as it is.
+    /// Sends a request and checks the response.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answering = self.router.clone().oneshot(request);
         let response = tokio::time::timeout(PATIENCE, answering).await;
-        let Ok(response) = response.unwrap_or_else(|_| panic!("no answer to {method} {path} in {PATIENCE:?}"));
+        let Ok(response) = response.unwrap_or_else(|_| panic!("no response to {method} {path} in {PATIENCE:?}"));
         let answer = Answer::read(response).await;
-        if let Err(breach) = Contract::ours().check(&method, &path, &answer) {
+        if let Err(breach) = Contract::of_the_service().check(&method, &path, &answer) {
             panic!("{method} {path} breaks the contract: {breach}\n{answer:?}");
         }
         assert_safe_for_browsers(&answer);
@@ -73,8 +73,7 @@ impl Client {
     }
 }
 
-/// Whether the answer lets a browser do nothing with it that it is not meant for. The documentation's page has a policy of
-/// its own, which allows it its own scripts.
+/// Asserts the response headers for browsers. The documentation has its own policy, which allows its scripts.
 #[track_caller]
 fn assert_safe_for_browsers(answer: &Answer) {
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{answer:?}");
@@ -94,31 +93,31 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Adds a header; one of this name that is there already stays.
+    /// Adds a header, also to existing ones of this name.
     pub(crate) fn header(self, name: &'static str, value: &str) -> Self {
         self.header_bytes(name, value.as_bytes())
     }
 
-    /// The same, for what is no text.
+    /// The same, for a value that is not text.
     pub(crate) fn header_bytes(mut self, name: &'static str, value: &[u8]) -> Self {
         let value = HeaderValue::from_bytes(value).expect("a header's value");
         self.request.headers_mut().append(HeaderName::from_static(name), value);
         self
     }
 
-    /// Takes a header away.
+    /// Removes a header.
     pub(crate) fn without(mut self, name: HeaderName) -> Self {
         self.request.headers_mut().remove(name);
         self
     }
 
-    /// Sends this, declared as JSON.
+    /// Sets this body, declared as JSON.
     pub(crate) fn json(self, json: impl Json) -> Self {
         self.body(json.into_bytes())
             .header(CONTENT_TYPE.as_str(), "application/json")
     }
 
-    /// Sends this, and does not say what it is.
+    /// Sets this body, without a Content-Type.
     pub(crate) fn body(mut self, body: impl Into<Body>) -> Self {
         *self.request.body_mut() = body.into();
         self
@@ -134,7 +133,7 @@ impl IntoFuture for Call {
     }
 }
 
-/// Sends all of these at once, each on a task of its own.
+/// Sends these requests concurrently, each on its own task.
 pub(crate) async fn at_once(calls: impl IntoIterator<Item = Call>) -> Vec<Answer> {
     let tasks: Vec<_> = calls.into_iter().map(|call| tokio::spawn(call.into_future())).collect();
     let mut answers = Vec::new();
@@ -144,7 +143,7 @@ pub(crate) async fn at_once(calls: impl IntoIterator<Item = Call>) -> Vec<Answer
     answers
 }
 
-/// What is sent as JSON: a value, or text that is taken as it stands, for what no value can say (`19.90`, half a body).
+/// A JSON body: a value, or text that is sent unchanged, for bodies that no value can express (`19.90`, half a body).
 pub(crate) trait Json {
     fn into_bytes(self) -> Vec<u8>;
 }

@@ -1,7 +1,7 @@
-//! Whether an answer is one that `openapi.yaml` names.
+//! Checks whether `openapi.yaml` documents a response.
 //!
-//! The contract is read as it is written, not as our generator reads it. What OpenAPI 3.0 spells in its own way becomes
-//! JSON Schema, and objects are closed: an answer has no member that its schema does not name.
+//! This reads the contract directly, without the code generation. It converts the schemas of OpenAPI 3.0 to JSON Schema
+//! and closes objects: a response must not have a member that its schema does not name.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -12,15 +12,15 @@ use serde_json::{Map, Value, json};
 
 use super::Answer;
 
-/// What the contract does not describe, being about itself.
+/// Whether the path is one of the documentation's, which the contract does not describe.
 fn is_outside(path: &str) -> bool {
     matches!(path, "/" | "/openapi.yaml" | "/openapi.json" | "/docs") || path.starts_with("/docs/")
 }
 
-/// Headers that HTTP itself puts on answers; any other must be in the contract.
+/// Headers of HTTP itself; all others must be in the contract.
 const HEADERS_OF_HTTP: [&str; 3] = ["allow", "content-length", "content-type"];
 
-/// Headers for browsers, on every answer, which nobody who calls the API needs to know.
+/// Headers for browsers on every response, which are not part of the API.
 const HEADERS_FOR_BROWSERS: [&str; 5] = [
     "cache-control",
     "content-security-policy",
@@ -29,7 +29,7 @@ const HEADERS_FOR_BROWSERS: [&str; 5] = [
     "x-content-type-options",
 ];
 
-/// A contract to compare answers with.
+/// A contract to compare responses with.
 pub(crate) struct Contract {
     document: Value,
     /// `components.schemas` as JSON Schema.
@@ -46,9 +46,9 @@ pub(crate) struct Operation<'a> {
 
 impl Contract {
     /// `openapi.yaml`.
-    pub(crate) fn ours() -> &'static Self {
-        static OURS: LazyLock<Contract> = LazyLock::new(|| Contract::read(include_str!("../../../openapi.yaml")));
-        &OURS
+    pub(crate) fn of_the_service() -> &'static Self {
+        static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::read(include_str!("../../../openapi.yaml")));
+        &CONTRACT
     }
 
     fn read(yaml: &str) -> Self {
@@ -87,7 +87,7 @@ impl Contract {
         })
     }
 
-    /// What the contract says of this, followed to where it says so.
+    /// The value itself, or the target of its `$ref`.
     pub(crate) fn resolved<'a>(&'a self, mut value: &'a Value) -> &'a Value {
         while let Some(reference) = value["$ref"].as_str() {
             let pointer = reference.strip_prefix('#').expect("a reference into the contract");
@@ -96,15 +96,15 @@ impl Contract {
         value
     }
 
-    /// The path of a request of this operation that is as it should be, and its body if it has one: the first example.
-    pub(crate) fn good_request(&self, operation: &Operation<'_>) -> (String, Option<Value>) {
+    /// The path and the body, if any, of a valid request of this operation: the first example.
+    pub(crate) fn valid_request(&self, operation: &Operation<'_>) -> (String, Option<Value>) {
         let path = operation.template.replace("{id}", "1").replace("{name}", "not-found");
         let mut examples = members(&operation.definition["requestBody"]["content"]["application/json"]["examples"]);
         let first = examples.next();
         (path, first.map(|(_, example)| self.resolved(example)["value"].clone()))
     }
 
-    /// The names of the security schemes that guard an operation; none where it is open to everybody.
+    /// The names of an operation's security schemes; none where it is open to everyone.
     pub(crate) fn security<'a>(&'a self, operation: &Operation<'a>) -> Vec<&'a str> {
         let own = &operation.definition["security"];
         let security = if own.is_array() {
@@ -116,7 +116,7 @@ impl Contract {
         schemes.flat_map(members).map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The answers that an operation may give, by their status.
+    /// The documented responses of an operation, by status.
     pub(crate) fn responses<'a>(&'a self, operation: &Operation<'a>) -> impl Iterator<Item = (&'a String, &'a Value)> {
         members(&operation.definition["responses"]).map(|(status, response)| (status, self.resolved(response)))
     }
@@ -129,10 +129,10 @@ impl Contract {
             .collect()
     }
 
-    /// Whether this is an answer that this request may get.
+    /// Checks that the response is documented for this request.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The first difference.
     pub(crate) fn check(&self, method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
         self.check_header(
             "x-request-id",
@@ -146,22 +146,22 @@ impl Contract {
             return Ok(());
         }
         let Some(template) = self.template_of(path) else {
-            return self.check_stray(answer, 404, "/problems/not-found");
+            return self.check_unmatched(answer, 404, "/problems/not-found");
         };
         let here = self.operations().filter(|operation| operation.template == template);
         let here: Vec<Operation<'_>> = here.collect();
-        // Whoever answers GET answers HEAD, without the body.
+        // HEAD is documented by GET.
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
         match here.iter().find(|operation| operation.method == *wanted) {
             Some(operation) => self.check_operation(operation, method, answer),
             None => {
                 check_allow(&here, answer)?;
-                self.check_stray(answer, 405, "/problems/method-not-allowed")
+                self.check_unmatched(answer, 405, "/problems/method-not-allowed")
             }
         }
     }
 
-    /// The template that this path fits best: one without parameters stands before one with them.
+    /// The path template that matches best: one with the fewest parameters.
     pub(crate) fn template_of(&self, path: &str) -> Option<&str> {
         let templates = members(&self.document["paths"]).map(|(template, _)| template.as_str());
         let fitting = templates.filter(|template| fits(template, path));
@@ -189,8 +189,8 @@ impl Contract {
         }
     }
 
-    /// Checks a problem that no operation answers.
-    fn check_stray(&self, answer: &Answer, status: u16, kind: &str) -> Result<(), String> {
+    /// Checks the response to a request that matches no operation.
+    fn check_unmatched(&self, answer: &Answer, status: u16, kind: &str) -> Result<(), String> {
         let found = (answer.status, problem_type(answer));
         if found != (status, Some(kind.to_owned())) {
             return Err(format!("{found:?} in place of {status} {kind}"));
@@ -208,11 +208,11 @@ impl Contract {
             self.check_header(name, header, answer)?;
         }
         let names: BTreeSet<String> = members(documented).map(|(name, _)| name.to_ascii_lowercase()).collect();
-        let stray = answer.headers.keys().map(|name| name.as_str());
-        let mut stray = stray.filter(|name| {
+        let sent = answer.headers.keys().map(|name| name.as_str());
+        let mut undocumented = sent.filter(|name| {
             !(names.contains(*name) || HEADERS_OF_HTTP.contains(name) || HEADERS_FOR_BROWSERS.contains(name))
         });
-        stray
+        undocumented
             .next()
             .map_or(Ok(()), |name| Err(format!("header {name} is not documented")))
     }
@@ -227,7 +227,7 @@ impl Contract {
             };
         };
         if values.next().is_some() {
-            return Err(format!("header {name} stands more than once"));
+            return Err(format!("header {name} is repeated"));
         }
         let text = value.to_str().map_err(|_| format!("header {name} is not ASCII"))?;
         let value = match self.resolved(&header["schema"])["type"].as_str() {
@@ -239,7 +239,7 @@ impl Contract {
     }
 
     fn check_content(&self, content: &Value, answer: &Answer) -> Result<(), String> {
-        let found = answer.header("content-type").map(essence);
+        let found = answer.header("content-type").map(without_parameters);
         let Some((media_type, documented)) = members(content).find(|(media_type, _)| found == Some(media_type)) else {
             let nothing_wanted = content.as_object().is_none_or(Map::is_empty);
             return match nothing_wanted && found.is_none() && answer.body.is_empty() {
@@ -254,7 +254,7 @@ impl Contract {
         self.check_schema(&documented["schema"], &value)
             .map_err(|why| format!("body: {why}"))?;
         match problem_type(answer).is_some() && value["status"] != answer.status {
-            true => Err(format!("body: status {} is not the answer's", value["status"])),
+            true => Err(format!("body: status {} is not the response's", value["status"])),
             false => Ok(()),
         }
     }
@@ -299,12 +299,12 @@ fn fits(template: &str, path: &str) -> bool {
 }
 
 /// A media type without its parameters.
-fn essence(media_type: &str) -> &str {
+fn without_parameters(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or_default().trim()
 }
 
 fn problem_type(answer: &Answer) -> Option<String> {
-    let is_problem = answer.header("content-type").map(essence) == Some("application/problem+json");
+    let is_problem = answer.header("content-type").map(without_parameters) == Some("application/problem+json");
     let kind = is_problem.then(|| serde_json::from_slice::<Value>(&answer.body).ok())??["type"].take();
     kind.as_str().map(str::to_owned)
 }
@@ -362,7 +362,7 @@ fn json_schema(schema: &Value) -> Value {
     }
 }
 
-/// RFC 3339 in UTC with milliseconds, exactly so and of a day that there is.
+/// Whether this is RFC 3339 in UTC with milliseconds, and the day exists.
 fn is_timestamp(text: &str) -> bool {
     let shape = text.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
     shape.eq(*b"0000-00-00T00:00:00.000Z") && text.parse::<jiff::Timestamp>().is_ok()

@@ -1,4 +1,4 @@
-//! A store that fails as it is told. The real one fails like this only where a disk does.
+//! A store that always fails. The real store fails like this only when a disk does.
 
 use orders_inventory::error::Error;
 use orders_inventory::http::{self, Clock};
@@ -7,7 +7,7 @@ use orders_inventory::store::{Store, Tx, View};
 use super::Client;
 use super::app::options;
 
-/// Does nothing but fail; a function that panics makes it panic.
+/// Fails with the function's error, or panics if the function does.
 #[derive(Clone, Copy)]
 struct FailingStore(fn() -> Error);
 
@@ -41,7 +41,7 @@ impl Store for FailingStore {
     }
 }
 
-/// The service over a store that always fails like this.
+/// The service with a store that always fails with this error.
 pub(crate) fn service(error: fn() -> Error, clock: Clock) -> Client {
     Client::new(http::router(FailingStore(error), options(clock)))
 }

@@ -1,4 +1,4 @@
-//! Whether the books add up, as callers see them and as the audit does.
+//! Checks stock and ledger for consistency, through the API and by the audit.
 
 use std::collections::HashMap;
 
@@ -29,10 +29,10 @@ impl Client {
                 .strip_prefix('<')
                 .and_then(|link| link.strip_suffix(r#">; rel="next""#));
             target
-                .unwrap_or_else(|| panic!("no link to a next page: {link}"))
+                .unwrap_or_else(|| panic!("the Link header has no next page: {link}"))
                 .to_owned()
         });
-        assert_ne!(next.as_deref(), Some(path), "this page is its own next one");
+        assert_ne!(next.as_deref(), Some(path), "the page's next page is itself");
         let mut page = answer.value();
         let linked = next.as_deref().and_then(|target| {
             let (_, query) = target.split_once('?')?;
@@ -51,7 +51,7 @@ impl Client {
 }
 
 impl TestApp {
-    /// All that the lists have: what may not change where a request is refused.
+    /// The items of all lists, which a refused request must not change.
     pub(crate) async fn snapshot(&self) -> Vec<Value> {
         let mut all = self.walk("/orders?limit=100").await;
         all.extend(self.walk("/payment-events?limit=100").await);
@@ -68,8 +68,8 @@ impl TestApp {
             .await
     }
 
-    /// For every product: its stock is the sum of its ledger and the newest `stock_after`, each entry follows from the
-    /// one before, and each order accounts for exactly the units that it holds.
+    /// For every product: its stock equals the sum of its ledger and the newest `stock_after`, each entry follows from
+    /// the previous one, and the entries of each order add up to its units.
     pub(crate) async fn assert_ledger_adds_up(&self) {
         let mut held: HashMap<i64, i64> = HashMap::new();
         for order in self.walk("/orders?limit=100").await {
@@ -93,15 +93,15 @@ impl TestApp {
             }
             assert_eq!(number(&product, "stock"), stock, "the ledger of {product}");
         }
-        // Orders that were deleted hold nothing.
+        // Deleted orders have no units.
         for order_id in accounted.keys() {
             held.entry(*order_id).or_default();
         }
-        assert_eq!(accounted, held, "units by order: the ledger's and the orders'");
+        assert_eq!(accounted, held, "units by order, in the ledger and in the orders");
         self.assert_audit_is_clean();
     }
 
-    /// What no caller can see adds up, too.
+    /// Asserts that the audit finds nothing, also in data that the API does not show.
     pub(crate) fn assert_audit_is_clean(&self) {
         let report = store::audit(&self.database()).expect("a database that can be read");
         assert!(report.is_clean(), "{report}");

@@ -1,14 +1,14 @@
-//! What the tests share. Only this folder knows how the service is built and asked.
+//! Shared test support. Only this folder knows how the service is built and called.
 //!
-//! - `app`: the service over a file of its own, with a clock that stands still until it is told to go on
-//! - `client`, `answer`: asking, and looking at what comes back
-//! - `contract`: whether an answer is one that `openapi.yaml` names
-//! - `ledger`: whether the books add up, to callers and to the audit
-//! - `payment`: what the payment provider sends
-//! - `failing`: a store that fails as it is told
+//! - `app`: the service with its own file, and a clock that advances only on command
+//! - `client`, `answer`: requests and responses
+//! - `contract`: checks that `openapi.yaml` documents a response
+//! - `ledger`: checks stock and ledger for consistency
+//! - `payment`: signed events of the payment provider
+//! - `failing`: a store that always fails
 //! - `process`: the binary
 //! - `scrape`: its metrics, as Prometheus reads them
-//! - `wire`: HTTP by hand, for clients that behave badly or come by the thousand
+//! - `wire`: HTTP by hand, for clients that misbehave or are too many for a library
 
 pub(crate) mod answer;
 pub(crate) mod app;

@@ -1,4 +1,4 @@
-//! What the payment provider sends, signed as it signs: by RFC 2104 and SHA-256 alone, not by the code under test.
+//! Events of the payment provider, signed with an HMAC of their own (RFC 2104), not with the code under test.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -7,10 +7,10 @@ use super::TestApp;
 use super::app::SECRET;
 use super::client::{Call, Json};
 
-/// The header that brings the signature.
+/// The header with the signature.
 pub(crate) const HEADER: &str = "x-webhook-signature";
 
-/// The block of SHA-256, in bytes.
+/// The block size of SHA-256, in bytes.
 const BLOCK: usize = 64;
 
 impl TestApp {
@@ -25,7 +25,7 @@ impl TestApp {
         self.webhook_text(&event.to_string())
     }
 
-    /// Delivers an event as it is spelled here, signed now.
+    /// Delivers an event with exactly this text, signed now.
     pub(crate) fn webhook_text(&self, body: &str) -> Call {
         self.signed(&self.sign(body), body)
     }
@@ -40,7 +40,7 @@ impl TestApp {
         sign(SECRET, self.now_seconds(), body.as_bytes())
     }
 
-    /// What becomes of an event that must be taken.
+    /// Delivers an event that must be accepted; returns its result.
     pub(crate) async fn result(&self, event: &Value) -> String {
         let receipt = self.webhook(event).await.json(200);
         assert_eq!(receipt["event_id"], event["id"], "{receipt}");
@@ -52,17 +52,17 @@ impl TestApp {
     }
 }
 
-/// The event that says so of a payment.
+/// A `payment.succeeded` event.
 pub(crate) fn succeeded(id: &str, data: Value) -> Value {
     event(id, "payment.succeeded", data)
 }
 
-/// The event that says so of a refund.
+/// A `payment.refunded` event.
 pub(crate) fn refunded(id: &str, data: Value) -> Value {
     event(id, "payment.refunded", data)
 }
 
-/// An event of whatever type.
+/// An event of any type.
 pub(crate) fn event(id: &str, kind: &str, data: Value) -> Value {
     let mut event = json!({"id": id, "type": kind});
     event["data"] = data;
@@ -80,7 +80,7 @@ pub(crate) fn hex(secret: &str, seconds: i64, body: &[u8]) -> String {
     hex::encode(hmac_sha256(secret.as_bytes(), &message))
 }
 
-/// HMAC as RFC 2104 writes it down.
+/// HMAC, as defined in RFC 2104.
 pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut block = [0; BLOCK];
     if key.len() > BLOCK {

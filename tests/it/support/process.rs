@@ -1,4 +1,4 @@
-//! The binary, in a process of its own. Nothing here waits without an end.
+//! The binary in its own process. Every wait here has a limit.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,10 +12,10 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// How long anything may take that takes milliseconds.
+/// A time limit for anything that takes milliseconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The binary with this database and nothing else in its environment, on a port that is free.
+/// The binary with this database and an otherwise empty environment, on a free port.
 pub(crate) fn command(database: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orders-inventory"));
     command
@@ -28,7 +28,7 @@ pub(crate) fn command(database: &Path) -> Command {
     command
 }
 
-/// Runs a command that must end by itself within `limit`; what it printed.
+/// Runs a command that must end by itself within `limit`; returns its output.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Output {
     let child = command.spawn().unwrap();
     let pid = Pid::from_child(&child);
@@ -43,27 +43,27 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Output {
     }
 }
 
-/// Whether the command is told to show metrics, which adds a line to its greeting.
+/// Whether the command serves metrics, which adds a line to its greeting.
 fn has_metrics(command: &Command) -> bool {
     command
         .get_envs()
         .any(|(name, value)| name == "METRICS_ADDR" && value.is_some())
 }
 
-/// The running service. It does not outlive its test.
+/// The running service; dropping it kills the process.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// Where its metrics are, if it says so.
+    /// The address of its metrics, if it has one.
     metrics: Option<SocketAddr>,
-    /// Several threads may call at once; one at a time reads the log.
+    /// Behind a lock, since several threads may use the server and one at a time reads the log.
     log: Mutex<Receiver<String>>,
-    /// What it prints after its greeting.
+    /// Its output after the greeting.
     printed: Mutex<Receiver<String>>,
 }
 
 impl Server {
-    /// Starts the command, which must say where it is.
+    /// Starts the command and waits for its greeting.
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let (log, printed) = (lines(child.stderr.take().unwrap()), lines(child.stdout.take().unwrap()));
@@ -88,17 +88,17 @@ impl Server {
         }
     }
 
-    /// Where its metrics are.
+    /// The address of its metrics.
     pub(crate) fn metrics_address(&self) -> SocketAddr {
-        self.metrics.expect("no line says where the metrics are")
+        self.metrics.expect("the greeting has no address of metrics")
     }
 
-    /// What it printed after its greeting, to its end.
+    /// Its output after the greeting, until the process ends.
     pub(crate) fn rest_of_output(&self) -> Vec<String> {
         self.printed.lock().unwrap().iter().collect()
     }
 
-    /// The first log line from here on that contains this.
+    /// The next log line that contains this text.
     pub(crate) fn log_line(&self, text: &str) -> String {
         let log = self.log.lock().unwrap();
         loop {
@@ -127,7 +127,7 @@ impl Server {
         self.child.wait().unwrap()
     }
 
-    /// What the log has from here to the end of the process.
+    /// The remaining log lines, until the process ends.
     pub(crate) fn rest_of_log(&self) -> Vec<String> {
         let (log, mut rest) = (self.log.lock().unwrap(), Vec::new());
         loop {
@@ -139,12 +139,12 @@ impl Server {
         }
     }
 
-    /// Asks, on a connection of its own; status and body.
+    /// Sends a request on a new connection; returns status and body.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         self.ask_with(method, path, &[], body).0
     }
 
-    /// Asks with these headers besides; status and body, and the answer as it stands.
+    /// The same, with additional headers; returns the raw response as well.
     pub(crate) fn ask_with(
         &self,
         method: &str,
@@ -177,13 +177,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has ended where its test got that far.
+        // The process has ended already if the test waited for it.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Reads an answer to its end, which the server marks by closing; status and body, null where that is not JSON.
+/// Reads a response until the server closes the connection; returns status and body, null where that is not JSON.
 pub(crate) fn read_answer(mut connection: TcpStream) -> (u16, Value) {
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
@@ -201,12 +201,12 @@ fn parse_answer(answer: &str) -> (u16, Value) {
     )
 }
 
-/// The lines of a stream as they come, until it ends.
+/// The lines of a stream, until it ends.
 fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = channel();
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            // Nobody listens once the test is over.
+            // The receiver is gone once the test is over.
             let _ = sender.send(line);
         }
     });

@@ -6,17 +6,17 @@ use std::net::{SocketAddr, TcpStream};
 
 use super::process::PATIENCE;
 
-/// What is shown at one moment.
+/// The metrics at one moment.
 #[derive(Debug)]
 pub(crate) struct Scrape {
     /// The type and the help of each metric.
     pub(crate) described: BTreeMap<String, (String, String)>,
-    /// The value of each series, named with its labels as they are written.
+    /// The value of each series, by its name with labels.
     pub(crate) series: BTreeMap<String, f64>,
 }
 
 impl Scrape {
-    /// Looks.
+    /// Scrapes the metrics.
     pub(crate) fn of(address: SocketAddr) -> Self {
         let (head, text) = get(address, "/metrics");
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -41,7 +41,7 @@ impl Scrape {
                     let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no series: {line}"));
                     let value = value.parse().unwrap_or_else(|_| panic!("no value: {line}"));
                     let before = series.insert(name.to_owned(), value);
-                    assert_eq!(before, None, "{name} is there twice");
+                    assert_eq!(before, None, "{name} is repeated");
                 }
             }
         }
@@ -60,7 +60,7 @@ impl Scrape {
         self.series.keys().map(String::as_str).collect()
     }
 
-    /// The counters of ours that are not 0.
+    /// The service's own counters that are not 0.
     pub(crate) fn counted(&self) -> BTreeMap<&str, f64> {
         let series = self.series.iter().map(|(name, value)| (name.as_str(), *value));
         let counters = series.filter(|(name, _)| name.split('{').next().is_some_and(|name| name.ends_with("_total")));
@@ -70,7 +70,7 @@ impl Scrape {
     }
 }
 
-/// Asks a listener, whichever it is; head and body of what it answers.
+/// Sends GET to any listener; returns head and body of the response.
 pub(crate) fn get(address: SocketAddr, path: &str) -> (String, String) {
     let mut connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();

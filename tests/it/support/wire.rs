@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand, for clients that do what no library lets them do, thousands of them at once.
+//! HTTP/1.1 by hand, for clients that misbehave or are too many for a library.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,14 +11,14 @@ use tokio::net::TcpStream;
 
 use super::process::PATIENCE;
 
-/// A connection that is kept from one request to the next.
+/// A keep-alive connection.
 pub(crate) struct Wire(BufReader<TcpStream>);
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Got {
     pub(crate) status: u16,
-    /// The head as it stands, in small letters.
+    /// The head, in lower case.
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
@@ -55,13 +55,13 @@ impl Wire {
         self.send(request.as_bytes()).await
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a request and reads the response.
     pub(crate) async fn ask(&mut self, method: &str, path: &str, body: &str) -> io::Result<Got> {
         self.request(method, path, body).await?;
         self.answer().await
     }
 
-    /// The next answer.
+    /// Reads the next response.
     pub(crate) async fn answer(&mut self) -> io::Result<Got> {
         in_time(async {
             let mut head = String::new();
@@ -85,7 +85,7 @@ impl Wire {
         .await
     }
 
-    /// Takes what comes for so long; whether the other side has closed by then, however it did.
+    /// Reads for this long; returns whether the other side has closed the connection.
     pub(crate) async fn take(&mut self, into: &mut Vec<u8>, during: Duration) -> bool {
         let closed = async {
             loop {
@@ -98,13 +98,13 @@ impl Wire {
     }
 }
 
-/// The outcome, or an error once a client would have given up.
+/// The result, or an error after a client's timeout.
 async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let done = tokio::time::timeout(PATIENCE, work).await;
     done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Lets this process, and those that it starts, have so many files open.
+/// Raises the limit of open files of this process and its children.
 pub(crate) fn allow_files(wanted: u64) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= wanted) {

@@ -1,4 +1,4 @@
-//! The checker is worth what it refuses: good answers, each doctored in one place.
+//! Tests that the check fails: valid responses, each changed in one place.
 
 use axum::body::Bytes;
 use axum::http::{HeaderName, HeaderValue};
@@ -27,17 +27,17 @@ const E_TAG: (&str, &str) = ("etag", "\"1\"");
 const RETRY: (&str, &str) = ("retry-after", "1");
 
 fn check(method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
-    Contract::ours().check(method, path, answer)
+    Contract::of_the_service().check(method, path, answer)
 }
 
-/// What is wrong with such an answer to POST /products.
+/// The difference that the check finds in such a response to POST /products.
 fn created(headers: &[(&'static str, &'static str)], body: &str) -> String {
     let answer = answer(201, headers, body);
     check(&Method::POST, "/products", &answer).err().unwrap_or_default()
 }
 
 #[test]
-fn good_answers_pass() {
+fn documented_responses_pass() {
     assert_eq!(created(&[ID, JSON, LOCATION, E_TAG], PRODUCT), "");
     let good = [
         (Method::GET, "/products/7", answer(200, &[ID, JSON, E_TAG], PRODUCT)),
@@ -57,10 +57,7 @@ fn good_answers_pass() {
 fn headers_must_be_those_of_the_contract() {
     let cases: [(&[_], _); 7] = [
         (&[JSON, LOCATION, E_TAG], "no X-Request-Id"),
-        (
-            &[ID, ID, JSON, LOCATION, E_TAG],
-            "header x-request-id stands more than once",
-        ),
+        (&[ID, ID, JSON, LOCATION, E_TAG], "header x-request-id is repeated"),
         (&[ID, JSON, E_TAG], "no header Location"),
         (&[ID, JSON, LOCATION], "no header ETag"),
         (
@@ -93,7 +90,7 @@ fn statuses_and_error_types_must_be_those_of_the_operation() {
     );
     assert_eq!(
         wrong(&Method::GET, 422, &[ID, PROBLEM], GONE),
-        refused("body: status 404 is not the answer's")
+        refused("body: status 404 is not the response's")
     );
     let order = GONE.replace("product-not-found", "order-not-found");
     assert_eq!(
@@ -142,7 +139,7 @@ fn null_is_for_nullable_members_only() {
 }
 
 #[test]
-fn strays_must_be_refused_as_the_contract_says() {
+fn paths_and_methods_outside_the_contract_must_be_refused() {
     let not_found = GONE.replace("product-not-found", "not-found");
     let good = answer(404, &[ID, PROBLEM], &not_found);
     assert_eq!(check(&Method::GET, "/nowhere", &good), Ok(()));
