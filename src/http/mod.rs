@@ -137,6 +137,7 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
 }
 
 /// The response where a handler panicked: an internal error like any other.
+#[allow(clippy::needless_pass_by_value, reason = "the layer hands over the panic")]
 fn panic_response(panic: Box<dyn Any + Send>) -> Response {
     Problem::from(Error::internal(format!("panic: {}", panic_message(&*panic)))).into_response()
 }

@@ -3,6 +3,9 @@
 use axum::http::{HeaderName, HeaderValue, Response, header};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+/// A header's value that depends on the response.
+type FromResponse<B> = fn(&Response<B>) -> Option<HeaderValue>;
+
 /// `Content-Security-Policy`: a response may load, run and be framed by nothing. The documentation has its own policy.
 pub(super) fn content_security_policy() -> SetResponseHeaderLayer<HeaderValue> {
     let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
@@ -27,8 +30,8 @@ pub(super) fn strict_transport_security(is_behind_tls: bool) -> Option<SetRespon
 
 /// `Cache-Control`: only the client itself may cache a response with an `ETag`, and must revalidate it each time, which
 /// costs a 304. Other responses are not cached.
-pub(super) fn cache_control<B>() -> SetResponseHeaderLayer<fn(&Response<B>) -> Option<HeaderValue>> {
-    let value: fn(&Response<B>) -> Option<HeaderValue> = |response| {
+pub(super) fn cache_control<B>() -> SetResponseHeaderLayer<FromResponse<B>> {
+    let value: FromResponse<B> = |response| {
         let value = match response.headers().contains_key(header::ETAG) {
             true => "private, no-cache",
             false => "no-store",
