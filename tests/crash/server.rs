@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection as Sqlite, OpenFlags};
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::http::Connection;
 use crate::shim;
@@ -160,12 +161,11 @@ impl Starting {
             Ok(_) => return Err(format!("the service ended as it started: {:?}", self.process.0.wait())),
             Err(_) => return Err(format!("the service did not start in {START_MAX:?}")),
         };
-        let address = line
-            .strip_prefix("Docs  http://")
-            .and_then(|line| line.strip_suffix("/docs"));
+        let greeting: Value = serde_json::from_str(&line).unwrap_or_default();
+        let address = greeting["api"].as_str().and_then(|url| url.strip_prefix("http://"));
         let address: SocketAddr = address
             .and_then(|address| address.parse().ok())
-            .ok_or_else(|| format!("the first line is no address: {line}"))?;
+            .ok_or_else(|| format!("the greeting has no address: {line}"))?;
         loop {
             let asked = Connection::open(address).and_then(|mut connection| connection.get("/readyz"));
             if asked.is_ok_and(|answer| answer.status == 200) {
