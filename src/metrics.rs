@@ -5,7 +5,7 @@
 //!
 //! This module knows nothing of products, orders or HTTP operations. The service's own address serves no metrics.
 
-use ::metrics::{Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 mod exporter;

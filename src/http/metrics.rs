@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ::metrics::{counter, gauge};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
+use metrics::{counter, gauge};
 use orders_inventory_api::models::ProblemType;
 
 use self::contract::Operation;

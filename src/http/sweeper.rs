@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ::metrics::counter;
+use metrics::counter;
 use tokio::time::MissedTickBehavior;
 
 use super::Clock;

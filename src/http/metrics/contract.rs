@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ::metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 use serde::Deserialize;
 use serde_json::Value;
 

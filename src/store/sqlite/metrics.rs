@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use ::metrics::{counter, gauge, histogram};
+use metrics::{counter, gauge, histogram};
 use tokio::task::spawn_blocking;
 
 use super::{Options, open};

@@ -19,7 +19,7 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::metrics::{counter, gauge, histogram};
+use metrics::{counter, gauge, histogram};
 use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::watch;
 
