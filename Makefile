@@ -87,8 +87,8 @@ check-doc: ## Fail if the code's documentation has warnings
 
 unit: ## Run the Rust tests
 	unset BASE_URL; if cargo nextest --version >/dev/null 2>&1; \
-	then cargo nextest run --workspace --locked; \
-	else cargo test --workspace --locked --lib --bins --tests; fi
+	then cargo nextest run --workspace --locked --no-fail-fast; \
+	else cargo test --workspace --locked --no-fail-fast --lib --bins --tests; fi
 	cargo test --workspace --locked --doc
 
 check-render: $(VENV) programs ## Check render.yaml against Render's reference, and rehearse it briefly

@@ -110,19 +110,13 @@ fn check_sku_free(view: &dyn View, sku: &Sku) -> Result<(), Error> {
 
 /// Writes the change that led to the product's stock as it is now.
 fn record(tx: &mut dyn Tx, product: &Product, delta: Delta, reason: Reason) -> Result<(), Error> {
-    let Product {
-        id: product_id,
-        stock: stock_after,
-        updated_at: created_at,
-        ..
-    } = *product;
     tx.insert_movement(&NewMovement {
-        product_id,
+        product_id: product.id,
         delta,
-        stock_after,
+        stock_after: product.stock,
         reason,
         note: None,
-        created_at,
+        created_at: product.updated_at,
     })?;
     Ok(())
 }

@@ -119,24 +119,18 @@ impl NewOrder {
     /// The pending order with this id.
     #[must_use]
     pub const fn with_id(self, id: OrderId) -> Order {
-        let Self {
-            product_id,
-            quantity,
-            unit_price,
-            total,
-            created_at,
-            expires_at,
-        } = self;
         Order {
             id,
-            product_id,
-            quantity,
-            unit_price,
-            total,
-            state: State::Pending { expires_at },
+            product_id: self.product_id,
+            quantity: self.quantity,
+            unit_price: self.unit_price,
+            total: self.total,
+            state: State::Pending {
+                expires_at: self.expires_at,
+            },
             version: Version::FIRST,
-            created_at,
-            updated_at: created_at,
+            created_at: self.created_at,
+            updated_at: self.created_at,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! `payment.succeeded` until refunds add up to its amount; a canceled order with an open payment owes a refund. What an
 //! event does is decided in [`rules`]. Amounts of 0 and empty ids are refused.
 
-use super::values::{Amount, Invalid, Money, OrderId, Timestamp, id, text};
+use super::values::{Amount, Invalid, Money, OrderId, Timestamp, integer, text};
 
 pub mod rules;
 
@@ -16,9 +16,9 @@ text! {
     /// The provider's id of a payment.
     PaymentId, str::is_empty, "a payment's id is not empty"
 }
-id! {
+integer! {
     /// The number of a recorded event; a later one has a larger number.
-    EventNumber
+    EventNumber, 1, "an id is positive"
 }
 
 /// The type of an event that has no effect here.
@@ -235,19 +235,13 @@ impl NewPayment {
     /// The open payment that this becomes with the event of this number.
     #[must_use]
     pub fn with_number(self, number: EventNumber) -> Payment {
-        let Self {
-            order_id,
-            payment_id,
-            amount,
-            is_own,
-        } = self;
         Payment {
             number,
-            order_id,
-            payment_id,
-            amount,
+            order_id: self.order_id,
+            payment_id: self.payment_id,
+            amount: self.amount,
             refunded: Money::ZERO,
-            is_own,
+            is_own: self.is_own,
             is_closed: false,
         }
     }

@@ -79,18 +79,12 @@ impl NewProduct {
     /// The product with this id.
     #[must_use]
     pub fn with_id(self, id: ProductId, now: Timestamp) -> Product {
-        let Self {
-            sku,
-            name,
-            price,
-            stock,
-        } = self;
         Product {
             id,
-            sku,
-            name,
-            price,
-            stock,
+            sku: self.sku,
+            name: self.name,
+            price: self.price,
+            stock: self.stock,
             version: Version::FIRST,
             created_at: now,
             updated_at: now,
@@ -241,22 +235,14 @@ impl NewMovement {
     /// The entry with this id.
     #[must_use]
     pub fn with_id(self, id: MovementId) -> StockMovement {
-        let Self {
-            product_id,
-            delta,
-            stock_after,
-            reason,
-            note,
-            created_at,
-        } = self;
         StockMovement {
             id,
-            product_id,
-            delta,
-            stock_after,
-            reason,
-            note,
-            created_at,
+            product_id: self.product_id,
+            delta: self.delta,
+            stock_after: self.stock_after,
+            reason: self.reason,
+            note: self.note,
+            created_at: self.created_at,
         }
     }
 }

@@ -11,22 +11,23 @@ use std::time::Duration;
 #[error("{0}")]
 pub struct Invalid(pub(super) &'static str);
 
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
+/// A newtype of an `i64` with a smallest value.
+macro_rules! integer {
+    ($(#[$doc:meta])* $name:ident, $min:literal, $rule:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(i64);
 
         impl $name {
-            /// The id with this number.
+            /// The value with this number.
             ///
             /// # Errors
-            /// [`Invalid`] if it is not positive.
-            pub const fn new(id: i64) -> Result<Self, $crate::domain::Invalid> {
-                if id >= 1 { Ok(Self(id)) } else { Err($crate::domain::values::Invalid("an id is positive")) }
+            #[doc = concat!("[`Invalid`](crate::domain::Invalid): ", $rule, ".")]
+            pub const fn new(number: i64) -> Result<Self, $crate::domain::Invalid> {
+                if number >= $min { Ok(Self(number)) } else { Err($crate::domain::values::Invalid($rule)) }
             }
 
-            /// The number, 1 or more.
+            #[doc = concat!("The number, ", $min, " or more.")]
             pub const fn get(self) -> i64 {
                 self.0
             }
@@ -39,19 +40,27 @@ macro_rules! id {
         }
     };
 }
-pub(super) use id;
+pub(super) use integer;
 
-id! {
+integer! {
     /// Names one product for ever; never used again after its deletion.
-    ProductId
+    ProductId, 1, "an id is positive"
 }
-id! {
+integer! {
     /// Names one order for ever; never used again after its deletion.
-    OrderId
+    OrderId, 1, "an id is positive"
 }
-id! {
+integer! {
     /// Names one entry of the stock ledger; a later entry has a larger id.
-    MovementId
+    MovementId, 1, "an id is positive"
+}
+integer! {
+    /// A quantity of one product, in units.
+    Quantity, 1, "a quantity is at least 1"
+}
+integer! {
+    /// The stock of one product, in units.
+    Stock, 0, "stock is at least 0"
 }
 
 macro_rules! text {
@@ -158,130 +167,58 @@ impl Money {
     }
 }
 
-/// The price of one unit: more than 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Price(Money);
+/// A newtype of [`Money`] that is more than 0.
+macro_rules! amount {
+    ($(#[$doc:meta])* $name:ident, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Money);
 
-impl Price {
-    /// The price of this amount.
-    ///
-    /// # Errors
-    /// [`Invalid`] if it is not more than 0.
-    pub const fn new(amount: Money) -> Result<Self, Invalid> {
-        if amount.0 > 0 {
-            Ok(Self(amount))
-        } else {
-            Err(Invalid("a price is more than 0"))
+        impl $name {
+            /// The value of this amount.
+            ///
+            /// # Errors
+            #[doc = concat!("[`Invalid`]: ", $rule, ".")]
+            pub const fn new(amount: Money) -> Result<Self, Invalid> {
+                if amount.0 > 0 { Ok(Self(amount)) } else { Err(Invalid($rule)) }
+            }
+
+            /// The amount.
+            pub const fn money(self) -> Money {
+                self.0
+            }
+
+            /// The amount in cents, 1 or more.
+            pub const fn cents(self) -> i64 {
+                self.0.0
+            }
         }
-    }
-
-    /// The amount.
-    pub const fn money(self) -> Money {
-        self.0
-    }
-
-    /// The amount in cents, 1 or more.
-    pub const fn cents(self) -> i64 {
-        self.0.0
-    }
+    };
 }
 
-/// The amount of a payment or refund: more than 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Amount(Money);
-
-impl Amount {
-    /// This amount.
-    ///
-    /// # Errors
-    /// [`Invalid`] if it is not more than 0.
-    pub const fn new(amount: Money) -> Result<Self, Invalid> {
-        if amount.0 > 0 {
-            Ok(Self(amount))
-        } else {
-            Err(Invalid("an amount is more than 0"))
-        }
-    }
-
-    /// The amount.
-    pub const fn money(self) -> Money {
-        self.0
-    }
-
-    /// The amount in cents, 1 or more.
-    pub const fn cents(self) -> i64 {
-        self.0.0
-    }
+amount! {
+    /// The price of one unit.
+    Price, "a price is more than 0"
 }
-
-/// A quantity of one product: 1 or more units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Quantity(i64);
+amount! {
+    /// The amount of a payment or refund.
+    Amount, "an amount is more than 0"
+}
 
 impl Quantity {
-    /// So many units.
-    ///
-    /// # Errors
-    /// [`Invalid`] if it is less than 1.
-    pub const fn new(units: i64) -> Result<Self, Invalid> {
-        if units >= 1 {
-            Ok(Self(units))
-        } else {
-            Err(Invalid("a quantity is at least 1"))
-        }
-    }
-
-    /// The units, 1 or more.
-    pub const fn get(self) -> i64 {
-        self.0
-    }
-
     /// How this quantity differs from an earlier one; `None` if it does not.
     pub const fn change_from(self, before: Self) -> Option<Delta> {
         Delta::between(before.0, self.0)
     }
 }
 
-impl fmt::Display for Quantity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The stock of one product: 0 or more units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Stock(i64);
-
 impl Stock {
     /// No units.
     pub const NONE: Self = Self(0);
 
-    /// So many units.
-    ///
-    /// # Errors
-    /// [`Invalid`] if it is negative.
-    pub const fn new(units: i64) -> Result<Self, Invalid> {
-        if units >= 0 {
-            Ok(Self(units))
-        } else {
-            Err(Invalid("stock is at least 0"))
-        }
-    }
-
-    /// The units, 0 or more.
-    pub const fn get(self) -> i64 {
-        self.0
-    }
-
     /// How this stock differs from an earlier one; `None` if it does not.
     pub const fn change_from(self, before: Self) -> Option<Delta> {
         Delta::between(before.0, self.0)
-    }
-}
-
-impl fmt::Display for Stock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

@@ -4,43 +4,21 @@
 
 use std::fmt;
 
-use super::values::{Invalid, OrderId, ProductId};
+use super::values::{OrderId, ProductId, integer};
 
-/// Counts the states of a product or an order that a caller can tell apart, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version(i64);
+integer! {
+    /// Counts the states of a product or an order that a caller can tell apart, from 1.
+    Version, 1, "a version is at least 1"
+}
 
 impl Version {
     /// The version of what is new.
     pub const FIRST: Self = Self(1);
 
-    /// The version with this number.
-    ///
-    /// # Errors
-    /// [`Invalid`] if it is less than 1.
-    pub const fn new(version: i64) -> Result<Self, Invalid> {
-        if version >= 1 {
-            Ok(Self(version))
-        } else {
-            Err(Invalid("a version is at least 1"))
-        }
-    }
-
-    /// The number, 1 or more.
-    pub const fn get(self) -> i64 {
-        self.0
-    }
-
     /// The version after a change.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

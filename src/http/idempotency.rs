@@ -8,9 +8,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::auth::Caller;
-use super::{Problem, Service};
+use super::{Problem, Service, etag};
 use crate::app::idempotency::{self, IdempotencyKey, Outcome, StoredResponse};
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, Version};
 use crate::error::Error;
 use crate::store::{Store, Tx};
 
@@ -20,15 +20,34 @@ const CREATED: u16 = 201;
 /// A request that creates a resource and may carry an idempotency key.
 pub(super) struct Request {
     /// Its caller; each caller has its own keys.
-    pub caller: Caller,
+    caller: Caller,
     /// Its `Idempotency-Key`, if it has one.
-    pub key: Option<String>,
+    key: Option<String>,
     /// Its path; each path has its own keys.
-    pub path: String,
+    path: String,
     /// Its body, byte for byte.
-    pub body: Bytes,
+    body: Bytes,
     /// When it arrived.
-    pub now: Timestamp,
+    now: Timestamp,
+}
+
+impl Request {
+    pub(super) fn new(
+        caller: Caller,
+        key: Option<String>,
+        path: impl Into<String>,
+        body: Bytes,
+        now: Timestamp,
+    ) -> Self {
+        let path = path.into();
+        Self {
+            caller,
+            key,
+            path,
+            body,
+            now,
+        }
+    }
 }
 
 /// A created resource, as the response to the request.
@@ -37,6 +56,15 @@ pub(super) struct Created<M> {
     pub body: M,
     /// Its address and version; `None` for a resource without an address.
     pub address: Option<Address>,
+}
+
+impl<M> Created<M> {
+    /// The resource at this path, in this version.
+    pub(super) fn at(location: String, version: Version, body: M) -> Self {
+        let e_tag = etag::entity_tag(version);
+        let address = Some(Address { location, e_tag });
+        Self { body, address }
+    }
 }
 
 /// `Location` and `ETag` of a created resource.
@@ -62,14 +90,7 @@ impl<S: Store> Service<S> {
         M: Serialize + Send + 'static,
         F: Fn(&mut dyn Tx) -> Result<Created<M>, Error> + Send + 'static,
     {
-        let Request {
-            caller,
-            key,
-            path,
-            body,
-            now,
-        } = request;
-        let Some(key) = key else {
+        let Some(key) = request.key else {
             let Created { body, address } = self.write(work).await?;
             return Ok(CreateResponse {
                 body: Body::Value(body),
@@ -78,25 +99,20 @@ impl<S: Store> Service<S> {
             });
         };
         let key = IdempotencyKey {
-            caller: caller.name(),
-            path,
+            caller: request.caller.name(),
+            path: request.path,
             key,
         };
-        let body_hash = Sha256::digest(&body).into();
+        let (body_hash, now) = (Sha256::digest(&request.body).into(), request.now);
         let once = move |tx: &mut dyn Tx| idempotency::once(tx, &key, body_hash, now, |tx| stored_response(work(tx)?));
         let (stored, idempotency_replayed) = match self.write(once).await? {
             Outcome::Fresh(stored) => (stored, None),
             Outcome::Replayed(stored) => (stored, Some("true".to_owned())),
         };
-        let StoredResponse {
-            status: _,
-            body,
-            location,
-            etag,
-        } = stored;
+        let address = stored.location.zip(stored.etag);
         Ok(CreateResponse {
-            body: Body::Written(body.into()),
-            address: location.zip(etag).map(|(location, e_tag)| Address { location, e_tag }),
+            body: Body::Written(stored.body.into()),
+            address: address.map(|(location, e_tag)| Address { location, e_tag }),
             idempotency_replayed,
         })
     }
@@ -108,13 +124,9 @@ impl<M> CreateResponse<M> {
     /// # Errors
     /// An internal error where the stored response has no address.
     pub(super) fn addressed(self) -> Result<(Body<M>, Address, Option<String>), Problem> {
-        let Self {
-            body,
-            address,
-            idempotency_replayed,
-        } = self;
+        let address = self.address;
         let address = address.ok_or_else(|| Error::internal("a stored response has no address"))?;
-        Ok((body, address, idempotency_replayed))
+        Ok((self.body, address, self.idempotency_replayed))
     }
 }
 

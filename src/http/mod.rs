@@ -39,6 +39,28 @@ use crate::error::{Error, panic_message};
 use crate::metrics::table;
 use crate::store::{Store, Tx};
 
+/// Converts between an enum of the domain and one of the contract that have the same variants. A variant that only one of
+/// them has does not compile.
+macro_rules! same_variants {
+    ($domain:ty, $contract:ty: $($variant:ident),+) => {
+        impl From<$domain> for $contract {
+            fn from(value: $domain) -> Self {
+                match value {
+                    $(<$domain>::$variant => Self::$variant,)+
+                }
+            }
+        }
+
+        impl From<$contract> for $domain {
+            fn from(value: $contract) -> Self {
+                match value {
+                    $(<$contract>::$variant => Self::$variant,)+
+                }
+            }
+        }
+    };
+}
+
 pub mod auth;
 mod bodies;
 pub mod docs;

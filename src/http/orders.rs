@@ -30,25 +30,12 @@ impl<S: Store> Orders for Service<S> {
         let product_id = at_pointer("/product_id", ProductId::new(body.product_id))?;
         let quantity = at_pointer("/quantity", Quantity::new(body.quantity))?;
         let now = self.clock.now();
-        let request = Request {
-            caller,
-            key: params.idempotency_key,
-            path: "/orders".to_owned(),
-            body: bytes,
-            now,
-        };
+        let request = Request::new(caller, params.idempotency_key, "/orders", bytes, now);
         let ttl = self.order_ttl;
         let create = move |tx: &mut dyn Tx| {
             let order = orders::place(tx, product_id, quantity, ttl, now)?;
             let location = format!("/orders/{}", order.id());
-            let address = Some(Address {
-                location,
-                e_tag: etag::entity_tag(order.version()),
-            });
-            Ok(Created {
-                body: models::Order::from(order),
-                address,
-            })
+            Ok(Created::at(location, order.version(), models::Order::from(order)))
         };
         let (body, address, idempotency_replayed) = self.create(request, create).await?.addressed()?;
         if idempotency_replayed.is_none() {
@@ -170,24 +157,4 @@ impl From<Order> for models::Order {
     }
 }
 
-impl From<Status> for models::OrderStatus {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Pending => Self::Pending,
-            Status::Paid => Self::Paid,
-            Status::Shipped => Self::Shipped,
-            Status::Canceled => Self::Canceled,
-        }
-    }
-}
-
-impl From<models::OrderStatus> for Status {
-    fn from(status: models::OrderStatus) -> Self {
-        match status {
-            models::OrderStatus::Pending => Self::Pending,
-            models::OrderStatus::Paid => Self::Paid,
-            models::OrderStatus::Shipped => Self::Shipped,
-            models::OrderStatus::Canceled => Self::Canceled,
-        }
-    }
-}
+same_variants! { Status, models::OrderStatus: Pending, Paid, Shipped, Canceled }

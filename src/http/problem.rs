@@ -30,15 +30,11 @@ pub struct Problem(Box<models::Problem>);
 
 impl Problem {
     fn new(kind: ProblemType, detail: impl Display) -> Self {
-        let Entry {
-            title,
-            status,
-            meaning: _,
-        } = entry(kind);
+        let entry = entry(kind);
         Self(Box::new(models::Problem {
             r_type: kind,
-            title: title.to_owned(),
-            status: status.as_u16().into(),
+            title: entry.title.to_owned(),
+            status: entry.status.as_u16().into(),
             detail: detail.to_string(),
             errors: None,
             sku: None,

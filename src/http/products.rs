@@ -12,7 +12,7 @@ use orders_inventory_api::models;
 use orders_inventory_api::types::Decimal;
 
 use super::auth::Caller;
-use super::idempotency::{Address, CreateResponse, Created, Request};
+use super::idempotency::{Address, Created, Request};
 use super::problem::{at_pointer, parameter};
 use super::{Problem, Service, etag, pagination};
 use crate::app::{products, stock};
@@ -37,24 +37,11 @@ impl<S: Store> Products for Service<S> {
             stock: at_pointer("/stock", Stock::new(body.stock))?,
         };
         let now = self.clock.now();
-        let request = Request {
-            caller,
-            key: params.idempotency_key,
-            path: "/products".to_owned(),
-            body: bytes,
-            now,
-        };
+        let request = Request::new(caller, params.idempotency_key, "/products", bytes, now);
         let create = move |tx: &mut dyn Tx| {
             let product = products::create(tx, &new, now)?;
             let location = format!("/products/{}", product.id);
-            let address = Some(Address {
-                location,
-                e_tag: etag::entity_tag(product.version),
-            });
-            Ok(Created {
-                body: models::Product::from(product),
-                address,
-            })
+            Ok(Created::at(location, product.version, models::Product::from(product)))
         };
         let (body, address, idempotency_replayed) = self.create(request, create).await?.addressed()?;
         let Address { location, e_tag } = address;
@@ -165,13 +152,7 @@ impl<S: Store> Products for Service<S> {
         let note = body.note.map(Note::new);
         let now = self.clock.now();
         let path = format!("/products/{id}/stock-movements");
-        let request = Request {
-            caller,
-            key: params.idempotency_key,
-            path,
-            body: bytes,
-            now,
-        };
+        let request = Request::new(caller, params.idempotency_key, path, bytes, now);
         let create = move |tx: &mut dyn Tx| {
             let movement = stock::adjust(tx, id, delta, note.as_ref(), now)?;
             Ok(Created {
@@ -179,14 +160,10 @@ impl<S: Store> Products for Service<S> {
                 address: None,
             })
         };
-        let CreateResponse {
-            body,
-            address: _,
-            idempotency_replayed,
-        } = self.create(request, create).await?;
+        let created = self.create(request, create).await?;
         Ok(CreateStockMovementResponse::Status201 {
-            body,
-            idempotency_replayed,
+            body: created.body,
+            idempotency_replayed: created.idempotency_replayed,
         })
     }
 }
@@ -205,48 +182,29 @@ fn price(number: Decimal) -> Result<Price, Problem> {
 
 impl From<Product> for models::Product {
     fn from(product: Product) -> Self {
-        let Product {
-            id,
-            sku,
-            name,
-            price,
-            stock,
-            created_at,
-            updated_at,
-            version: _,
-        } = product;
         Self {
-            id: id.get(),
-            sku: sku.into_string(),
-            name: name.into_string(),
-            price: Decimal::from_hundredths(price.cents()),
-            stock: stock.get(),
-            created_at: created_at.into(),
-            updated_at: updated_at.into(),
+            id: product.id.get(),
+            sku: product.sku.into_string(),
+            name: product.name.into_string(),
+            price: Decimal::from_hundredths(product.price.cents()),
+            stock: product.stock.get(),
+            created_at: product.created_at.into(),
+            updated_at: product.updated_at.into(),
         }
     }
 }
 
 impl From<StockMovement> for models::StockMovement {
     fn from(movement: StockMovement) -> Self {
-        let StockMovement {
-            id,
-            product_id,
-            delta,
-            stock_after,
-            reason,
-            note,
-            created_at,
-        } = movement;
         Self {
-            id: id.get(),
-            product_id: product_id.get(),
-            delta: delta.get(),
-            stock_after: stock_after.get(),
-            reason: reason.into(),
-            order_id: reason.order_id().map(OrderId::get),
-            note: note.map(Note::into_string),
-            created_at: created_at.into(),
+            id: movement.id.get(),
+            product_id: movement.product_id.get(),
+            delta: movement.delta.get(),
+            stock_after: movement.stock_after.get(),
+            reason: movement.reason.into(),
+            order_id: movement.reason.order_id().map(OrderId::get),
+            note: movement.note.map(Note::into_string),
+            created_at: movement.created_at.into(),
         }
     }
 }

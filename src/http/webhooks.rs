@@ -89,15 +89,11 @@ fn event(body: models::PaymentEvent) -> Result<PaymentEvent, Problem> {
         EventKind::SUCCEEDED => EventKind::Succeeded(EventData::read(body.data.as_ref(), true)?.of_an_order()?),
         EventKind::REFUNDED => EventKind::Refunded(EventData::read(body.data.as_ref(), true)?.of_an_order()?),
         EventKind::FAILED => {
-            let EventData {
-                order_id,
-                payment_id,
-                amount,
-            } = EventData::read(body.data.as_ref(), false)?;
+            let data = EventData::read(body.data.as_ref(), false)?;
             EventKind::Failed {
-                order_id,
-                payment_id,
-                amount,
+                order_id: data.order_id,
+                payment_id: data.payment_id,
+                amount: data.amount,
             }
         }
         _ => EventKind::Other(at_pointer("/type", OtherType::new(body.r_type))?),
@@ -132,29 +128,20 @@ impl EventData {
         if needs_order && data.as_ref().is_some_and(|data| data.order_id.is_none()) && !failures.has(order_at) {
             failures.pointer(order_at, "is required");
         }
-        let models::PaymentData {
-            order_id,
-            payment_id,
-            amount,
-        } = failures.accept(data)?;
+        let data = failures.accept(data)?;
         Ok(Self {
-            order_id: at_pointer("/data/order_id", order_id.map(OrderId::new).transpose())?,
-            payment_id: at_pointer("/data/payment_id", payment_id.map(PaymentId::new).transpose())?,
-            amount: amount.map(amount_of).transpose()?,
+            order_id: at_pointer("/data/order_id", data.order_id.map(OrderId::new).transpose())?,
+            payment_id: at_pointer("/data/payment_id", data.payment_id.map(PaymentId::new).transpose())?,
+            amount: data.amount.map(amount_of).transpose()?,
         })
     }
 
     fn of_an_order(self) -> Result<PaymentData, Problem> {
-        let Self {
-            order_id,
-            payment_id,
-            amount,
-        } = self;
-        let order_id = order_id.ok_or_else(|| Problem::invalid_pointer("/data/order_id", "is required"))?;
+        let missing = || Problem::invalid_pointer("/data/order_id", "is required");
         Ok(PaymentData {
-            order_id,
-            payment_id,
-            amount,
+            order_id: self.order_id.ok_or_else(missing)?,
+            payment_id: self.payment_id,
+            amount: self.amount,
         })
     }
 }
@@ -179,32 +166,9 @@ impl From<RecordedEvent> for models::RecordedPaymentEvent {
     }
 }
 
-impl From<EventResult> for models::PaymentResult {
-    fn from(result: EventResult) -> Self {
-        match result {
-            EventResult::Applied => Self::Applied,
-            EventResult::Ignored => Self::Ignored,
-            EventResult::AmountMismatch => Self::AmountMismatch,
-            EventResult::DuplicatePayment => Self::DuplicatePayment,
-            EventResult::RefundDue => Self::RefundDue,
-            EventResult::OrderGone => Self::OrderGone,
-            EventResult::PartialRefund => Self::PartialRefund,
-        }
-    }
-}
-
-impl From<models::PaymentResult> for EventResult {
-    fn from(result: models::PaymentResult) -> Self {
-        match result {
-            models::PaymentResult::Applied => Self::Applied,
-            models::PaymentResult::Ignored => Self::Ignored,
-            models::PaymentResult::AmountMismatch => Self::AmountMismatch,
-            models::PaymentResult::DuplicatePayment => Self::DuplicatePayment,
-            models::PaymentResult::RefundDue => Self::RefundDue,
-            models::PaymentResult::OrderGone => Self::OrderGone,
-            models::PaymentResult::PartialRefund => Self::PartialRefund,
-        }
-    }
+same_variants! {
+    EventResult, models::PaymentResult:
+    Applied, Ignored, AmountMismatch, DuplicatePayment, RefundDue, OrderGone, PartialRefund
 }
 
 impl From<Delivery> for models::DeliveryResult {

@@ -8,9 +8,12 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::support::TestApp;
 
-/// Keeps the names of all spans, each with that of the span around it.
+/// The name of the span around a span, and its own.
+type Pair = (Option<&'static str>, &'static str);
+
+/// Keeps the names of all spans.
 #[derive(Clone, Default)]
-struct Names(Arc<Mutex<Vec<(Option<&'static str>, &'static str)>>>);
+struct Names(Arc<Mutex<Vec<Pair>>>);
 
 impl<S: tracing::Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Names {
     fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: Context<'_, S>) {

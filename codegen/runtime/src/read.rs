@@ -16,7 +16,7 @@ mod value;
 pub use body::json;
 pub use failure::{FAILURES_MAX, Failure, Failures, Place, Rejection};
 pub use object::Object;
-pub use parameters::{Parameters, part_length, refuse_query};
+pub use parameters::{Parameters, refuse_query};
 pub use pointer::Pointer;
 pub use rules::{matches, multiple_of, none_of, pattern};
 pub use text::{Text, one_of};

@@ -52,21 +52,13 @@ impl fmt::Display for AuditReport {
 /// One line.
 impl fmt::Display for Checked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            rows,
-            violations,
-            examples,
-        } = self;
-        if *violations == 0 {
+        let (name, rows, violations) = (self.name, self.rows, self.violations);
+        if violations == 0 {
             return write!(f, "ok      {name} ({rows} checked)");
         }
-        write!(
-            f,
-            "BROKEN  {name} ({rows} checked, {violations} broken): {}",
-            examples.join("; ")
-        )?;
-        if examples.len() < usize::try_from(*violations).unwrap_or(usize::MAX) {
+        let examples = self.examples.join("; ");
+        write!(f, "BROKEN  {name} ({rows} checked, {violations} broken): {examples}")?;
+        if self.examples.len() < usize::try_from(violations).unwrap_or(usize::MAX) {
             f.write_str("; …")?;
         }
         Ok(())

@@ -112,7 +112,7 @@ impl Checkpoints {
         let (ask, asked) = sync_channel(1);
         let (tell, outcomes) = sync_channel(1);
         let database = Arc::new(File::open(path)?);
-        let mover = Mover {
+        let checkpointer = Checkpointer {
             path: path.to_owned(),
             database: Arc::clone(&database),
             connection: None,
@@ -121,7 +121,7 @@ impl Checkpoints {
         };
         let thread = thread::Builder::new()
             .name("store-checkpoint".to_owned())
-            .spawn(move || mover.serve(&asked, &tell))?;
+            .spawn(move || checkpointer.serve(&asked, &tell))?;
         let due = (due_bytes / PAGE_BYTES).max(1);
         Ok(Self {
             path: path.to_owned(),
@@ -184,7 +184,7 @@ impl Checkpoints {
 }
 
 /// The thread's part.
-struct Mover {
+struct Checkpointer {
     path: PathBuf,
     database: Arc<File>,
     connection: Option<Connection>,
@@ -192,7 +192,7 @@ struct Mover {
     on_fatal: FatalHandler,
 }
 
-impl Mover {
+impl Checkpointer {
     fn serve(mut self, asked: &Receiver<()>, tell: &SyncSender<Outcome>) {
         while asked.recv().is_ok() {
             let outcome = self.move_bulk().unwrap_or_else(|error| {

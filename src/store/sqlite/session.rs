@@ -9,8 +9,8 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params
 
 use super::rows::{self, movement_columns, order_columns, product_columns};
 use crate::domain::{
-    MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Product, ProductId, Quantity, Sku, StateParts,
-    Status, Stock, StockMovement, Timestamp,
+    MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Product, ProductId, Quantity, Sku, Status, Stock,
+    StockMovement, Timestamp,
 };
 use crate::error::Error;
 use crate::store::{OrderFilter, Taken, Tx, View};
@@ -310,30 +310,19 @@ impl Tx for Session<'_> {
     fn insert_product(&mut self, product: &NewProduct, now: Timestamp) -> Result<ProductId, Error> {
         const SQL: &str = "INSERT INTO products (sku, name, price_cents, stock, created_at_ms, updated_at_ms) \
                            VALUES (?1, ?2, ?3, ?4, ?5, ?5)";
-        let NewProduct {
-            sku,
-            name,
-            price,
-            stock,
-        } = product;
-        self.change_one(SQL, params![sku, name, price, stock, now])?;
+        self.change_one(
+            SQL,
+            params![product.sku, product.name, product.price, product.stock, now],
+        )?;
         ProductId::new(self.connection.last_insert_rowid()).map_err(Error::internal)
     }
 
     fn save_product(&mut self, product: &Product) -> Result<(), Error> {
         const SQL: &str = "UPDATE products SET sku = ?2, name = ?3, price_cents = ?4, stock = ?5, updated_at_ms = ?6, \
                            version = ?7 WHERE id = ?1";
-        let Product {
-            id,
-            sku,
-            name,
-            price,
-            stock,
-            version,
-            created_at: _,
-            updated_at,
-        } = product;
-        self.change_one(SQL, params![id, sku, name, price, stock, updated_at, version])
+        let (sku, name, price, stock) = (&product.sku, &product.name, product.price, product.stock);
+        let (updated_at, version) = (product.updated_at, product.version);
+        self.change_one(SQL, params![product.id, sku, name, price, stock, updated_at, version])
     }
 
     fn delete_product(&mut self, id: ProductId) -> Result<(), Error> {
@@ -363,18 +352,12 @@ impl Tx for Session<'_> {
         const SQL: &str = "INSERT INTO stock_movements \
                            (product_id, delta, stock_after, reason, order_id, note, created_at_ms) \
                            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let NewMovement {
-            product_id,
-            delta,
-            stock_after,
-            reason,
-            note,
-            created_at,
-        } = movement;
-        let (name, order_id) = (reason.name(), reason.order_id());
+        let (product_id, delta, stock_after) = (movement.product_id, movement.delta, movement.stock_after);
+        let (reason, order_id) = (movement.reason.name(), movement.reason.order_id());
+        let (note, created_at) = (&movement.note, movement.created_at);
         self.change_one(
             SQL,
-            params![product_id, delta, stock_after, name, order_id, note, created_at],
+            params![product_id, delta, stock_after, reason, order_id, note, created_at],
         )?;
         MovementId::new(self.connection.last_insert_rowid()).map_err(Error::internal)
     }
@@ -405,14 +388,7 @@ impl Tx for Session<'_> {
         const SQL: &str = "UPDATE orders SET quantity = ?2, version = ?3, updated_at_ms = ?4, status = ?5, \
                            expires_at_ms = ?6, paid_at_ms = ?7, shipped_at_ms = ?8, canceled_at_ms = ?9, \
                            refund_due = ?10 WHERE id = ?1";
-        let StateParts {
-            status,
-            expires_at,
-            paid_at,
-            shipped_at,
-            canceled_at,
-            refund_due,
-        } = order.state().parts();
+        let state = order.state().parts();
         self.change_one(
             SQL,
             params![
@@ -420,12 +396,12 @@ impl Tx for Session<'_> {
                 order.quantity(),
                 order.version(),
                 order.updated_at(),
-                status,
-                expires_at,
-                paid_at,
-                shipped_at,
-                canceled_at,
-                refund_due
+                state.status,
+                state.expires_at,
+                state.paid_at,
+                state.shipped_at,
+                state.canceled_at,
+                state.refund_due
             ],
         )
     }

@@ -126,7 +126,7 @@ impl<'a> Parameters<'a> {
 }
 
 /// The length of a path's first segment, in bytes.
-pub fn part_length(path: &str) -> usize {
+fn part_length(path: &str) -> usize {
     path.bytes().position(|byte| byte == b'/').unwrap_or(path.len())
 }
 

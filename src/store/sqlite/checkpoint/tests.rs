@@ -126,14 +126,14 @@ fn a_checkpoint_that_cannot_sync_says_so_in_one_line() {
     // The system syncs no pipe.
     let (pipe, _end) = std::io::pipe().unwrap();
     let readers = Readers::open(&options(&folder)).unwrap();
-    let mut mover = Mover {
+    let mut checkpointer = Checkpointer {
         path,
         readers,
         database: Arc::new(File::from(std::os::fd::OwnedFd::from(pipe))),
         connection: None,
         on_fatal,
     };
-    mover.move_bulk().unwrap();
+    checkpointer.move_bulk().unwrap();
     let lines = lines.lock().unwrap();
     assert!(
         lines.len() == 1 && lines[0].contains("could not be checkpointed") && !lines[0].contains('\n'),

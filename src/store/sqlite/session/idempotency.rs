@@ -8,7 +8,7 @@ use super::{Session, sql_limit};
 use crate::domain::Timestamp;
 use crate::error::Error;
 use crate::store::sqlite::rows::{self, idempotency_columns};
-use crate::store::{IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView, StoredResponse};
+use crate::store::{IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView};
 
 pub(super) const RECORD: &str = concat!(
     "SELECT ",
@@ -40,20 +40,12 @@ impl IdempotencyTx for Session<'_> {
             ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
         );
         let IdempotencyKey { caller, path, key } = key;
-        let IdempotencyRecord {
-            body_hash,
-            response,
-            created_at,
-        } = record;
-        let StoredResponse {
-            status,
-            body,
-            location,
-            etag,
-        } = response;
+        let response = &record.response;
+        let (hash, status, body) = (record.body_hash, response.status, &response.body);
+        let (location, etag, created_at) = (&response.location, &response.etag, record.created_at);
         self.change_one(
             SQL,
-            params![caller, path, key, body_hash, status, body, location, etag, created_at],
+            params![caller, path, key, hash, status, body, location, etag, created_at],
         )
     }
 

@@ -88,17 +88,13 @@ impl PaymentTx for Session<'_> {
     ) -> Result<EventNumber, Error> {
         const SQL: &str = "INSERT INTO payment_events (event_id, type, created_s, order_id, payment_id, amount_cents, \
                            result, refunds, received_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-        let PaymentEvent {
-            id,
-            created_seconds,
-            kind,
-        } = event;
+        let kind = &event.kind;
         self.change_one(
             SQL,
             params![
-                id,
+                event.id,
                 kind.type_name(),
-                created_seconds,
+                event.created_seconds,
                 kind.order_id(),
                 kind.payment_id(),
                 kind.amount(),
@@ -116,18 +112,17 @@ impl PaymentTx for Session<'_> {
             payment_columns!(),
             ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
         );
-        let Payment {
-            number,
-            order_id,
-            payment_id,
-            amount,
-            refunded,
-            is_own,
-            is_closed,
-        } = payment;
         self.change_one(
             SQL,
-            params![number, order_id, payment_id, amount, refunded, is_own, is_closed],
+            params![
+                payment.number,
+                payment.order_id,
+                payment.payment_id,
+                payment.amount,
+                payment.refunded,
+                payment.is_own,
+                payment.is_closed
+            ],
         )
     }
 
