@@ -65,7 +65,7 @@ pub(super) fn router() -> Router {
         .route("/docs/{asset}", get(asset))
         .route("/openapi.yaml", file("openapi.yaml"))
         .route("/openapi.json", file("openapi.json"))
-        // The quickest level, for it runs on the runtime's threads: the largest file takes a few milliseconds.
+        // The quickest level, for it runs on the runtime's threads: the largest file takes some 10 ms.
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
 }
 
