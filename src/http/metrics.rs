@@ -35,7 +35,7 @@ const PLACE_ORDER: (&str, &str) = ("POST", "/orders");
 /// Up to how many orders one refresh counts.
 const COUNTED_MAX: usize = 1_000;
 
-/// The operations of the contract, whose requests [`count`] counts. Clones share them.
+/// The operations of the contract, whose requests are counted. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Operations {
     known: Arc<[Operation]>,

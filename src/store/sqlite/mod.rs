@@ -9,7 +9,7 @@
 //! - `readers`, `snapshot`: the connection pools, and connections that keep their snapshot
 //! - `queue`, `writer`: a write on its way, and the thread that runs it
 //! - `checkpoint`: the write-ahead log's way into the file
-//! - [`metrics`]: sizes of the files
+//! - `metrics`: gauges of the configuration and of file sizes
 //! - `audit`, `backup`: the operator's commands, on a file that may be in use
 
 use std::path::PathBuf;
