@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 use std::thread;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use orders_inventory::config::{LogFormat, Settings};
 use orders_inventory::http::signature::{Keyring, Secret};
 use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, sweeper};
-use orders_inventory::metrics::{self, Recorder};
+use orders_inventory::metrics::Exporter;
 use orders_inventory::store::{self, FatalHandler, SqliteStore};
 use orders_inventory::{log, render};
 use tokio::runtime::{Builder, Handle};
@@ -49,17 +50,13 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
         readers: u32::try_from(cores).unwrap_or(u32::MAX),
         ..store::Options::default()
     };
-    let metrics = settings
-        .metrics_addr
-        .map(|address| Metrics::listen(address, &options))
-        .transpose()?;
-    let store_metrics = metrics.as_ref().map(|metrics| metrics.store.clone());
-    let store = SqliteStore::open_with(
-        options,
-        store_metrics.unwrap_or_default(),
-        end_process(settings.log_format),
-    )
-    .map_err(|error| format!("DATABASE_URL: {error}"))?;
+    // Before the store opens: from here on it counts.
+    let exporter = settings.metrics_addr.map(|address| {
+        Exporter::bind(address).map_err(|error| format!("METRICS_ADDR: cannot listen on {address}: {error}"))
+    });
+    let exporter = exporter.transpose()?;
+    let store = SqliteStore::open_with(options, end_process(settings.log_format))
+        .map_err(|error| format!("DATABASE_URL: {error}"))?;
     render::warn_without_disk(settings);
 
     // One thread more than there are read connections: a hanging disk blocks reads, and nothing else.
@@ -71,7 +68,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
     keep_polling(runtime.handle().clone()).map_err(|error| format!("cannot start threads: {error}"))?;
     let ended = runtime.block_on(async {
         tokio::spawn(log.report_dropped_lines());
-        let served = serve_until_stopped(settings, listener, store.clone(), metrics).await;
+        let served = serve_until_stopped(settings, listener, store.clone(), exporter).await;
         let closed = tokio::time::timeout(STORE_WAIT, store.close()).await;
         served.map_err(|error| format!("the server failed: {error}"))?;
         closed.map_err(|_| "DATABASE_URL: the storage did not finish its writes in time".to_owned())
@@ -111,13 +108,10 @@ async fn serve_until_stopped(
     settings: &Settings,
     listener: TcpListener,
     store: SqliteStore,
-    metrics: Option<Metrics>,
+    exporter: Option<Exporter>,
 ) -> io::Result<()> {
     let clock = Clock::system();
-    let (http_metrics, connection_metrics) = match &metrics {
-        Some(metrics) => (metrics.http.clone(), metrics.connections.clone()),
-        None => Default::default(),
-    };
+    let counted = exporter.as_ref().map(|_| http::metrics::Operations::register());
     let options = http::Options {
         clock: clock.clone(),
         body_limits: BodyLimits {
@@ -130,7 +124,7 @@ async fn serve_until_stopped(
         api_keys: api_keys(settings),
         keyring: keyring(settings),
         order_ttl: Some(Duration::from_secs(settings.order_ttl_seconds)).filter(|ttl| !ttl.is_zero()),
-        metrics: http_metrics.clone(),
+        counted: counted.transpose()?,
     };
     let bounds = Bounds {
         connections_max: connections::connections_within_files(settings.connections_max),
@@ -138,17 +132,18 @@ async fn serve_until_stopped(
         idle: Duration::from_secs(settings.idle_timeout_seconds),
         drain: Duration::from_secs(settings.drain_seconds),
     };
-    tokio::spawn(sweeper::run(store.clone(), clock.clone(), http_metrics));
-    let metrics_address = match metrics {
-        Some(metrics) => Some(metrics.serve(store.clone(), clock)?),
-        None => None,
-    };
+    tokio::spawn(sweeper::run(store.clone(), clock.clone()));
+    let metrics_address = exporter.as_ref().map(Exporter::local_addr).transpose()?;
+    if let Some(exporter) = exporter {
+        let database = settings.database_url.path().to_owned();
+        tokio::spawn(serve_metrics(exporter, store.clone(), database, clock));
+    }
     let router = http::router(store, options);
     let address = listener.local_addr()?;
     // From here on a signal is a graceful shutdown, so the greeting comes only now.
     let stop = stop_signal()?;
     greet(settings, address, metrics_address);
-    connections::serve(listener, router, bounds, connection_metrics, stop).await
+    connections::serve(listener, router, bounds, stop).await
 }
 
 fn within_usize(number: u64) -> usize {
@@ -220,56 +215,15 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(host, address.port())
 }
 
-/// The metrics of every part, and the listener for them.
-struct Metrics {
-    listener: TcpListener,
-    recorder: Recorder,
-    http: http::Metrics,
-    connections: connections::Metrics,
-    store: store::Metrics,
-}
-
-impl Metrics {
-    /// Binds the address and registers every metric.
-    ///
-    /// # Errors
-    /// One line that says why the address cannot be bound.
-    fn listen(address: SocketAddr, options: &store::Options) -> Result<Self, String> {
-        let listener =
-            TcpListener::bind(address).map_err(|error| format!("METRICS_ADDR: cannot listen on {address}: {error}"))?;
-        let mut recorder = Recorder::new();
-        let http = http::Metrics::new(&mut recorder)
-            .map_err(|error| format!("the embedded contract cannot be read: {error}"))?;
-        Ok(Self {
-            listener,
-            http,
-            connections: connections::Metrics::new(&mut recorder),
-            store: store::Metrics::new(&mut recorder, options),
-            recorder,
-        })
-    }
-
-    /// Starts serving the metrics and returns the listener's address.
-    ///
-    /// # Errors
-    /// Where the listener's address cannot be read.
-    fn serve(self, store: SqliteStore, clock: Clock) -> io::Result<SocketAddr> {
-        let Self {
-            listener,
-            recorder,
-            http,
-            ..
-        } = self;
-        let address = listener.local_addr()?;
-        let refresh = move || {
-            let (http, store, now) = (http.clone(), store.clone(), clock.now());
-            async move { http.refresh(&store, now).await }
-        };
-        tokio::spawn(async move {
-            if let Err(error) = metrics::serve(listener, recorder, refresh).await {
-                tracing::error!(%error, "the metrics listener failed");
-            }
-        });
-        Ok(address)
+/// Serves the metrics, with those that come from the store.
+async fn serve_metrics(exporter: Exporter, store: SqliteStore, database: PathBuf, clock: Clock) {
+    let refresh = move || {
+        let (store, database, now) = (store.clone(), database.clone(), clock.now());
+        async move {
+            tokio::join!(http::metrics::refresh(&store, now), store::measure_files(database));
+        }
+    };
+    if let Err(error) = exporter.serve(refresh).await {
+        tracing::error!(%error, "the metrics listener failed");
     }
 }

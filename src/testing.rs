@@ -8,7 +8,7 @@ use crate::domain::{
     Amount, EventId, EventKind, Money, NewMovement, NewOrder, NewProduct, OrderId, PaymentData, PaymentEvent,
     PaymentId, Price, ProductId, ProductName, Quantity, Reason, Sku, Stock, Timestamp,
 };
-use crate::store::{FatalHandler, Metrics, Options, SqliteStore};
+use crate::store::{FatalHandler, Options, SqliteStore};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_772_357_400_000);
 pub(crate) const LATER: Timestamp = Timestamp::from_millis(1_772_359_200_123);
@@ -110,8 +110,5 @@ pub(crate) fn fatal() -> FatalHandler {
 /// A new store, in a folder that lasts as long as its guard.
 pub(crate) fn store() -> (SqliteStore, TempDir) {
     let folder = TempDir::new().unwrap();
-    (
-        SqliteStore::open_with(options(&folder), Metrics::default(), fatal()).unwrap(),
-        folder,
-    )
+    (SqliteStore::open_with(options(&folder), fatal()).unwrap(), folder)
 }

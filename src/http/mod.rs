@@ -19,6 +19,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ::metrics::counter;
 use axum::body::{Body, Bytes};
 use axum::http::request;
 use axum::middleware::from_fn_with_state;
@@ -35,6 +36,7 @@ use self::bodies::BodyReader;
 use self::rate_limit::RateLimit;
 use crate::domain::Timestamp;
 use crate::error::{Error, panic_message};
+use crate::metrics::table;
 use crate::store::{Store, Tx};
 
 /// Converts between an enum of the domain and one of the contract that have the same variants. A variant that only one of
@@ -80,7 +82,6 @@ mod webhooks;
 
 pub use auth::ApiKeys;
 pub use bodies::BodyLimits;
-pub use metrics::Metrics;
 pub use problem::{Problem, too_many_connections};
 pub use signature::Keyring;
 
@@ -103,8 +104,8 @@ pub struct Options {
     pub keyring: Keyring,
     /// After how long an unpaid order expires; `None` for never.
     pub order_ttl: Option<Duration>,
-    /// The metrics; the default counts nothing.
-    pub metrics: Metrics,
+    /// The operations whose requests are counted; `None` where no metrics are served.
+    pub counted: Option<metrics::Operations>,
 }
 
 /// The router: every operation of the contract, the documentation, and a problem for every other path and method.
@@ -122,11 +123,8 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         api_keys,
         keyring,
         order_ttl,
-        metrics,
+        counted,
     } = options;
-    let count = metrics
-        .is_on()
-        .then(|| from_fn_with_state(metrics.clone(), metrics::count));
     let rate_limit = rate_limit_per_minute.map(|limit| Arc::new(RateLimit::new(limit, trusted_proxies)));
     let service = Service(Arc::new(Shared {
         store,
@@ -134,14 +132,13 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         bodies: BodyReader::new(body_limits),
         keyring,
         order_ttl,
-        metrics,
     }));
     let layers = ServiceBuilder::new()
         .map_request(request_id::remove_invalid)
         .set_request_id(request_id::HEADER, request_id::MakeUuid)
         .map_request(move |request| Identity::attach(&api_keys, request))
         .layer(trace::layer())
-        .option_layer(count)
+        .option_layer(counted.map(|operations| from_fn_with_state(operations, metrics::count)))
         .propagate_request_id(request_id::HEADER)
         .layer(security_headers::content_security_policy())
         .layer(security_headers::content_type_options())
@@ -173,7 +170,6 @@ struct Shared<S> {
     bodies: BodyReader,
     keyring: Keyring,
     order_ttl: Option<Duration>,
-    metrics: Metrics,
 }
 
 impl<S> Clone for Service<S> {
@@ -227,7 +223,7 @@ impl<S: Store> Api for Service<S> {
             SecurityScheme::WebhookSignature => signature::verify(&head.headers, body, &self.keyring, self.clock.now())
                 .map_err(|reason| {
                     tracing::warn!(%reason, "a webhook was refused because of its signature");
-                    self.metrics.signature_refused(reason);
+                    counter!(table::WEBHOOK_SIGNATURES_REFUSED, "reason" => reason.name()).increment(1);
                     Problem::invalid_signature()
                 }),
         }

@@ -1,6 +1,7 @@
 //! The operations tagged Orders. They translate between the contract's types and the domain's; rules are in `app` and
 //! `domain`.
 
+use ::metrics::counter;
 use axum::body::Bytes;
 use orders_inventory_api::apis::orders::{
     CreateOrderParams, CreateOrderResponse, DeleteOrderParams, DeleteOrderResponse, GetOrderParams, GetOrderResponse,
@@ -12,9 +13,10 @@ use orders_inventory_api::types::Decimal;
 use super::auth::Caller;
 use super::idempotency::{Address, Created, Request};
 use super::problem::{at_pointer, parameter};
-use super::{Problem, Service, etag, pagination};
+use super::{Problem, Service, etag, metrics, pagination};
 use crate::app::orders;
 use crate::domain::{Order, OrderChange, OrderId, ProductId, Quantity, Status};
+use crate::metrics::table;
 use crate::store::{OrderFilter, Store, Tx, View};
 
 impl<S: Store> Orders for Service<S> {
@@ -37,7 +39,7 @@ impl<S: Store> Orders for Service<S> {
         };
         let (body, address, idempotency_replayed) = self.create(request, create).await?.addressed()?;
         if idempotency_replayed.is_none() {
-            self.metrics.order_placed();
+            counter!(table::ORDERS_PLACED).increment(1);
         }
         let Address { location, e_tag } = address;
         Ok(CreateOrderResponse::Status201 {
@@ -106,7 +108,7 @@ impl<S: Store> Orders for Service<S> {
         let expected = etag::if_match(params.if_match.as_deref())?;
         let update = move |tx: &mut dyn Tx| orders::update(tx, id, &expected, change, now);
         let updated = self.write(update).await?;
-        self.metrics.order_updated(&updated);
+        metrics::order_updated(&updated);
         let order = updated.order;
         if order.refund_due() {
             tracing::warn!(

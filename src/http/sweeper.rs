@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
+use metrics::counter;
 use tokio::time::MissedTickBehavior;
 
-use super::{Clock, Metrics};
+use super::Clock;
 use crate::app::{idempotency, orders};
 use crate::domain::Timestamp;
 use crate::error::Error;
+use crate::metrics::table;
 use crate::store::Store;
 
 /// How often it looks for work.
@@ -20,14 +22,14 @@ const PERIOD: Duration = Duration::from_secs(1);
 const BATCH_MAX: usize = 100;
 
 /// Sweeps for as long as the future is polled.
-pub async fn run<S: Store>(store: S, clock: Clock, metrics: Metrics) {
+pub async fn run<S: Store>(store: S, clock: Clock) {
     let mut ticks = tokio::time::interval(PERIOD);
     // After a pause, one sweep makes up for all missed ticks.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         // The store has logged its own failures, and the next tick tries again.
-        if let Err(error) = sweep(&store, clock.now(), &metrics).await {
+        if let Err(error) = sweep(&store, clock.now()).await {
             tracing::debug!(%error, "the sweep failed");
         }
     }
@@ -37,12 +39,12 @@ pub async fn run<S: Store>(store: S, clock: Clock, metrics: Metrics) {
 ///
 /// # Errors
 /// Those of the store.
-pub async fn sweep<S: Store>(store: &S, now: Timestamp, metrics: &Metrics) -> Result<(), Error> {
+pub async fn sweep<S: Store>(store: &S, now: Timestamp) -> Result<(), Error> {
     if store.read(move |view| orders::is_any_due(view, now)).await? {
         let mut canceled = 0;
         loop {
             let expired = store.write(move |tx| orders::expire_due(tx, now, BATCH_MAX)).await?;
-            metrics.orders_expired(expired.count);
+            counter!(table::ORDERS_EXPIRED).increment(expired.count as u64);
             canceled += expired.count;
             if !expired.has_more {
                 break;

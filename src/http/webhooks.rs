@@ -28,7 +28,7 @@ impl<S: Store> Webhooks for Service<S> {
         let now = self.clock.now();
         let kind = metrics::event_type(&event.kind);
         let receipt = self.write(move |tx| payments::receive(tx, &event, now)).await?;
-        self.metrics.event_received(kind, &receipt);
+        metrics::event_received(kind, &receipt);
         if let Delivery::Recorded(result) = receipt.result
             && result.needs_a_person()
         {

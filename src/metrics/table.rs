@@ -7,12 +7,10 @@ use super::Kind::{Counter, Gauge, Histogram};
 use super::Metric;
 
 macro_rules! table {
-    ($($(#[$doc:meta])* $constant:ident: $kind:ident $name:literal $labels:tt $help:literal;)*) => {
-        $($(#[$doc])* #[doc = $help] pub const $constant: Metric = Metric {
-            name: $name, kind: $kind, labels: &$labels, help: $help,
-        };)*
+    ($($constant:ident: $kind:ident $name:literal $labels:tt $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: &str = $name;)*
         /// Every metric.
-        pub const ALL: &[Metric] = &[$($constant),*];
+        pub const ALL: &[Metric] = &[$(Metric { name: $constant, kind: $kind, labels: &$labels, help: $help }),*];
     };
 }
 
@@ -95,6 +93,8 @@ table! {
         "Resident memory";
     PROCESS_VIRTUAL_MEMORY: Gauge "process_virtual_memory_bytes" []
         "Virtual memory";
+    PROCESS_VIRTUAL_MEMORY_MAX: Gauge "process_virtual_memory_max_bytes" []
+        "Limit of virtual memory, 0 for none";
     PROCESS_THREADS: Gauge "process_threads" []
         "Threads of the process";
     PROCESS_START_TIME: Gauge "process_start_time_seconds" []

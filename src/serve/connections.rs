@@ -22,8 +22,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use metrics::counter;
 use orders_inventory::http::too_many_connections;
-use orders_inventory::metrics::{Counter, Gauge, Recorder, table};
+use orders_inventory::metrics::{GaugeGuard, table};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -65,7 +66,6 @@ pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
     bounds: Bounds,
-    metrics: Metrics,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     // The standard library listens with a backlog of 128; in a burst, clients beyond it wait a second or longer.
@@ -90,13 +90,13 @@ pub(super) async fn serve(
                     tracing::warn!(connections = connections.len(), "connections are refused");
                 }
                 is_full = true;
-                metrics.refused();
+                counter!(table::HTTP_CONNECTIONS_REFUSED).increment(1);
                 // One attempt without waiting: what does not fit into the send buffer is lost.
                 let _ = socket.try_write(&refusal);
             }
             Ok((socket, peer)) => {
                 is_full = false;
-                let open = metrics.open();
+                let open = GaugeGuard::new(table::HTTP_CONNECTIONS_OPEN);
                 let connection = serve_connection(
                     socket,
                     peer,
@@ -327,40 +327,5 @@ impl AsyncWrite for TrackedSocket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
-}
-
-/// The metrics of connections; the default counts nothing.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Metrics(Option<(Gauge, Counter)>);
-
-impl Metrics {
-    /// Registers them.
-    pub(super) fn new(recorder: &mut Recorder) -> Self {
-        let open = recorder.gauge(&table::HTTP_CONNECTIONS_OPEN);
-        let refused = recorder.counter(&table::HTTP_CONNECTIONS_REFUSED);
-        Self(Some((open, refused)))
-    }
-
-    fn refused(&self) {
-        if let Some((_, refused)) = &self.0 {
-            refused.inc();
-        }
-    }
-
-    /// Counts a connection as open until the returned guard is dropped.
-    fn open(&self) -> Option<OpenConnection> {
-        let (open, _) = self.0.as_ref()?;
-        open.inc();
-        Some(OpenConnection(open.clone()))
-    }
-}
-
-/// An open connection.
-struct OpenConnection(Gauge);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }

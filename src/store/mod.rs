@@ -23,8 +23,8 @@ mod sqlite;
 pub use idempotency::{IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView, StoredResponse};
 pub use payments::{EventFilter, PaymentTx, PaymentView};
 pub use sqlite::{
-    AuditError, AuditReport, Backup, BackupError, Checked, FatalHandler, Metrics, OpenError, Options, SqliteStore,
-    audit, backup, end_process,
+    AuditError, AuditReport, Backup, BackupError, Checked, FatalHandler, OpenError, Options, SqliteStore, audit,
+    backup, end_process, measure_files,
 };
 
 /// Where products and orders are stored.

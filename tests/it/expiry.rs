@@ -1,7 +1,7 @@
 //! Expiry of unpaid orders.
 
 use orders_inventory::domain::Timestamp;
-use orders_inventory::http::{Metrics, sweeper};
+use orders_inventory::http::sweeper;
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -228,7 +228,7 @@ async fn an_order_that_is_paid_as_it_expires_is_either_paid_or_expired() {
         let (store, now) = (app.store.clone(), Timestamp::from_millis(app.clock.now_ms()));
         let sweep = move || {
             let store = store.clone();
-            tokio::spawn(async move { sweeper::sweep(&store, now, &Metrics::default()).await })
+            tokio::spawn(async move { sweeper::sweep(&store, now).await })
         };
         // Each of the two starts first in turn; how they interleave depends on the machine.
         let early = (round % 2 == 0).then(&sweep);

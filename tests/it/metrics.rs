@@ -460,6 +460,38 @@ fn refused_requests_and_connections_are_counted() {
     assert_eq!(Scrape::of(address).value("http_requests_in_flight"), 0.0);
 }
 
+#[test]
+fn writes_that_are_refused_or_fail_are_counted() {
+    let (mut command, folder) = command_with_metrics();
+    let server = Server::start(command.env("REQUESTS_MAX", "1").env("REQUEST_TIMEOUT_SECONDS", "1"));
+    let address = server.metrics_address();
+    // Another program begins to write and does not end, so the writer waits for it.
+    let other = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let post = || server.ask("POST", "/products", PRODUCT).0;
+    let full = r#"shop_store_writes_refused_total{reason="queue_full"}"#;
+    let late = r#"shop_store_writes_refused_total{reason="late"}"#;
+    thread::scope(|scope| {
+        let first = scope.spawn(post);
+        eventually(address, |seen| seen.value("shop_store_batch_writes_count") == 1.0);
+        let second = scope.spawn(post);
+        eventually(address, |seen| seen.value("shop_store_queue_length") == 1.0);
+        assert_eq!(post(), 503, "the queue is full");
+        let seen = Scrape::of(address);
+        assert_eq!(seen.value(full), 1.0);
+        assert_eq!(seen.value("shop_store_queue_capacity"), 1.0);
+        assert_eq!(second.join().unwrap(), 503, "it waited too long");
+        assert_eq!(first.join().unwrap(), 503, "the database is busy");
+    });
+    eventually(address, |seen| seen.value(late) == 1.0);
+    let seen = Scrape::of(address);
+    assert_eq!(seen.value(full), 1.0);
+    assert_eq!(seen.value("shop_store_queue_length"), 0.0);
+    assert_eq!(seen.value("shop_store_batches_failed_total"), 1.0);
+    assert_eq!(seen.value("shop_store_batch_writes_count"), 1.0);
+    assert_eq!(seen.value("shop_store_commit_duration_seconds_count"), 0.0);
+}
+
 /// Waits until a scrape satisfies this.
 fn eventually(address: SocketAddr, is_so: impl Fn(&Scrape) -> bool) {
     let started = Instant::now();

@@ -9,7 +9,7 @@
 //! - `readers`, `snapshot`: the connection pools, and connections that keep their snapshot
 //! - `queue`, `writer`: a write on its way, and the thread that runs it
 //! - `checkpoint`: the write-ahead log's way into the file
-//! - `metrics`: what is counted
+//! - `metrics`: gauges of the configuration and of file sizes
 //! - `audit`, `backup`: the operator's commands, on a file that may be in use
 
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use ::metrics::{counter, gauge};
 use tokio::sync::watch;
 
 use self::queue::Job;
@@ -24,6 +25,7 @@ use self::readers::Readers;
 use self::writer::Writer;
 use super::{Store, Tx, View};
 use crate::error::Error;
+use crate::metrics::table;
 
 mod audit;
 mod backup;
@@ -42,7 +44,7 @@ mod tests;
 
 pub use self::audit::{AuditError, AuditReport, Checked, audit};
 pub use self::backup::{Backup, BackupError, backup};
-pub use self::metrics::Metrics;
+pub use self::metrics::measure_files;
 pub use self::open::OpenError;
 
 /// The size of a page, SQLite's default.
@@ -120,7 +122,6 @@ struct Shared {
     /// Where writes go; `None` once the store is closed.
     writes: RwLock<Option<SyncSender<Box<dyn Job>>>>,
     queue_wait: Duration,
-    metrics: Metrics,
     /// Its sender is gone when the writer has ended.
     writer_ended: watch::Receiver<()>,
 }
@@ -131,16 +132,17 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`]; a file that is refused is left as it is.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        Self::open_with(options, Metrics::default(), Arc::new(end_process))
+        Self::open_with(options, Arc::new(end_process))
     }
 
-    /// The same, with what counts and what ends the process.
+    /// The same, with what ends the process.
     ///
     /// # Errors
     /// As [`SqliteStore::open`].
-    pub fn open_with(options: Options, metrics: Metrics, on_fatal: FatalHandler) -> Result<Self, OpenError> {
+    pub fn open_with(options: Options, on_fatal: FatalHandler) -> Result<Self, OpenError> {
         let connection = open::prepare(&options.path)?;
-        let readers = Readers::open(&options, metrics.clone())?;
+        let readers = Readers::open(&options)?;
+        metrics::register(&options);
         let Options {
             path,
             queue_capacity,
@@ -159,14 +161,12 @@ impl SqliteStore {
             wal_bytes,
             readers: readers.clone(),
             on_fatal,
-            metrics: metrics.clone(),
         };
         let writer_ended = writer::spawn(writer, jobs).map_err(|reason| OpenError::Writer { path, reason })?;
         let shared = Shared {
             readers,
             writes: RwLock::new(Some(writes)),
             queue_wait,
-            metrics,
             writer_ended,
         };
         Ok(Self {
@@ -192,9 +192,18 @@ impl SqliteStore {
     fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {
         let writes = self.shared.writes.read().unwrap_or_else(PoisonError::into_inner);
         let writes = writes.as_ref().ok_or_else(closed)?;
-        writes.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(_) => Error::Overloaded,
-            TrySendError::Disconnected(_) => closed(),
+        let length = gauge!(table::STORE_QUEUE_LENGTH);
+        // Before the writer can have taken it, so that the length is never below 0.
+        length.increment(1);
+        writes.try_send(job).map_err(|refused| {
+            length.decrement(1);
+            match refused {
+                TrySendError::Full(_) => {
+                    counter!(table::STORE_WRITES_REFUSED, "reason" => "queue_full").increment(1);
+                    Error::Overloaded
+                }
+                TrySendError::Disconnected(_) => closed(),
+            }
         })
     }
 }
@@ -226,7 +235,7 @@ impl Store for SqliteStore {
         F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
     {
         let (job, ticket) = queue::job(work, self.shared.queue_wait);
-        self.shared.metrics.queue(|| self.submit(job))?;
+        self.submit(job)?;
         ticket.wait().await
     }
 

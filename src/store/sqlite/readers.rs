@@ -8,16 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use metrics::{counter, histogram};
 use r2d2::{NopErrorHandler, Pool, PooledConnection};
 use scheduled_thread_pool::ScheduledThreadPool;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::metrics::Metrics;
 use super::open::{self, OpenError};
 use super::snapshot::{Commits, Manager};
 use super::{Options, closed};
 use crate::error::Error;
+use crate::metrics::{GaugeGuard, table};
 use crate::store::View;
 
 /// How long a read waits for a connection where all are in use.
@@ -42,12 +43,11 @@ pub(super) struct Readers {
     /// How long one scan may run.
     scan_timeout: Duration,
     commits: Commits,
-    metrics: Metrics,
 }
 
 impl Readers {
     /// Opens all connections to the file of these options.
-    pub(super) fn open(options: &Options, metrics: Metrics) -> Result<Self, OpenError> {
+    pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
         let path = &options.path;
         // The pools open their connections on it, and have no more work for it afterwards.
         let thread = Arc::new(ScheduledThreadPool::new(1));
@@ -59,7 +59,6 @@ impl Readers {
             probes: Lane::new(probes, 1, PROBES_WAITING_MAX, CONNECTION_WAIT),
             scan_timeout: options.scan_timeout,
             commits: Commits::default(),
-            metrics,
         })
     }
 
@@ -71,14 +70,17 @@ impl Readers {
         F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
     {
         if let Some(mut reader) = self.reads.try_get()? {
-            self.metrics.read_began_at_once();
-            let _running = self.metrics.read_runs();
+            histogram!(table::STORE_READ_WAIT, "kind" => "read").record(0);
+            let _running = GaugeGuard::new(table::STORE_READS_RUNNING);
             return reader.read(&self.commits, work);
         }
-        let (reads, commits, metrics) = (self.reads.clone(), self.commits.clone(), self.metrics.clone());
+        let (reads, commits) = (self.reads.clone(), self.commits.clone());
         on_blocking_thread(move || {
-            let mut reader = metrics.read_waits(|| reads.get(CONNECTION_WAIT))?;
-            let _running = metrics.read_runs();
+            let started = Instant::now();
+            let reader = reads.get(CONNECTION_WAIT);
+            histogram!(table::STORE_READ_WAIT, "kind" => "read").record(started.elapsed());
+            let mut reader = reader?;
+            let _running = GaugeGuard::new(table::STORE_READS_RUNNING);
             reader.read(&commits, work)
         })
         .await
@@ -91,8 +93,13 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
     {
-        let metrics = self.metrics.clone();
-        let turn = metrics.scan_waits(self.scans.turn()).await?;
+        let started = Instant::now();
+        let turn = self
+            .scans
+            .turn()
+            .await
+            .inspect_err(|_| counter!(table::STORE_SCANS_REFUSED).increment(1))?;
+        histogram!(table::STORE_READ_WAIT, "kind" => "scan").record(started.elapsed());
         let caller = Caller::default();
         let has_left = Arc::clone(&caller.has_left);
         let (connections, commits) = (self.scans.connections.clone(), self.commits.clone());
@@ -100,7 +107,7 @@ impl Readers {
         let scan = on_blocking_thread(move || {
             let _turn = turn;
             let mut reader = connections.get(CONNECTION_WAIT)?;
-            let _running = metrics.read_runs();
+            let _running = GaugeGuard::new(table::STORE_READS_RUNNING);
             let is_over = move || has_left.load(Ordering::Relaxed) || Instant::now() > until;
             reader
                 .connection

@@ -19,16 +19,17 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use metrics::{counter, gauge, histogram};
 use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::watch;
 
 use super::checkpoint::{self, Checkpoints};
-use super::metrics::Metrics;
 use super::queue::Job;
 use super::readers::Readers;
 use super::session::{Session, failure};
 use super::{FatalHandler, open};
 use crate::error::{Error, panic_message};
+use crate::metrics::table;
 
 /// How long reads that are under way may keep the writer from tidying up when it ends. The next start does the rest.
 const READS_WAIT: Duration = Duration::from_secs(2);
@@ -46,7 +47,6 @@ pub(super) struct Writer {
     pub(super) wal_bytes: u64,
     pub(super) readers: Readers,
     pub(super) on_fatal: FatalHandler,
-    pub(super) metrics: Metrics,
 }
 
 /// Starts the thread. It ends when the last sender to `jobs` is gone and all jobs are done; then the receiver returned
@@ -76,7 +76,7 @@ impl Writer {
         while let Ok(first) = jobs.recv() {
             let mut batch = vec![first];
             batch.extend(jobs.try_iter().take(self.batch_max.saturating_sub(1)));
-            self.metrics.taken(batch.len());
+            gauge!(table::STORE_QUEUE_LENGTH).decrement(batch.len() as f64);
             let served = catch_unwind(AssertUnwindSafe(|| {
                 self.run_batch(batch);
                 if let Some(connection) = &self.connection {
@@ -98,13 +98,14 @@ impl Writer {
     fn run_batch(&mut self, batch: Vec<Box<dyn Job>>) {
         let now = Instant::now();
         let (mut jobs, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(|job| job.claim(now));
-        self.metrics.batch(late.len(), jobs.len());
+        counter!(table::STORE_WRITES_REFUSED, "reason" => "late").increment(late.len() as u64);
         for job in late {
             job.answer(Err(Error::Overloaded));
         }
         if jobs.is_empty() {
             return;
         }
+        histogram!(table::STORE_BATCH_WRITES).record(jobs.len() as f64);
         let outcome = self.transact(&mut jobs).map_err(of_the_storage);
         // Also after a failure, for nobody knows what a failed commit left.
         self.readers.commits().committed();
@@ -134,7 +135,6 @@ impl Writer {
 
     /// One transaction around these jobs. After an error nothing of them is kept, but for [`Error::OutcomeUnknown`].
     fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Error> {
-        let metrics = self.metrics.clone();
         let connection = self.connection()?;
         let mut session = Session::new(connection);
         // A job alone needs no savepoint: the transaction is its own.
@@ -153,7 +153,7 @@ impl Writer {
             return Err(Error::storage("the transaction ended before its commit"));
         }
         match ran {
-            Ran::Kept => metrics.commit(|| session.commit()).map_err(|error| {
+            Ran::Kept => timed_commit(&mut session).map_err(|error| {
                 // One that is still open was not committed: SQLite refused the commit before it wrote anything.
                 let is_open = !connection.is_autocommit();
                 if is_open || error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
@@ -183,7 +183,7 @@ impl Writer {
 
     /// Rolls back what a failed transaction left open, and gives up a connection that cannot be trusted any more.
     fn recover(&mut self, error: &Error, jobs: usize) {
-        self.metrics.batch_failed();
+        counter!(table::STORE_BATCHES_FAILED).increment(1);
         let cause = error
             .source()
             .map_or_else(|| "the database is busy".to_owned(), ToString::to_string);
@@ -221,6 +221,14 @@ impl Writer {
             }
         }
     }
+}
+
+/// Commits, and records how long it took.
+fn timed_commit(session: &mut Session<'_>) -> rusqlite::Result<()> {
+    let started = Instant::now();
+    let committed = session.commit();
+    histogram!(table::STORE_COMMIT_DURATION).record(started.elapsed());
+    committed
 }
 
 /// Cuts the log's file to this length when the log begins anew.

@@ -38,7 +38,7 @@ pub(crate) fn options(clock: Clock) -> http::Options {
             tolerance: Duration::from_secs(300),
         },
         order_ttl: Some(Duration::from_secs(86_400)),
-        metrics: http::Metrics::default(),
+        counted: None,
     }
 }
 
@@ -119,9 +119,7 @@ impl TestApp {
     /// Runs the sweeper once.
     pub(crate) async fn sweep(&self) {
         let now = Timestamp::from_millis(self.clock.now_ms());
-        sweeper::sweep(&self.store, now, &http::Metrics::default())
-            .await
-            .expect("a sweep");
+        sweeper::sweep(&self.store, now).await.expect("a sweep");
     }
 
     /// A product's stock.

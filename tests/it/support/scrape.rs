@@ -28,7 +28,7 @@ impl Scrape {
     fn parse(text: &str) -> Self {
         let mut described: BTreeMap<String, (String, String)> = BTreeMap::new();
         let mut series = BTreeMap::new();
-        for line in text.lines() {
+        for line in text.lines().filter(|line| !line.is_empty()) {
             let mut words = line.splitn(4, ' ');
             match (words.next(), words.next(), words.next(), words.next()) {
                 (Some("#"), Some("HELP"), Some(name), Some(help)) => {

@@ -6,7 +6,6 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::sqlite::metrics::Metrics;
 use crate::testing::{fatal, options};
 
 /// 1 MiB.
@@ -18,7 +17,7 @@ fn log() -> (Connection, Checkpoints, TempDir) {
     let path = options(&folder).path;
     let connection = open::prepare(&path).unwrap();
     connection.execute_batch("CREATE TABLE pages (content BLOB)").unwrap();
-    let readers = Readers::open(&options(&folder), Metrics::default()).unwrap();
+    let readers = Readers::open(&options(&folder)).unwrap();
     let checkpoints = Checkpoints::start(&path, DUE_PAGES * PAGE_BYTES, readers, fatal()).unwrap();
     (connection, checkpoints, folder)
 }
@@ -126,7 +125,7 @@ fn a_checkpoint_that_cannot_sync_says_so_in_one_line() {
     };
     // The system syncs no pipe.
     let (pipe, _end) = std::io::pipe().unwrap();
-    let readers = Readers::open(&options(&folder), Metrics::default()).unwrap();
+    let readers = Readers::open(&options(&folder)).unwrap();
     let mut checkpointer = Checkpointer {
         path,
         readers,

@@ -3,6 +3,7 @@
 use std::sync::mpsc;
 use std::thread;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tempfile::TempDir;
 
 use super::*;
@@ -161,4 +162,44 @@ fn a_statement_is_prepared_once_whatever_is_bound_to_it() {
             assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
         }
     }
+}
+
+#[tokio::test]
+async fn reads_and_scans_are_counted_on_the_threads_that_begin_them() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _recorded = ::metrics::set_default_local_recorder(&recorder);
+    let folder = TempDir::new().unwrap();
+    let options = Options {
+        scans: 1,
+        scan_wait: Duration::from_millis(50),
+        ..options(&folder)
+    };
+    let store = SqliteStore::open(options).unwrap();
+    let shown = |line: &str| metrics.render().lines().any(|shown| shown == line);
+
+    let within = metrics.clone();
+    let read = move |_: &dyn View| Ok(within.render().contains("\nshop_store_reads_running 1\n"));
+    assert!(store.read(read).await.unwrap(), "{}", metrics.render());
+    assert!(shown("shop_store_reads_running 0"), "{}", metrics.render());
+
+    let (release, held) = mpsc::channel::<()>();
+    let first = store.scan(move |_| held.recv().map_err(Error::internal));
+    let second = async {
+        let refused = store.scan(|_| Ok(())).await;
+        release.send(()).unwrap();
+        refused
+    };
+    let (first, second) = tokio::join!(first, second);
+    first.unwrap();
+    assert!(
+        matches!(second, Err(Error::Overloaded)),
+        "its turn did not come in time"
+    );
+    assert!(shown("shop_store_scans_refused_total 1"), "{}", metrics.render());
+    assert!(
+        shown(r#"shop_store_read_wait_seconds_count{kind="scan"} 1"#),
+        "{}",
+        metrics.render()
+    );
 }

@@ -9,7 +9,6 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::{NewProduct, Product, ProductId};
-use crate::store::sqlite::metrics::Metrics;
 use crate::store::sqlite::queue::{Ticket, job};
 use crate::store::{Tx, View};
 use crate::testing::{NOW, fatal, initial, name, new_product, options, order_id};
@@ -20,7 +19,7 @@ fn writer() -> (Writer, TempDir) {
     let folder = TempDir::new().unwrap();
     let path = options(&folder).path;
     let connection = open::prepare(&path).unwrap();
-    let readers = Readers::open(&options(&folder), Metrics::default()).unwrap();
+    let readers = Readers::open(&options(&folder)).unwrap();
     let writer = Writer {
         path,
         readers,
@@ -28,7 +27,6 @@ fn writer() -> (Writer, TempDir) {
         batch_max: 100,
         wal_bytes: 1 << 20,
         on_fatal: fatal(),
-        metrics: Metrics::default(),
     };
     (writer, folder)
 }
