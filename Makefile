@@ -18,9 +18,10 @@ RELEASE := $(abspath $(TARGET_DIR))/release
 LOAD := BIN=$(RELEASE)/orders-inventory OPEN_LOOP=$(RELEASE)/open-loop $(LOCUST_PYTHON)
 
 # In this order: what is cheap and telling first. docs/testing.md says what each needs.
-TEST_STEPS := check-fmt clippy unit smoke check-doc \
-	check-run check-bench lint-contract check-generated check-postman check-links \
-	smoke-py check-curl newman check-render check-ops browser check-load check-conformance crash-test test-codegen
+TEST_STEPS := check-fmt clippy unit smoke check-doc check-run check-bench \
+	lint-contract check-generated check-postman check-links check-ops
+# Then two at a time: they share nothing that one of them would build or install while another does.
+TEST_STEPS_BESIDE := browser test-codegen crash-test check-conformance check-load newman check-render smoke-py check-curl
 
 # What `make run` and docs/curl.md sign payment webhooks with.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -29,7 +30,7 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build programs test $(TEST_STEPS) conformance load-light load-heavy load-limit load-test \
+.PHONY: help run build programs test $(TEST_STEPS) $(TEST_STEPS_BESIDE) conformance load-light load-heavy load-limit load-test \
 	bench evidence render-rehearsal docs-curl fmt generate postman clean
 
 help: ## Show this list
@@ -51,7 +52,7 @@ programs: ## Build what the tools' tests start
 
 # BASE_URL may be a service that others use; only `make smoke` run by itself may go there.
 test: ## Run every check and test; a table at the end says what passed, failed, and took how long
-	@env -u BASE_URL tests/run.py $(TEST_STEPS)
+	@env -u BASE_URL tests/run.py $(TEST_STEPS) -- $(TEST_STEPS_BESIDE)
 
 check-run: ## Test what runs these steps
 	python3 -B -m unittest tests/test_run.py

@@ -18,6 +18,10 @@ bad:
 \t@echo this is bad >&2; exit 3
 slow:
 \t@sleep 600 & echo $$! >slow.pid; wait
+left:
+\t@echo left begins; touch left; until [ -e right ]; do sleep 0.01; done; echo left ends
+right:
+\t@echo right begins; touch right; until [ -e left ]; do sleep 0.01; done; echo right ends
 variable:
 \t@test "$(SETTING)" = something
 """
@@ -76,6 +80,19 @@ class Steps(unittest.TestCase):
     def test_a_steps_output_follows_its_line(self):
         _, output = self.run_steps("bad", "good")
         self.assertRegex(output, "(?s)step 1 of 2: bad\nthis is bad\n.*bad: FAILED.*step 2 of 2: good\nthis is good\n.*good: passed")
+
+    def test_steps_behind_the_dashes_run_two_at_a_time_and_print_their_output_whole(self):
+        # Each of the two waits for the other.
+        status, output = self.run_steps("good", "--", "left", "right", "bad", "good", STEP_SECONDS_MAX="20")
+        self.assertEqual(status, 1, output)
+        self.assertEqual(output.splitlines()[-1], "4 passed, 1 failed")
+        self.assertRegex(output, r"step 2 of 5: left\nleft begins\nleft ends\n==== left: passed")
+        self.assertRegex(output, r"step 3 of 5: right\nright begins\nright ends\n==== right: passed")
+
+    def test_steps_before_the_dashes_run_alone(self):
+        status, output = self.run_steps("left", "right", "--", "good", STEP_SECONDS_MAX="2")
+        self.assertEqual(status, 1, output)
+        self.assertIn("left: FAILED, ended after 2 s", output)
 
     def test_variables_reach_the_steps(self):
         self.assertEqual(self.run_steps("variable", SETTING="something")[0], 0)
