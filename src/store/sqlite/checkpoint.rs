@@ -1,6 +1,6 @@
 //! Checkpoints of the write-ahead log: SQLite's own, most of each beside the writer.
 //!
-//! A thread runs `PASSIVE` checkpoints and syncs the database file; that moves the bulk while the writer goes on. Then
+//! A thread runs `PASSIVE` checkpoints, until little is left, and syncs the database file; the writer goes on meanwhile. Then
 //! the writer runs `RESTART` between two batches, which moves the short rest, so that the log begins anew. The thread
 //! could run that too, but SQLite waits for the write lock by sleeping and looking again, and behind a busy writer it would
 //! hardly ever find it free.
@@ -27,6 +27,12 @@ use super::{FatalHandler, PAGE_BYTES};
 
 /// The longest that the writer waits for reads in the log, when it lets the log begin anew. Reads are short.
 const READERS_WAIT: Duration = Duration::from_millis(20);
+
+/// How many pages the thread may leave for the writer: about as many as a few batches write.
+const REST_PAGES: u64 = 512;
+
+/// After so many passes the writer moves whatever is left, for a busy one could outrun the thread for ever.
+const PASSES_MAX: usize = 6;
 
 /// How many pages the log has, and how many of them were moved into the database file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,13 +222,22 @@ impl Checkpointer {
             None => open::writer_beside(&self.path)?,
         };
         let connection = self.connection.insert(connection);
-        self.readers.release_idle();
-        let (_, progress) = checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
-        if let Err(error) = self.database.sync_data() {
-            (self.on_fatal)(&fatal_line(&self.path, &error));
+        for _ in 0..PASSES_MAX {
+            self.readers.release_idle();
+            let (_, done) = checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
+            if let Err(error) = self.database.sync_data() {
+                (self.on_fatal)(&fatal_line(&self.path, &error));
+            }
+            if done.moved < done.pages {
+                return Ok(Outcome::Part);
+            }
+            // The checkpoint counts from its beginning, and the writer went on meanwhile.
+            let now = progress(connection)?;
+            if now.pages.saturating_sub(now.moved) <= REST_PAGES {
+                break;
+            }
         }
-        let is_all = progress.moved >= progress.pages;
-        Ok(if is_all { Outcome::All } else { Outcome::Part })
+        Ok(Outcome::All)
     }
 }
 
