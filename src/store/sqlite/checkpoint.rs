@@ -81,12 +81,20 @@ fn wait_for_readers(connection: &Connection, mode: &'static str) -> rusqlite::Re
 }
 
 /// Whether a failed checkpoint ends the process: an I/O error, and not a disk that is only full.
-pub(super) fn is_fatal(error: &rusqlite::Error) -> bool {
+fn is_fatal(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
 }
 
+/// Tells of a failed checkpoint, and ends the process if it must.
+pub(super) fn failed(path: &Path, on_fatal: &FatalHandler, error: &rusqlite::Error) {
+    if is_fatal(error) {
+        on_fatal(&fatal_line(path, error));
+    }
+    tracing::warn!(%error, "the write-ahead log could not be checkpointed");
+}
+
 /// The line that the process ends with.
-pub(super) fn fatal_line(path: &Path, error: &dyn std::fmt::Display) -> String {
+fn fatal_line(path: &Path, error: &dyn std::fmt::Display) -> String {
     format!(
         "the database {} could not be checkpointed ({error}); the process ends, and the next start reads the \
          write-ahead log again",
@@ -156,10 +164,7 @@ impl Checkpoints {
             // Trying again at once would find the same read.
             Ok(Outcome::Part) => self.due_now.saturating_add(self.due / 4 + 1),
             Err(error) => {
-                if is_fatal(&error) {
-                    (self.on_fatal)(&fatal_line(&self.path, &error));
-                }
-                tracing::warn!(%error, "the write-ahead log could not be checkpointed");
+                failed(&self.path, &self.on_fatal, &error);
                 self.due_now.saturating_add(self.due / 4 + 1)
             }
         };
@@ -202,10 +207,7 @@ impl Checkpointer {
     fn serve(mut self, asked: &Receiver<()>, tell: &SyncSender<Outcome>) {
         while asked.recv().is_ok() {
             let outcome = self.move_bulk().unwrap_or_else(|error| {
-                if is_fatal(&error) {
-                    (self.on_fatal)(&fatal_line(&self.path, &error));
-                }
-                tracing::warn!(%error, "the write-ahead log could not be checkpointed");
+                failed(&self.path, &self.on_fatal, &error);
                 self.connection = None;
                 Outcome::Part
             });

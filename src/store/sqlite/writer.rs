@@ -213,12 +213,7 @@ impl Writer {
                 let _ = open::keep_log(&connection, false);
             }
             Ok(checkpoint::Outcome::Part) => tracing::debug!("a read kept the write-ahead log from being truncated"),
-            Err(error) => {
-                if checkpoint::is_fatal(&error) {
-                    (self.on_fatal)(&checkpoint::fatal_line(&self.path, &error));
-                }
-                tracing::warn!(%error, "the write-ahead log could not be checkpointed");
-            }
+            Err(error) => checkpoint::failed(&self.path, &self.on_fatal, &error),
         }
     }
 }
