@@ -125,10 +125,12 @@ pub fn delete(tx: &mut dyn Tx, id: OrderId, expected: &Expected, now: Timestamp)
 }
 
 /// What [`expire_due`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expired {
     /// How many orders it canceled.
     pub count: usize,
+    /// Those of them that have an open payment, and so owe it back.
+    pub refund_due: Vec<OrderId>,
     /// Whether there are more of them.
     pub has_more: bool,
 }
@@ -150,15 +152,20 @@ pub fn is_any_due(view: &dyn View, now: Timestamp) -> Result<bool, Error> {
 pub fn expire_due(tx: &mut dyn Tx, now: Timestamp, limit: usize) -> Result<Expired, Error> {
     let due = tx.orders_expiring(now, limit.saturating_add(1))?;
     let count = due.len().min(limit);
+    let mut refund_due = Vec::new();
     for before in due.iter().take(limit) {
         let id = before.id();
         let after = before
             .cancel(has_open_payment(tx, id)?, now)
             .map_err(|refusal| Error::internal(format!("order {id} cannot expire: {refusal:?}")))?;
         save(tx, before, &after, Reason::OrderExpired(id), now)?;
+        if after.refund_due() {
+            refund_due.push(id);
+        }
     }
     Ok(Expired {
         count,
+        refund_due,
         has_more: due.len() > limit,
     })
 }

@@ -84,14 +84,16 @@ pub(super) struct CreateResponse<M> {
 }
 
 impl<S: Store> Service<S> {
-    /// Runs `work`, which creates a resource; with a key, at most once.
-    pub(super) async fn create<M, F>(&self, request: Request, work: F) -> Result<CreateResponse<M>, Problem>
+    /// Runs `work`, which creates a resource; with a key, at most once. Once it has been created `then` is called, also
+    /// where the caller has left.
+    pub(super) async fn create<M, F, A>(&self, request: Request, work: F, then: A) -> Result<CreateResponse<M>, Problem>
     where
         M: Serialize + Send + 'static,
         F: Fn(&mut dyn Tx) -> Result<Created<M>, Error> + Send + 'static,
+        A: FnOnce() + Send + 'static,
     {
         let Some(key) = request.key else {
-            let Created { body, address } = self.write(work).await?;
+            let Created { body, address } = self.write_then(work, |_| then()).await?;
             return Ok(CreateResponse {
                 body: Body::Value(body),
                 address,
@@ -105,7 +107,11 @@ impl<S: Store> Service<S> {
         };
         let (body_hash, now) = (Sha256::digest(&request.body).into(), request.now);
         let once = move |tx: &mut dyn Tx| idempotency::once(tx, &key, body_hash, now, |tx| stored_response(work(tx)?));
-        let (stored, idempotency_replayed) = match self.write(once).await? {
+        let then = |outcome: &Outcome| match outcome {
+            Outcome::Fresh(_) => then(),
+            Outcome::Replayed(_) => {}
+        };
+        let (stored, idempotency_replayed) = match self.write_then(once, then).await? {
             Outcome::Fresh(stored) => (stored, None),
             Outcome::Replayed(stored) => (stored, Some("true".to_owned())),
         };

@@ -1,8 +1,8 @@
-//! The metrics of HTTP: requests, errors, orders, payments.
+//! The metrics of HTTP: requests and errors; and what is read from the store for a scrape.
 //!
 //! Operations and statuses come from the contract, so every series exists from the start, at 0, and no client can
-//! create one. Changes of orders are counted after their commit, so a write that was rolled back is not counted.
-//! Neither is a request whose caller leaves before its response.
+//! create one. A request whose caller leaves before its response is not counted; what it changed is
+//! ([`super::after_commit`]).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,9 +17,8 @@ use orders_inventory_api::models::ProblemType;
 use self::contract::Operation;
 use super::problem;
 use super::signature::SignatureError;
-use crate::app::orders::Updated;
-use crate::app::payments::{Delivery, Receipt};
-use crate::domain::{EventKind, EventResult, Status, Timestamp};
+use crate::app::payments::Delivery;
+use crate::domain::{EventKind, EventResult, Timestamp};
 use crate::error::Error;
 use crate::metrics::{GaugeGuard, table};
 use crate::store::{OrderFilter, Store};
@@ -105,42 +104,6 @@ pub(super) async fn count(State(operations): State<Operations>, request: Request
         }
     }
     response
-}
-
-/// Counts an order's change of status by a caller; an update that changes no status is not counted.
-pub(super) fn order_updated(Updated { from, order }: &Updated) {
-    if *from == order.status() {
-        return;
-    }
-    match order.status() {
-        Status::Shipped => counter!(table::ORDERS_SHIPPED).increment(1),
-        Status::Canceled => counter!(table::ORDERS_CANCELED, "by" => "caller").increment(1),
-        // A caller cannot set these.
-        Status::Pending | Status::Paid => {}
-    }
-    if order.refund_due() {
-        needs_a_person(EventResult::RefundDue);
-    }
-}
-
-/// Counts a payment event of this kind.
-pub(super) fn event_received(kind: &'static str, receipt: &Receipt) {
-    counter!(table::WEBHOOK_EVENTS, "type" => kind, "result" => receipt.result.name()).increment(1);
-    if let Delivery::Recorded(result) = receipt.result
-        && result.needs_a_person()
-    {
-        needs_a_person(result);
-    }
-    let step = receipt.order_was.zip(receipt.order_status);
-    if step == Some((Status::Pending, Status::Paid)) {
-        counter!(table::ORDERS_PAID).increment(1);
-    } else if step == Some((Status::Paid, Status::Canceled)) {
-        counter!(table::ORDERS_CANCELED, "by" => "refund").increment(1);
-    }
-}
-
-fn needs_a_person(result: EventResult) {
-    counter!(table::MONEY_NEEDING_A_PERSON, "result" => result.name()).increment(1);
 }
 
 /// An event's type as a label: one of the three that the service acts on, or `other`.

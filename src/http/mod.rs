@@ -7,6 +7,7 @@
 //! - `products`, `orders`, `webhooks`, `operations`: the operations of each tag;
 //! - [`auth`], [`signature`]: API keys and webhook signatures;
 //! - `bodies`, `rate_limit`: admission control;
+//! - `after_commit`: what follows a commit, such as warnings about money;
 //! - `idempotency`, `etag`, `pagination`: idempotency keys, entity tags, cursors;
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
 //! - `request_id`, `trace`, `security_headers`, [`metrics`]: layers for every request and response;
@@ -61,6 +62,7 @@ macro_rules! same_variants {
     };
 }
 
+mod after_commit;
 pub mod auth;
 mod bodies;
 pub mod docs;
@@ -138,6 +140,7 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         .set_request_id(request_id::HEADER, request_id::MakeUuid)
         .map_request(move |request| Identity::attach(&api_keys, request))
         .layer(trace::layer())
+        .map_future(trace::log_abandoned)
         .option_layer(counted.map(|operations| from_fn_with_state(operations, metrics::count)))
         .propagate_request_id(request_id::HEADER)
         .layer(security_headers::content_security_policy())
@@ -187,14 +190,28 @@ impl<S> Deref for Service<S> {
 }
 
 impl<S: Store> Service<S> {
-    /// [`Store::write`], with `work` in the span of the request, for it runs on another thread.
+    /// [`Store::write`], in the span of the request.
     async fn write<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
     {
+        self.write_then(work, |_| ()).await
+    }
+
+    /// [`Store::write_then`], in the span of the request, for both closures run on another thread.
+    async fn write_then<T, F, A>(&self, work: F, then: A) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+        A: FnOnce(&T) + Send + 'static,
+    {
         let span = Span::current();
-        self.store.write(move |tx| span.in_scope(|| work(tx))).await
+        let then_span = span.clone();
+        let work = move |tx: &mut dyn Tx| span.in_scope(|| work(tx));
+        self.store
+            .write_then(work, move |result| then_span.in_scope(|| then(result)))
+            .await
     }
 }
 

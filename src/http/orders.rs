@@ -1,7 +1,6 @@
 //! The operations tagged Orders. They translate between the contract's types and the domain's; rules are in `app` and
 //! `domain`.
 
-use ::metrics::counter;
 use axum::body::Bytes;
 use orders_inventory_api::apis::orders::{
     CreateOrderParams, CreateOrderResponse, DeleteOrderParams, DeleteOrderResponse, GetOrderParams, GetOrderResponse,
@@ -13,10 +12,9 @@ use orders_inventory_api::types::Decimal;
 use super::auth::Caller;
 use super::idempotency::{Address, Created, Request};
 use super::problem::{at_pointer, parameter};
-use super::{Problem, Service, etag, metrics, pagination};
+use super::{Problem, Service, after_commit, etag, pagination};
 use crate::app::orders;
 use crate::domain::{Order, OrderChange, OrderId, ProductId, Quantity, Status};
-use crate::metrics::table;
 use crate::store::{OrderFilter, Store, Tx, View};
 
 impl<S: Store> Orders for Service<S> {
@@ -37,10 +35,8 @@ impl<S: Store> Orders for Service<S> {
             let location = format!("/orders/{}", order.id());
             Ok(Created::at(location, order.version(), models::Order::from(order)))
         };
-        let (body, address, idempotency_replayed) = self.create(request, create).await?.addressed()?;
-        if idempotency_replayed.is_none() {
-            counter!(table::ORDERS_PLACED).increment(1);
-        }
+        let created = self.create(request, create, after_commit::order_placed).await?;
+        let (body, address, idempotency_replayed) = created.addressed()?;
         let Address { location, e_tag } = address;
         Ok(CreateOrderResponse::Status201 {
             body,
@@ -107,15 +103,7 @@ impl<S: Store> Orders for Service<S> {
         let now = self.clock.now();
         let expected = etag::if_match(params.if_match.as_deref())?;
         let update = move |tx: &mut dyn Tx| orders::update(tx, id, &expected, change, now);
-        let updated = self.write(update).await?;
-        metrics::order_updated(&updated);
-        let order = updated.order;
-        if order.refund_due() {
-            tracing::warn!(
-                order = id.get(),
-                "a canceled order is due a refund; see GET /orders?refund_due=true"
-            );
-        }
+        let order = self.write_then(update, after_commit::order_updated).await?.order;
         let e_tag = etag::entity_tag(order.version());
         Ok(UpdateOrderResponse::Status200 {
             body: order.into(),

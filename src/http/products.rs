@@ -43,7 +43,7 @@ impl<S: Store> Products for Service<S> {
             let location = format!("/products/{}", product.id);
             Ok(Created::at(location, product.version, models::Product::from(product)))
         };
-        let (body, address, idempotency_replayed) = self.create(request, create).await?.addressed()?;
+        let (body, address, idempotency_replayed) = self.create(request, create, || ()).await?.addressed()?;
         let Address { location, e_tag } = address;
         Ok(CreateProductResponse::Status201 {
             body,
@@ -160,7 +160,7 @@ impl<S: Store> Products for Service<S> {
                 address: None,
             })
         };
-        let created = self.create(request, create).await?;
+        let created = self.create(request, create, || ()).await?;
         Ok(CreateStockMovementResponse::Status201 {
             body: created.body,
             idempotency_replayed: created.idempotency_replayed,

@@ -5,15 +5,13 @@
 
 use std::time::Duration;
 
-use metrics::counter;
 use tokio::time::MissedTickBehavior;
 
-use super::Clock;
+use super::{Clock, after_commit};
 use crate::app::{idempotency, orders};
 use crate::domain::Timestamp;
 use crate::error::Error;
-use crate::metrics::table;
-use crate::store::Store;
+use crate::store::{Store, Tx};
 
 /// How often it looks for work.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -43,8 +41,8 @@ pub async fn sweep<S: Store>(store: &S, now: Timestamp) -> Result<(), Error> {
     if store.read(move |view| orders::is_any_due(view, now)).await? {
         let mut canceled = 0;
         loop {
-            let expired = store.write(move |tx| orders::expire_due(tx, now, BATCH_MAX)).await?;
-            counter!(table::ORDERS_EXPIRED).increment(expired.count as u64);
+            let expire = move |tx: &mut dyn Tx| orders::expire_due(tx, now, BATCH_MAX);
+            let expired = store.write_then(expire, after_commit::orders_expired).await?;
             canceled += expired.count;
             if !expired.has_more {
                 break;

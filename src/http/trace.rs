@@ -1,4 +1,4 @@
-//! Tracing: a span for each request and a log line for each response.
+//! Tracing: a span for each request, and a log line for each response or for the caller that left before it.
 
 use std::time::Duration;
 
@@ -52,5 +52,24 @@ impl<B> OnResponse<B> for LogResponse {
     fn on_response(self, response: &Response<B>, latency: Duration, _: &Span) {
         let duration_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         info!(status = response.status().as_u16(), duration_us, "answered");
+    }
+}
+
+/// Logs a request that ends without a response, because its caller left. Its work may have been done all the same.
+pub(super) async fn log_abandoned<F: Future>(response: F) -> F::Output {
+    let mut waiting = Waiting(Some(Span::current()));
+    let response = response.await;
+    waiting.0 = None;
+    response
+}
+
+/// The span of a request that waits for its response.
+struct Waiting(Option<Span>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(span) = self.0.take() {
+            span.in_scope(|| info!("the caller left before the response"));
+        }
     }
 }

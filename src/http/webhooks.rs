@@ -10,13 +10,13 @@ use orders_inventory_api::types::{AnyJson, Decimal};
 
 use super::auth::Caller;
 use super::problem::{at_pointer, parameter};
-use super::{Problem, Service, metrics, pagination};
-use crate::app::payments::{self, Delivery};
+use super::{Problem, Service, after_commit, metrics, pagination};
+use crate::app::payments::{self, Delivery, Receipt};
 use crate::domain::{
     Amount, EventId, EventKind, EventNumber, EventResult, Money, OrderId, OtherType, PaymentData, PaymentEvent,
     PaymentId, RecordedEvent,
 };
-use crate::store::{EventFilter, Store, View};
+use crate::store::{EventFilter, Store, Tx, View};
 
 impl<S: Store> Webhooks for Service<S> {
     async fn receive_payment_event(
@@ -27,19 +27,9 @@ impl<S: Store> Webhooks for Service<S> {
         let event = event(body)?;
         let now = self.clock.now();
         let kind = metrics::event_type(&event.kind);
-        let receipt = self.write(move |tx| payments::receive(tx, &event, now)).await?;
-        metrics::event_received(kind, &receipt);
-        if let Delivery::Recorded(result) = receipt.result
-            && result.needs_a_person()
-        {
-            let (event, order) = (receipt.event_id.as_str(), receipt.order_id.map(OrderId::get));
-            tracing::warn!(
-                event,
-                order,
-                result = result.name(),
-                "a payment event needs a person's attention; see GET /payment-events"
-            );
-        }
+        let receive = move |tx: &mut dyn Tx| payments::receive(tx, &event, now);
+        let received = move |receipt: &Receipt| after_commit::event_received(kind, receipt);
+        let receipt = self.write_then(receive, received).await?;
         let body = models::PaymentEventReceipt {
             event_id: receipt.event_id.into_string(),
             result: receipt.result.into(),

@@ -60,7 +60,22 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn write<T, F>(&self, work: F) -> impl Future<Output = Result<T, Error>> + Send
     where
         T: Send + 'static,
-        F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static;
+        F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+    {
+        self.write_then(work, |_| ())
+    }
+
+    /// As [`Store::write`], and calls `then` with the result once it is durable, whether or not the caller still waits for
+    /// its answer. So what must follow a commit, such as counting it or a warning, follows it. `then` must be short and
+    /// wait for nothing, for it runs on a thread of the store.
+    ///
+    /// # Errors
+    /// As those of [`Store::write`]; then `then` is not called.
+    fn write_then<T, F, A>(&self, work: F, then: A) -> impl Future<Output = Result<T, Error>> + Send
+    where
+        T: Send + 'static,
+        F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+        A: FnOnce(&T) + Send + 'static;
 
     /// Whether a read is answered and an empty write is accepted, both within a bounded time.
     ///

@@ -10,6 +10,7 @@
     reason = "all of this crate is test code, also outside of #[test] functions"
 )]
 
+mod after_commit;
 mod auth;
 mod binary;
 mod bodies;

@@ -26,7 +26,11 @@ impl Shop {
 const SECOND: Duration = Duration::from_secs(1);
 
 const fn expired(count: usize, has_more: bool) -> Expired {
-    Expired { count, has_more }
+    Expired {
+        count,
+        refund_due: Vec::new(),
+        has_more,
+    }
 }
 
 #[tokio::test]

@@ -229,12 +229,13 @@ impl Store for SqliteStore {
         self.shared.readers.scan(work).await
     }
 
-    async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    async fn write_then<T, F, A>(&self, work: F, then: A) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+        A: FnOnce(&T) + Send + 'static,
     {
-        let (job, ticket) = queue::job(work, self.shared.queue_wait);
+        let (job, ticket) = queue::job(work, then, self.shared.queue_wait);
         self.submit(job)?;
         ticket.wait().await
     }

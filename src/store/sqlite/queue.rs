@@ -35,17 +35,20 @@ pub(super) struct Ticket<T> {
     wait: Duration,
 }
 
-/// A job for this work, and the ticket with which its caller waits. The job begins within `wait` or never.
-pub(super) fn job<T, F>(work: F, wait: Duration) -> (Box<dyn Job>, Ticket<T>)
+/// A job for this work and what follows its commit, and the ticket with which its caller waits. The job begins within
+/// `wait` or never.
+pub(super) fn job<T, F, A>(work: F, then: A, wait: Duration) -> (Box<dyn Job>, Ticket<T>)
 where
     T: Send + 'static,
     F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+    A: FnOnce(&T) + Send + 'static,
 {
     let (sender, reply) = oneshot::channel();
     let claimed = Arc::new(AtomicBool::new(false));
     let expires_at = Instant::now() + wait;
     let job = Work {
         work,
+        then,
         result: None,
         claimed: Arc::clone(&claimed),
         reply: sender,
@@ -78,18 +81,20 @@ fn claim(claimed: &AtomicBool) -> bool {
     !claimed.swap(true, Ordering::AcqRel)
 }
 
-struct Work<T, F> {
+struct Work<T, F, A> {
     work: F,
+    then: A,
     result: Option<Result<T, Error>>,
     claimed: Arc<AtomicBool>,
     reply: oneshot::Sender<Result<T, Error>>,
     expires_at: Instant,
 }
 
-impl<T, F> Job for Work<T, F>
+impl<T, F, A> Job for Work<T, F, A>
 where
     T: Send,
     F: Fn(&mut dyn Tx) -> Result<T, Error> + Send,
+    A: FnOnce(&T) + Send,
 {
     fn claim(&self, now: Instant) -> bool {
         now < self.expires_at && !self.reply.is_closed() && claim(&self.claimed)
@@ -107,13 +112,20 @@ where
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), Error>) {
+        let Self {
+            then, result, reply, ..
+        } = *self;
         let result = match outcome {
-            Ok(()) => self
-                .result
-                .unwrap_or_else(|| Err(Error::internal("a write was answered without being run"))),
+            Ok(()) => result.unwrap_or_else(|| Err(Error::internal("a write was answered without being run"))),
             Err(error) => Err(error),
         };
+        if let Ok(result) = &result {
+            let then = catch_unwind(AssertUnwindSafe(|| then(result)));
+            if let Err(panic) = then {
+                tracing::error!(panic = panic_message(&*panic), "what follows a commit panicked");
+            }
+        }
         // A caller that has left needs no answer.
-        let _ = self.reply.send(result);
+        let _ = reply.send(result);
     }
 }

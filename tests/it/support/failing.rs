@@ -28,10 +28,11 @@ impl Store for FailingStore {
         Err((self.0)())
     }
 
-    async fn write<T, F>(&self, _: F) -> Result<T, Error>
+    async fn write_then<T, F, A>(&self, _: F, _: A) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+        A: FnOnce(&T) + Send + 'static,
     {
         Err((self.0)())
     }

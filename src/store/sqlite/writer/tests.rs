@@ -1,15 +1,15 @@
 //! Batches whose jobs fail, panic, or meet a failing disk.
 
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rusqlite::params;
 use tempfile::TempDir;
 
 use super::*;
 use crate::domain::{NewProduct, Product, ProductId};
-use crate::store::sqlite::queue::{Ticket, job};
+use crate::store::sqlite::queue::{self, Ticket};
 use crate::store::{Tx, View};
 use crate::testing::{NOW, fatal, initial, name, new_product, options, order_id};
 
@@ -29,6 +29,14 @@ fn writer() -> (Writer, TempDir) {
         on_fatal: fatal(),
     };
     (writer, folder)
+}
+
+/// A job that nothing follows.
+fn job<T: Send + 'static>(
+    work: impl Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+    wait: Duration,
+) -> (Box<dyn Job>, Ticket<T>) {
+    queue::job(work, |_| (), wait)
 }
 
 /// A job that adds a product.
@@ -110,6 +118,43 @@ async fn jobs_run_again_only_where_one_wrote_and_then_failed() {
     // The last was not reached the first time.
     assert_eq!(runs.load(Ordering::SeqCst), 3);
     assert_eq!(committed(&writer), ["A", "B", "C", "E"]);
+}
+
+#[tokio::test]
+async fn what_follows_a_commit_happens_without_its_caller_and_only_after_a_commit() {
+    let (mut writer, _folder) = writer();
+    let followed = Arc::new(Mutex::new(Vec::new()));
+    let follow = |sku: &'static str| {
+        let followed = Arc::clone(&followed);
+        move |_: &ProductId| followed.lock().unwrap().push(sku)
+    };
+    // The caller leaves while its job runs.
+    let caller: Arc<Mutex<Option<Ticket<ProductId>>>> = Arc::default();
+    let leaving = Arc::clone(&caller);
+    let add_and_leave = move |tx: &mut dyn Tx| {
+        drop(leaving.lock().unwrap().take());
+        tx.insert_product(&new_product("A", 1), NOW)
+    };
+    let (left, ticket) = queue::job(add_and_leave, follow("A"), WAIT);
+    *caller.lock().unwrap() = Some(ticket);
+    let refuse = |_: &mut dyn Tx| Err(Error::OrderNotFound { id: order_id(7) });
+    let (refused, _refused) = queue::job(refuse, follow("B"), WAIT);
+    let add = |tx: &mut dyn Tx| tx.insert_product(&new_product("C", 1), NOW);
+    let (panicking, answer) = queue::job(add, |_| panic!("on purpose"), WAIT);
+    writer.run_batch(vec![left, refused, panicking]);
+    assert!(answer.wait().await.is_ok(), "a panic afterwards changes no answer");
+    assert_eq!(committed(&writer), ["A", "C"]);
+    assert_eq!(*followed.lock().unwrap(), ["A"]);
+    // Not after a commit that failed.
+    let blocker = Connection::open(&writer.path).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let busy = writer.connection.as_ref().unwrap();
+    busy.busy_timeout(Duration::ZERO).unwrap();
+    let add = |tx: &mut dyn Tx| tx.insert_product(&new_product("D", 1), NOW);
+    let (failed, answer) = queue::job(add, follow("D"), WAIT);
+    writer.run_batch(vec![failed]);
+    assert!(answer.wait().await.is_err());
+    assert_eq!(*followed.lock().unwrap(), ["A"]);
 }
 
 #[tokio::test]
