@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::domain::{
     Amount, EventId, EventKind, Money, NewMovement, NewOrder, NewProduct, OrderId, PaymentData, PaymentEvent,
-    PaymentId, Price, ProductId, ProductName, Quantity, Reason, Sku, Stock, Timestamp,
+    PaymentId, Price, ProductId, ProductName, Quantity, Reason, RefundData, RefundId, Sku, Stock, Timestamp,
 };
 use crate::store::{FatalHandler, Options, SqliteStore};
 
@@ -82,6 +82,16 @@ pub(crate) fn money(order: OrderId, payment: Option<&str>, cents: Option<i64>) -
         order_id: order,
         payment_id: payment.map(payment_id),
         amount: cents.map(|cents| Amount::new(Money::from_cents(cents)).unwrap()),
+    }
+}
+
+/// What an event says of a refund, where it names it.
+pub(crate) fn refund(of: PaymentData, refund: Option<&str>) -> RefundData {
+    RefundData {
+        order_id: of.order_id,
+        payment_id: of.payment_id,
+        refund_id: refund.map(|id| RefundId::new(id).unwrap()),
+        amount: of.amount,
     }
 }
 

@@ -504,6 +504,9 @@ pub struct PaymentData {
     /// The provider's id of a payment.
     #[serde(rename = "payment_id", default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<String>,
+    /// The provider's id of a refund; only `payment.refunded` has one.
+    #[serde(rename = "refund_id", default, skip_serializing_if = "Option::is_none")]
+    pub refund_id: Option<String>,
     /// Money that was paid or refunded, with at most two decimals; checked on the number as written.
     #[serde(rename = "amount", default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Decimal>,
@@ -516,6 +519,8 @@ struct PaymentDataDraft {
     order_id: Option<i64>,
     #[validate(length(min = 1, max = 255))]
     payment_id: Option<String>,
+    #[validate(length(min = 1, max = 255))]
+    refund_id: Option<String>,
     #[validate(range(exclusive_min = const { Decimal::literal("0") }, max = const { Decimal::literal("1000000000000") }))]
     #[validate(custom(function = "Self::amount_step"))]
     amount: Option<Decimal>,
@@ -527,12 +532,14 @@ impl Read for PaymentData {
         let draft = PaymentDataDraft {
             order_id: object.optional("order_id"),
             payment_id: object.optional("payment_id"),
+            refund_id: object.optional("refund_id"),
             amount: object.optional("amount"),
         };
         object.check(&draft, &[]);
         Some(Self {
             order_id: draft.order_id,
             payment_id: draft.payment_id,
+            refund_id: draft.refund_id,
             amount: draft.amount,
         })
     }
@@ -621,7 +628,7 @@ pub struct PaymentEventReceipt {
 }
 
 /// What became of an event. `applied`: the order was paid, or a payment was refunded whole. `ignored`: nothing
-/// changed. The others are money that needs a person: `amount_mismatch` (a payment of another amount than the order's
+/// changed, or a refund is kept until its payment comes. The others are money that needs a person: `amount_mismatch` (a payment of another amount than the order's
 /// total), `duplicate_payment` (a further payment of a paid order), `refund_due` (a payment of a canceled order),
 /// `order_gone` (a payment of a deleted order), `partial_refund` (a refund of less than the payment).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -1015,11 +1022,14 @@ pub struct RecordedPaymentEvent {
     /// The payment that it names, null where it names none.
     #[serde(rename = "payment_id")]
     pub payment_id: Option<String>,
+    /// The refund that it names, null where it names none.
+    #[serde(rename = "refund_id")]
+    pub refund_id: Option<String>,
     /// The amount that it names, null where it names none.
     #[serde(rename = "amount")]
     pub amount: Option<Decimal>,
     /// What became of an event. `applied`: the order was paid, or a payment was refunded whole. `ignored`: nothing
-    /// changed. The others are money that needs a person: `amount_mismatch` (a payment of another amount than the order's
+    /// changed, or a refund is kept until its payment comes. The others are money that needs a person: `amount_mismatch` (a payment of another amount than the order's
     /// total), `duplicate_payment` (a further payment of a paid order), `refund_due` (a payment of a canceled order),
     /// `order_gone` (a payment of a deleted order), `partial_refund` (a refund of less than the payment).
     #[serde(rename = "result")]

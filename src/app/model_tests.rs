@@ -16,7 +16,7 @@ use crate::domain::{
 };
 use crate::error::Error;
 use crate::store::{EventFilter, OrderFilter, SqliteStore, Store, Tx, View, audit};
-use crate::testing::{self, money, name, order_id, payment_event, price, product_id, quantity, sku};
+use crate::testing::{self, money, name, order_id, payment_event, payment_id, price, product_id, quantity, sku};
 
 mod model;
 
@@ -81,6 +81,7 @@ enum Step {
         event: u8,
         order: i64,
         payment: Option<u8>,
+        refund: Option<u8>,
         sum: Sum,
     },
     Failed {
@@ -124,8 +125,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => order.clone().prop_map(|order| Step::Remove { order }),
         9 => (event, order.clone(), payment.clone(), sum.clone())
             .prop_map(|(event, order, payment, sum)| Step::Paid { event, order, payment, sum }),
-        7 => (event, order.clone(), payment.clone(), sum)
-            .prop_map(|(event, order, payment, sum)| Step::Refunded { event, order, payment, sum }),
+        7 => (event, order.clone(), payment.clone(), prop::option::of(0..3_u8), sum)
+            .prop_map(|(event, order, payment, refund, sum)| Step::Refunded { event, order, payment, refund, sum }),
         1 => (event, order, payment).prop_map(|(event, order, payment)| Step::Failed { event, order, payment }),
         2 => limit.clone().prop_map(|limit| Step::Expire { limit }),
         1 => limit.prop_map(|limit| Step::Sweep { limit }),
@@ -258,12 +259,12 @@ fn place_once(tx: &mut dyn Tx, key: u8, product: i64, units: i64, now: Timestamp
 }
 
 fn receive(tx: &mut dyn Tx, event: u8, said: model::Said, now: Timestamp) -> Result<String, Error> {
-    let (kind, order, payment, cents) = said;
-    let payment = payment.map(|payment| format!("pay-{payment}"));
-    let data = money(order_id(order.unwrap()), payment.as_deref(), cents);
-    let kind = match kind {
+    let payment = said.payment.map(|payment| format!("pay-{payment}"));
+    let refund = said.refund.map(|refund| format!("ref-{refund}"));
+    let data = money(order_id(said.order.unwrap()), payment.as_deref(), said.cents);
+    let kind = match said.kind {
         "payment.succeeded" => EventKind::Succeeded(data),
-        "payment.refunded" => EventKind::Refunded(data),
+        "payment.refunded" => EventKind::Refunded(testing::refund(data, refund.as_deref())),
         _ => EventKind::Failed {
             order_id: Some(data.order_id),
             payment_id: data.payment_id,
@@ -303,6 +304,7 @@ fn observe(view: &dyn View, model: &Model) -> Result<Model, Error> {
         last_product: model.last_product,
         last_order: model.last_order,
         answers: model.answers.clone(),
+        refunds: model.refunds.clone(),
         ..Model::default()
     };
     for product in view.products(None, 1_000)? {
@@ -338,12 +340,13 @@ fn observe(view: &dyn View, model: &Model) -> Result<Model, Error> {
         let kind = ["payment.succeeded", "payment.refunded", "payment.failed"]
             .into_iter()
             .find(|name| *name == event.type_name);
-        let payment = event.payment_id.as_ref().map(|payment| number_of(payment.as_str()));
-        let (order, cents) = (
-            event.order_id.map(OrderId::get),
-            event.amount.map(|amount| amount.cents()),
-        );
-        let said = (kind.unwrap(), order, payment, cents);
+        let said = model::Said {
+            kind: kind.unwrap(),
+            order: event.order_id.map(OrderId::get),
+            payment: event.payment_id.as_ref().map(|payment| number_of(payment.as_str())),
+            refund: event.refund_id.as_ref().map(|refund| number_of(refund.as_str())),
+            cents: event.amount.map(|amount| amount.cents()),
+        };
         seen.events
             .push((number_of(event.event_id.as_str()), said, event.result.name()));
     }
@@ -351,14 +354,20 @@ fn observe(view: &dyn View, model: &Model) -> Result<Model, Error> {
     for order in 1..=model.last_order {
         for payment in view.open_payments(order_id(order))?.iter().rev() {
             let name = payment.payment_id.as_ref().map(|name| number_of(name.as_str()));
-            let cents = payment.amount.map(|amount| amount.cents());
+            let cents = payment.balance.amount.map(|amount| amount.cents());
             seen.open.push(model::Payment {
                 order,
                 name,
                 cents,
-                back: payment.refunded.cents(),
+                back: payment.balance.refunded.cents(),
                 is_own: payment.is_own,
             });
+        }
+        for payment in 0..3 {
+            for refund in view.kept_refunds(order_id(order), &payment_id(&format!("pay-{payment}")))? {
+                let cents = refund.amount.map(|amount| amount.cents());
+                seen.kept.push(model::Kept { order, payment, cents });
+            }
         }
     }
     Ok(seen)
@@ -424,6 +433,7 @@ async fn agrees(store: &SqliteStore, steps: Vec<Step>) {
         let seen = store.read(move |view| observe(view, &last)).await.unwrap();
         let mut sorted = model.clone();
         sorted.open.sort_by_key(|payment| payment.order);
+        sorted.kept.sort_by_key(|refund| (refund.order, refund.payment));
         assert_eq!(seen, sorted, "after step {n}: {step:?}");
     }
 }

@@ -12,8 +12,8 @@ pub mod version;
 
 pub use order::{NewOrder, Order, OrderChange, Refusal, State, StateParts, Status};
 pub use payment::{
-    EventId, EventKind, EventNumber, EventResult, NewPayment, OtherType, Payment, PaymentData, PaymentEvent, PaymentId,
-    RecordedEvent,
+    Balance, EventId, EventKind, EventNumber, EventResult, NewPayment, OtherType, Payment, PaymentData, PaymentEvent,
+    PaymentId, RecordedEvent, Refund, RefundData, RefundId,
 };
 pub use product::{NewMovement, NewProduct, Product, ProductChange, Reason, StockMovement, StockRefusal};
 pub use values::{

@@ -1,8 +1,9 @@
 //! Payments, and the events with which the provider tells of them.
 //!
 //! Payments are tracked one by one, because providers repeat, reorder and split events. A payment is *open* from its
-//! `payment.succeeded` until refunds add up to its amount; a canceled order with an open payment owes a refund. What an
-//! event does is decided in [`rules`]. Amounts of 0 and empty ids are refused.
+//! `payment.succeeded` until refunds add up to its amount; a canceled order with an open payment owes a refund. Refunds have
+//! an identity, so each counts once, and one that comes before its payment is kept until that is there. What an event does
+//! is decided in [`rules`]. Amounts of 0 and empty ids are refused.
 
 use super::values::{Amount, Invalid, Money, OrderId, Timestamp, integer, text};
 
@@ -15,6 +16,10 @@ text! {
 text! {
     /// The provider's id of a payment.
     PaymentId, str::is_empty, "a payment's id is not empty"
+}
+text! {
+    /// The provider's id of a refund; the id of its event where it has none.
+    RefundId, str::is_empty, "a refund's id is not empty"
 }
 integer! {
     /// The number of a recorded event; a later one has a larger number.
@@ -47,14 +52,27 @@ impl OtherType {
     }
 }
 
-/// What an event says of a payment or a refund.
+/// What an event says of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentData {
     /// The order that it is for.
     pub order_id: OrderId,
     /// The payment, where the event names it.
     pub payment_id: Option<PaymentId>,
-    /// The amount, where the event names it; else all of it.
+    /// The amount, where the event names it; else the order's total.
+    pub amount: Option<Amount>,
+}
+
+/// What an event says of a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundData {
+    /// The order whose payment it is of.
+    pub order_id: OrderId,
+    /// The payment, where the event names it.
+    pub payment_id: Option<PaymentId>,
+    /// The refund, where the event names it.
+    pub refund_id: Option<RefundId>,
+    /// The amount, where the event names it; else all that is left of the payment.
     pub amount: Option<Amount>,
 }
 
@@ -64,7 +82,7 @@ pub enum EventKind {
     /// A payment succeeded.
     Succeeded(PaymentData),
     /// A payment was refunded, whole or in part.
-    Refunded(PaymentData),
+    Refunded(RefundData),
     /// A payment was tried in vain.
     Failed {
         /// The order that it was for, where the event names it.
@@ -99,7 +117,8 @@ impl EventKind {
     /// The order that it names.
     pub const fn order_id(&self) -> Option<OrderId> {
         match self {
-            Self::Succeeded(data) | Self::Refunded(data) => Some(data.order_id),
+            Self::Succeeded(data) => Some(data.order_id),
+            Self::Refunded(data) => Some(data.order_id),
             Self::Failed { order_id, .. } => *order_id,
             Self::Other(_) => None,
         }
@@ -108,16 +127,26 @@ impl EventKind {
     /// The payment that it names.
     pub const fn payment_id(&self) -> Option<&PaymentId> {
         match self {
-            Self::Succeeded(data) | Self::Refunded(data) => data.payment_id.as_ref(),
+            Self::Succeeded(data) => data.payment_id.as_ref(),
+            Self::Refunded(data) => data.payment_id.as_ref(),
             Self::Failed { payment_id, .. } => payment_id.as_ref(),
             Self::Other(_) => None,
+        }
+    }
+
+    /// The refund that it names.
+    pub const fn refund_id(&self) -> Option<&RefundId> {
+        match self {
+            Self::Refunded(data) => data.refund_id.as_ref(),
+            Self::Succeeded(_) | Self::Failed { .. } | Self::Other(_) => None,
         }
     }
 
     /// The amount that it names.
     pub const fn amount(&self) -> Option<Amount> {
         match self {
-            Self::Succeeded(data) | Self::Refunded(data) => data.amount,
+            Self::Succeeded(data) => data.amount,
+            Self::Refunded(data) => data.amount,
             Self::Failed { amount, .. } => *amount,
             Self::Other(_) => None,
         }
@@ -210,12 +239,54 @@ pub struct RecordedEvent {
     pub order_id: Option<OrderId>,
     /// The payment that it names.
     pub payment_id: Option<PaymentId>,
+    /// The refund that it names.
+    pub refund_id: Option<RefundId>,
     /// The amount that it names.
     pub amount: Option<Amount>,
     /// What became of it.
     pub result: EventResult,
     /// When it was recorded.
     pub received_at: Timestamp,
+}
+
+/// The money of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balance {
+    /// What came, where it is known. Only for a deleted order it can be unknown: where no amount was named, it is the
+    /// order's total.
+    pub amount: Option<Money>,
+    /// What refunds have taken of it so far, never more than its amount.
+    pub refunded: Money,
+    /// Whether refunds have taken all of it.
+    pub is_closed: bool,
+}
+
+impl Balance {
+    /// That of a payment of which nothing was refunded.
+    pub const fn open(amount: Option<Money>) -> Self {
+        Self {
+            amount,
+            refunded: Money::ZERO,
+            is_closed: false,
+        }
+    }
+
+    /// The balance after a refund of so much, or of all that was left. An unknown amount stays open until a refund takes
+    /// all.
+    #[must_use]
+    pub fn refund(self, refund: Option<Amount>) -> Self {
+        let refunded = match (self.amount, refund) {
+            (None, None) => self.refunded,
+            (None, Some(refund)) => self.refunded.saturating_add(refund.money()),
+            (Some(amount), None) => amount,
+            (Some(amount), Some(refund)) => self.refunded.saturating_add(refund.money()).min(amount),
+        };
+        Self {
+            refunded,
+            is_closed: self.is_closed || refund.is_none() || self.amount == Some(refunded),
+            ..self
+        }
+    }
 }
 
 /// A payment to record.
@@ -225,24 +296,22 @@ pub struct NewPayment {
     pub order_id: OrderId,
     /// The provider's id of it, where its event named one.
     pub payment_id: Option<PaymentId>,
-    /// Its amount. Only that of a deleted order can be unknown: where no amount was named, it is the order's total.
-    pub amount: Option<Money>,
+    /// Its money, after the refunds that came before it.
+    pub balance: Balance,
     /// Whether it is the one that made its order `PAID`.
     pub is_own: bool,
 }
 
 impl NewPayment {
-    /// The open payment that this becomes with the event of this number.
+    /// The payment that this becomes with the event of this number.
     #[must_use]
     pub fn with_number(self, number: EventNumber) -> Payment {
         Payment {
             number,
             order_id: self.order_id,
             payment_id: self.payment_id,
-            amount: self.amount,
-            refunded: Money::ZERO,
+            balance: self.balance,
             is_own: self.is_own,
-            is_closed: false,
         }
     }
 }
@@ -256,33 +325,27 @@ pub struct Payment {
     pub order_id: OrderId,
     /// The provider's id of it, where its event named one.
     pub payment_id: Option<PaymentId>,
-    /// Its amount, where it is known.
-    pub amount: Option<Money>,
-    /// What refunds have taken of it so far, never more than its amount.
-    pub refunded: Money,
+    /// Its money.
+    pub balance: Balance,
     /// Whether it is the one that made its order `PAID`.
     pub is_own: bool,
-    /// Whether refunds have taken all of it.
-    pub is_closed: bool,
 }
 
-impl Payment {
-    /// The payment after a refund of so much, or of all that was left of it. One of unknown amount stays open until a
-    /// refund takes all.
-    #[must_use]
-    pub fn refund(self, refund: Option<Amount>) -> Self {
-        let refunded = match (self.amount, refund) {
-            (None, None) => self.refunded,
-            (None, Some(refund)) => self.refunded.saturating_add(refund.money()),
-            (Some(amount), None) => amount,
-            (Some(amount), Some(refund)) => self.refunded.saturating_add(refund.money()).min(amount),
-        };
-        Self {
-            refunded,
-            is_closed: refund.is_none() || self.amount == Some(refunded),
-            ..self
-        }
-    }
+/// Money that went back. Of an order each has an id of its own, so it counts once, whatever number of events tell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    /// The number of the first event that told of it.
+    pub number: EventNumber,
+    /// The order whose payment it is of.
+    pub order_id: OrderId,
+    /// What it is known by.
+    pub refund_id: RefundId,
+    /// The payment that its event named.
+    pub payment_id: Option<PaymentId>,
+    /// How much; all that was left of the payment where this is `None`.
+    pub amount: Option<Amount>,
+    /// The number of the payment that it counts against; `None` while that has not come.
+    pub payment: Option<EventNumber>,
 }
 
 #[cfg(test)]

@@ -46,16 +46,24 @@ pub(super) fn event_received(type_label: &'static str, receipt: &Receipt) {
     } else if step == Some((Status::Paid, Status::Canceled)) {
         counter!(table::ORDERS_CANCELED, "by" => "refund").increment(1);
     }
+    let (event, order) = (receipt.event_id.as_str(), receipt.order_id.map(OrderId::get));
     if let Delivery::Recorded(result) = receipt.result
         && result.needs_a_person()
     {
         needs_a_person(result);
-        let (event, order) = (receipt.event_id.as_str(), receipt.order_id.map(OrderId::get));
         tracing::warn!(
             event,
             order,
             result = result.name(),
             "a payment event needs a person's attention; see GET /payment-events"
+        );
+    }
+    if receipt.is_partly_refunded {
+        needs_a_person(EventResult::PartialRefund);
+        tracing::warn!(
+            event,
+            order,
+            "a part of this payment was refunded before it came; see GET /payment-events"
         );
     }
 }

@@ -14,7 +14,7 @@ use super::{Problem, Service, after_commit, metrics, pagination};
 use crate::app::payments::{self, Delivery, Receipt};
 use crate::domain::{
     Amount, EventId, EventKind, EventNumber, EventResult, Money, OrderId, OtherType, PaymentData, PaymentEvent,
-    PaymentId, RecordedEvent,
+    PaymentId, RecordedEvent, RefundData, RefundId,
 };
 use crate::store::{EventFilter, Store, Tx, View};
 
@@ -76,8 +76,8 @@ impl<S: Store> Webhooks for Service<S> {
 /// meaning.
 fn event(body: models::PaymentEvent) -> Result<PaymentEvent, Problem> {
     let kind = match body.r_type.as_str() {
-        EventKind::SUCCEEDED => EventKind::Succeeded(EventData::read(body.data.as_ref(), true)?.of_an_order()?),
-        EventKind::REFUNDED => EventKind::Refunded(EventData::read(body.data.as_ref(), true)?.of_an_order()?),
+        EventKind::SUCCEEDED => EventKind::Succeeded(EventData::read(body.data.as_ref(), true)?.payment()?),
+        EventKind::REFUNDED => EventKind::Refunded(EventData::read(body.data.as_ref(), true)?.refund()?),
         EventKind::FAILED => {
             let data = EventData::read(body.data.as_ref(), false)?;
             EventKind::Failed {
@@ -99,6 +99,7 @@ fn event(body: models::PaymentEvent) -> Result<PaymentEvent, Problem> {
 struct EventData {
     order_id: Option<OrderId>,
     payment_id: Option<PaymentId>,
+    refund_id: Option<RefundId>,
     amount: Option<Amount>,
 }
 
@@ -122,17 +123,31 @@ impl EventData {
         Ok(Self {
             order_id: at_pointer("/data/order_id", data.order_id.map(OrderId::new).transpose())?,
             payment_id: at_pointer("/data/payment_id", data.payment_id.map(PaymentId::new).transpose())?,
+            refund_id: at_pointer("/data/refund_id", data.refund_id.map(RefundId::new).transpose())?,
             amount: data.amount.map(amount_of).transpose()?,
         })
     }
 
-    fn of_an_order(self) -> Result<PaymentData, Problem> {
-        let missing = || Problem::invalid_pointer("/data/order_id", "is required");
+    fn payment(self) -> Result<PaymentData, Problem> {
         Ok(PaymentData {
-            order_id: self.order_id.ok_or_else(missing)?,
+            order_id: self.order()?,
             payment_id: self.payment_id,
             amount: self.amount,
         })
+    }
+
+    fn refund(self) -> Result<RefundData, Problem> {
+        Ok(RefundData {
+            order_id: self.order()?,
+            payment_id: self.payment_id,
+            refund_id: self.refund_id,
+            amount: self.amount,
+        })
+    }
+
+    fn order(&self) -> Result<OrderId, Problem> {
+        let missing = || Problem::invalid_pointer("/data/order_id", "is required");
+        self.order_id.ok_or_else(missing)
     }
 }
 
@@ -149,6 +164,7 @@ impl From<RecordedEvent> for models::RecordedPaymentEvent {
             r_type: event.type_name,
             order_id: event.order_id.map(OrderId::get),
             payment_id: event.payment_id.map(PaymentId::into_string),
+            refund_id: event.refund_id.map(RefundId::into_string),
             amount: event.amount.map(|amount| Decimal::from_hundredths(amount.cents())),
             result: event.result.into(),
             received_at: event.received_at.into(),

@@ -43,6 +43,7 @@ macro_rules! store_contract {
             an_event_is_recorded_once
             events_are_narrowed_down
             payments_are_known_by_what_was_recorded
+            refunds_are_kept_until_their_payment_comes
             orders_know_whether_a_payment_was_recorded
             open_payments_are_listed_newest_first
             writes_to_payments_that_are_not_there_are_faults

@@ -2,8 +2,10 @@
 //!
 //! Both outlive their order, so there is no verb that deletes one.
 
-use crate::domain::payment::Payment;
-use crate::domain::{EventId, EventNumber, EventResult, OrderId, PaymentEvent, PaymentId, RecordedEvent, Timestamp};
+use crate::domain::{
+    EventId, EventNumber, EventResult, OrderId, Payment, PaymentEvent, PaymentId, RecordedEvent, Refund, RefundId,
+    Timestamp,
+};
 use crate::error::Error;
 
 /// Which events a list holds; `None` narrows nothing.
@@ -36,8 +38,14 @@ pub trait PaymentView {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, Error>;
 
-    /// Whether a `payment.succeeded` or `payment.refunded` of this payment was recorded for this order.
+    /// Whether a `payment.succeeded` of this payment was recorded for this order.
     fn is_payment_known(&self, order_id: OrderId, payment_id: &PaymentId) -> Result<bool, Error>;
+
+    /// Whether this refund was recorded for this order.
+    fn is_refund_known(&self, order_id: OrderId, refund_id: &RefundId) -> Result<bool, Error>;
+
+    /// The refunds of this payment that count against none yet, oldest first.
+    fn kept_refunds(&self, order_id: OrderId, payment_id: &PaymentId) -> Result<Vec<Refund>, Error>;
 
     /// Whether any `payment.succeeded` was recorded for this order, whatever its result.
     fn has_recorded_payment(&self, order_id: OrderId) -> Result<bool, Error>;
@@ -48,18 +56,20 @@ pub trait PaymentView {
 
 /// What can be written about payments.
 pub trait PaymentTx: PaymentView {
-    /// Records an event, whose id must be new, with its result and, if it is a refund, the payment that it refunds.
-    fn insert_event(
-        &mut self,
-        event: &PaymentEvent,
-        result: EventResult,
-        refunds: Option<EventNumber>,
-        now: Timestamp,
-    ) -> Result<EventNumber, Error>;
+    /// Records an event, whose id must be new, with its result.
+    fn insert_event(&mut self, event: &PaymentEvent, result: EventResult, now: Timestamp)
+    -> Result<EventNumber, Error>;
 
     /// Adds a payment, whose event must be recorded.
     fn insert_payment(&mut self, payment: &Payment) -> Result<(), Error>;
 
     /// Writes a payment as it is now: what was refunded of it, and whether that is all; the rest never changes.
     fn save_payment(&mut self, payment: &Payment) -> Result<(), Error>;
+
+    /// Adds a refund, whose event must be recorded, as must be the payment that it counts against. Its id must be new to
+    /// the order.
+    fn insert_refund(&mut self, refund: &Refund) -> Result<(), Error>;
+
+    /// Writes which payment a refund counts against; the rest never changes.
+    fn save_refund(&mut self, refund: &Refund) -> Result<(), Error>;
 }

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::payment::{HEADER, sign, succeeded};
+use crate::support::payment::{HEADER, refunded, sign, succeeded};
 use crate::support::process::{PATIENCE, Server, command};
 use crate::support::scrape::Scrape;
 
@@ -131,6 +131,36 @@ fn money_that_needs_a_person_is_warned_of_though_the_caller_left() {
     assert!(
         !left.is_disjoint(&warned_requests),
         "nobody left between request and response"
+    );
+}
+
+#[test]
+fn a_payment_that_was_partly_refunded_before_it_came_is_warned_of() {
+    let folder = TempDir::new().unwrap();
+    let server = start(&folder, &[]);
+    server.ask("POST", "/products", r#"{"sku":"A","name":"a","price":1,"stock":5}"#);
+    server.ask("POST", "/orders", r#"{"product_id":1,"quantity":1}"#);
+    for (event, result) in [
+        (
+            refunded("e1", json!({"order_id": 1, "payment_id": "p1", "amount": 0.4})),
+            "ignored",
+        ),
+        (succeeded("e2", json!({"order_id": 1, "payment_id": "p1"})), "applied"),
+    ] {
+        let body = event.to_string();
+        let headers = [(HEADER, &*signature(&body))];
+        let ((status, receipt), _) = server.ask_with("POST", "/webhooks/payment", &headers, &body);
+        assert_eq!((status, &receipt["result"]), (200, &json!(result)));
+    }
+    let line: Value = serde_json::from_str(&server.log_line("was refunded before it came")).unwrap();
+    assert_eq!(
+        (&line["level"], &line["event"], &line["order"]),
+        (&json!("WARN"), &json!("e2"), &json!(1))
+    );
+    let counted = Scrape::of(server.metrics_address());
+    assert_eq!(
+        counted.value(r#"shop_money_needing_a_person_total{result="partial_refund"}"#),
+        1.0
     );
 }
 

@@ -10,13 +10,6 @@ use crate::support::payment::{refunded, succeeded};
 
 const TTL_MS: i64 = 86_400_000;
 
-impl TestApp {
-    async fn status_of(&self, order: i64) -> String {
-        let order = self.get(&format!("/orders/{order}")).await.json(200);
-        order["status"].as_str().unwrap().to_owned()
-    }
-}
-
 #[tokio::test]
 async fn expires_at_is_shown_only_while_an_order_awaits_payment() {
     let app = TestApp::new();

@@ -35,6 +35,7 @@ mod orders;
 mod overload;
 mod products;
 mod property;
+mod refunds;
 mod refusals;
 mod secrets;
 mod settings;

@@ -39,6 +39,8 @@ struct Event {
     /// Orders are numbered from 1, so an event can name one that does not exist yet.
     order: i64,
     payment: Option<u8>,
+    /// Only refunds have one.
+    refund: Option<u8>,
     amount: EventAmount,
 }
 
@@ -60,12 +62,16 @@ fn event() -> impl Strategy<Value = Event> {
     // Most events name early orders, so that several name the same.
     let order = prop_oneof![3 => 1..4_i64, 1 => 1..12_i64];
     let payment = prop::option::weighted(0.8, 0..3_u8);
-    (prop::bool::weighted(0.45), order, payment, amount).prop_map(|(is_refund, order, payment, amount)| Event {
-        is_refund,
-        order,
-        payment,
-        amount,
-    })
+    let refund = prop::option::of(0..3_u8);
+    (prop::bool::weighted(0.45), order, payment, refund, amount).prop_map(
+        |(is_refund, order, payment, refund, amount)| Event {
+            is_refund,
+            order,
+            payment,
+            refund: refund.filter(|_| is_refund),
+            amount,
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -120,6 +126,15 @@ struct ModelPayment {
     is_open: bool,
 }
 
+/// A refund that waits for its payment.
+#[derive(Clone, Debug)]
+struct Kept {
+    order: i64,
+    payment: u8,
+    /// `None` for all of it.
+    cents: Option<i64>,
+}
+
 /// A request with an idempotency key, and its stored response.
 struct Keyed {
     body: Value,
@@ -136,8 +151,11 @@ struct Model {
     product_ids: Vec<i64>,
     order_ids: Vec<i64>,
     payments: Vec<ModelPayment>,
-    /// Order and name of each payment in a recorded event.
+    /// Order and name of each payment that a recorded event said has succeeded.
     known: HashSet<(i64, u8)>,
+    /// Order and id of each refund that counted or is kept.
+    refunds: HashSet<(i64, String)>,
+    kept: Vec<Kept>,
     /// Orders with a recorded payment, whatever its result.
     has_recorded_payment: HashSet<i64>,
     /// The delivered events, as they were sent.
@@ -280,9 +298,19 @@ impl Model {
         }
         let result = match event.is_refund {
             false => self.succeeded(event, cents),
-            true => self.refunded(event, cents),
+            true => {
+                let id = event
+                    .refund
+                    .map_or_else(|| event_id.to_owned(), |refund| format!("re_{refund}"));
+                match self.refunds.contains(&(event.order, id.clone())) {
+                    true => "ignored",
+                    false => self.refunded(event, cents, id),
+                }
+            }
         };
-        self.known.extend(event.payment.map(|payment| (event.order, payment)));
+        if !event.is_refund {
+            self.known.extend(event.payment.map(|payment| (event.order, payment)));
+        }
         self.recorded.push((event_id.to_owned(), result));
         Some(result)
     }
@@ -298,6 +326,12 @@ impl Model {
         let total = self.total(event.order);
         let order = self.orders.get_mut(&event.order);
         let cents = named.or(total);
+        let is_of_it = |kept: &Kept| (kept.order, Some(kept.payment)) == (event.order, event.payment);
+        let kept: Vec<Kept> = self.kept.extract_if(.., |kept| is_of_it(kept)).collect();
+        let refunded: i64 = kept.iter().filter_map(|kept| kept.cents).sum();
+        if kept.iter().any(|kept| kept.cents.is_none()) || cents.is_some_and(|cents| refunded >= cents) {
+            return "ignored";
+        }
         let result = match order.as_ref().map(|order| order.status) {
             None => "order_gone",
             Some("PENDING") if cents == total => "applied",
@@ -312,14 +346,14 @@ impl Model {
             order: event.order,
             payment: event.payment,
             cents,
-            refunded: 0,
+            refunded,
             is_own: result == "applied",
             is_open: true,
         });
         result
     }
 
-    fn refunded(&mut self, event: Event, named: Option<i64>) -> &'static str {
+    fn refunded(&mut self, event: Event, named: Option<i64>, id: String) -> &'static str {
         let find = |fits: &dyn Fn(&ModelPayment) -> bool| {
             let is_open = |payment: &ModelPayment| payment.order == event.order && payment.is_open;
             self.payments
@@ -331,8 +365,19 @@ impl Model {
             named => find(&|payment| payment.payment == named).or_else(|| find(&|payment| payment.payment.is_none())),
         };
         let Some(payment) = found.map(|index| &mut self.payments[index]) else {
+            if let Some(payment) = event.payment
+                && !self.known.contains(&(event.order, payment))
+            {
+                self.refunds.insert((event.order, id));
+                self.kept.push(Kept {
+                    order: event.order,
+                    payment,
+                    cents: named,
+                });
+            }
             return "ignored";
         };
+        self.refunds.insert((event.order, id));
         payment.refunded += named.unwrap_or_default();
         let is_whole = named.is_none() || payment.cents.is_some_and(|cents| payment.refunded >= cents);
         if !is_whole {
@@ -455,6 +500,9 @@ async fn take_step(app: &TestApp, model: &mut Model, number: usize, step: &Step)
             let mut data = json!({"order_id": event.order});
             if let Some(payment) = event.payment {
                 data["payment_id"] = json!(format!("pay_{}_{payment}", event.order));
+            }
+            if let Some(refund) = event.refund {
+                data["refund_id"] = json!(format!("re_{refund}"));
             }
             if let Some(cents) = cents {
                 data["amount"] = price(cents);

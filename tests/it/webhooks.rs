@@ -37,16 +37,6 @@ impl TestApp {
         let path = format!("/orders/{order}");
         self.put(&path, json!({"status": status})).await.expect(200);
     }
-
-    /// Delivers these events and returns their results.
-    async fn results(&self, events: &[Value]) -> Vec<String> {
-        let mut results = Vec::new();
-        for event in events {
-            self.clock.advance_ms(1_000);
-            results.push(self.result(event).await);
-        }
-        results
-    }
 }
 
 fn state(status: &str, refund_due: bool) -> (String, bool) {
@@ -842,7 +832,8 @@ async fn recorded_events_show_the_event_and_its_result() {
         wanted.insert(
             0,
             json!({
-                "event_id": id, "type": kind, "order_id": order_id, "payment_id": payment_id, "amount": amount,
+                "event_id": id, "type": kind, "order_id": order_id, "payment_id": payment_id,
+                "refund_id": null, "amount": amount,
                 "result": result, "received_at": format!("{received_at:.3}"),
             }),
         );

@@ -25,8 +25,15 @@ pub(super) struct Order {
     pub(super) version: i64,
 }
 
-/// What an event says, or said: its type, order, payment and cents.
-pub(super) type Said = (&'static str, Option<i64>, Option<u8>, Option<i64>);
+/// What an event says, or said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) kind: &'static str,
+    pub(super) order: Option<i64>,
+    pub(super) payment: Option<u8>,
+    pub(super) refund: Option<u8>,
+    pub(super) cents: Option<i64>,
+}
 
 /// An event as it was recorded: its id, what it said, and its result.
 pub(super) type Recorded = (u8, Said, &'static str);
@@ -40,6 +47,14 @@ pub(super) struct Payment {
     pub(super) is_own: bool,
 }
 
+/// A refund that waits for its payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) order: i64,
+    pub(super) payment: u8,
+    pub(super) cents: Option<i64>,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Model {
     pub(super) products: BTreeMap<i64, Product>,
@@ -48,6 +63,10 @@ pub(super) struct Model {
     pub(super) events: Vec<Recorded>,
     /// Payments that were not all given back, the oldest first.
     pub(super) open: Vec<Payment>,
+    /// The oldest first.
+    pub(super) kept: Vec<Kept>,
+    /// Refunds that counted or are kept: their order, and the name of the refund or else of its event.
+    pub(super) refunds: BTreeSet<(i64, String)>,
     pub(super) last_product: i64,
     pub(super) last_order: i64,
     /// For each key its body, the order that came of it, and when.
@@ -112,14 +131,28 @@ impl Model {
             Sum::Half => Some((self.total(order) / 2).max(1)),
             Sum::TooMuch => Some(self.total(order) + 1),
         };
+        let said = |kind, order, payment, cents| Said {
+            kind,
+            order: Some(order),
+            payment,
+            refund: None,
+            cents,
+        };
         match *step {
             Step::Paid {
                 order, payment, sum, ..
-            } => ("payment.succeeded", Some(order), payment, cents(order, sum)),
+            } => said("payment.succeeded", order, payment, cents(order, sum)),
             Step::Refunded {
-                order, payment, sum, ..
-            } => ("payment.refunded", Some(order), payment, cents(order, sum)),
-            Step::Failed { order, payment, .. } => ("payment.failed", Some(order), payment, None),
+                order,
+                payment,
+                refund,
+                sum,
+                ..
+            } => Said {
+                refund,
+                ..said("payment.refunded", order, payment, cents(order, sum))
+            },
+            Step::Failed { order, payment, .. } => said("payment.failed", order, payment, None),
             Step::Create { .. }
             | Step::Change { .. }
             | Step::Delete { .. }
@@ -130,7 +163,7 @@ impl Model {
             | Step::Remove { .. }
             | Step::Expire { .. }
             | Step::Sweep { .. }
-            | Step::Wait { .. } => ("nothing", None, None, None),
+            | Step::Wait { .. } => said("nothing", 0, None, None),
         }
     }
 
@@ -255,8 +288,7 @@ impl Model {
 
     fn remove(&mut self, id: i64) -> Done {
         let order = self.orders.remove(&id).ok_or("no order")?;
-        let has_recorded_payment =
-            |(_, (kind, order, ..), _): &Recorded| *kind == "payment.succeeded" && *order == Some(id);
+        let has_recorded_payment = |(_, said, _): &Recorded| said.kind == "payment.succeeded" && said.order == Some(id);
         match order.status {
             _ if self.events.iter().any(has_recorded_payment) => Err("has a payment"),
             Status::Pending => self.take(order.product, -order.units),
@@ -265,26 +297,35 @@ impl Model {
     }
 
     fn hear(&mut self, event: u8, said: Said) -> Outcome {
-        let (kind, order, name, cents) = said;
         if self.events.iter().any(|(id, ..)| *id == event) {
             return Ok("duplicate".to_owned());
         }
+        let Said {
+            kind,
+            order,
+            payment,
+            refund,
+            cents,
+        } = said;
         let order = order.ok_or("no order")?;
         let result = match kind {
             "payment.failed" => "ignored",
             _ if order > self.last_order => return Err("no order"),
-            "payment.succeeded" => self.paid(order, name, cents),
-            _ => self.refunded(order, name, cents)?,
+            "payment.succeeded" => self.paid(order, payment, cents),
+            _ => {
+                let id = refund.map_or_else(|| format!("evt-{event}"), |refund| format!("ref-{refund}"));
+                match self.refunds.contains(&(order, id.clone())) {
+                    true => "ignored",
+                    false => self.refunded(order, payment, cents, id)?,
+                }
+            }
         };
         self.events.push((event, said, result));
         Ok(result.to_owned())
     }
 
     fn paid(&mut self, id: i64, name: Option<u8>, cents: Option<i64>) -> &'static str {
-        let is_known = self.events.iter().any(|(_, (kind, order, payment, _), _)| {
-            *kind != "payment.failed" && *order == Some(id) && *payment == name && name.is_some()
-        });
-        if is_known {
+        if self.was_paid(id, name) {
             return "ignored";
         }
         let total = self.total(id);
@@ -295,11 +336,17 @@ impl Model {
             back: 0,
             is_own: false,
         };
+        if !self.orders.contains_key(&id) {
+            payment.cents = cents;
+        }
+        let is_of_it = |kept: &Kept| kept.order == id && Some(kept.payment) == name;
+        let came_before: Vec<_> = self.kept.extract_if(.., |kept| is_of_it(kept)).collect();
+        payment.back = came_before.iter().filter_map(|kept| kept.cents).sum();
+        if came_before.iter().any(|kept| kept.cents.is_none()) || payment.cents.is_some_and(|all| payment.back >= all) {
+            return "ignored";
+        }
         let result = match self.orders.get_mut(&id) {
-            None => {
-                payment.cents = cents;
-                "order_gone"
-            }
+            None => "order_gone",
             Some(order) => match order.status {
                 Status::Pending if payment.cents == Some(total) => {
                     (order.status, order.was_paid, order.expires) = (Status::Paid, true, None);
@@ -315,7 +362,19 @@ impl Model {
         result
     }
 
-    fn refunded(&mut self, id: i64, name: Option<u8>, cents: Option<i64>) -> Result<&'static str, &'static str> {
+    /// Whether a payment of this name was told of before.
+    fn was_paid(&self, id: i64, name: Option<u8>) -> bool {
+        let is_it = |said: &Said| said.kind == "payment.succeeded" && said.order == Some(id) && said.payment == name;
+        name.is_some() && self.events.iter().any(|(_, said, _)| is_it(said))
+    }
+
+    fn refunded(
+        &mut self,
+        id: i64,
+        name: Option<u8>,
+        cents: Option<i64>,
+        refund: String,
+    ) -> Result<&'static str, &'static str> {
         let newest = |fits: &dyn Fn(&Payment) -> bool| {
             let found = self
                 .open
@@ -330,8 +389,19 @@ impl Model {
             Some(_) => newest(&|payment| payment.name == name).or_else(|| newest(&|payment| payment.name.is_none())),
         };
         let Some(place) = place else {
+            if let Some(payment) = name
+                && !self.was_paid(id, name)
+            {
+                self.refunds.insert((id, refund));
+                self.kept.push(Kept {
+                    order: id,
+                    payment,
+                    cents,
+                });
+            }
             return Ok("ignored");
         };
+        self.refunds.insert((id, refund));
         let payment = &mut self.open[place];
         let is_all = match (cents, payment.cents) {
             (None, _) => true,

@@ -4,7 +4,7 @@ use super::*;
 use crate::app::payments::Delivery;
 use crate::domain::{EventNumber, EventResult, OtherType, RecordedEvent};
 use crate::store::EventFilter;
-use crate::testing::{event_id, payment_id};
+use crate::testing::{event_id, payment_id, refund};
 
 /// What came of an event: its result, and where its order stands, whether owing or not.
 pub(super) type Came = (&'static str, Option<(Status, bool)>);
@@ -16,8 +16,24 @@ impl Shop {
     }
 
     pub(super) async fn refunded(&self, event: &str, order: i64, payment: Option<&str>, cents: Option<i64>) -> Came {
-        let data = money(order_id(order), payment, cents);
+        let data = refund(money(order_id(order), payment, cents), None);
         self.came(event, EventKind::Refunded(data)).await
+    }
+
+    /// A refund that has an id of its own.
+    async fn refunded_as(&self, id: &str, event: &str, order: i64, payment: Option<&str>, cents: i64) -> Came {
+        let data = refund(money(order_id(order), payment, Some(cents)), Some(id));
+        self.came(event, EventKind::Refunded(data)).await
+    }
+
+    /// The amount of an order's only open payment, and what was refunded of it.
+    async fn open_payment(&self, order: i64) -> (i64, i64) {
+        let open = self.store.read(move |view| view.open_payments(order_id(order))).await;
+        let [payment] = <[_; 1]>::try_from(open.unwrap()).unwrap();
+        (
+            payment.balance.amount.unwrap().cents(),
+            payment.balance.refunded.cents(),
+        )
     }
 
     /// Tells of an event, and checks the receipt and all invariants.
@@ -68,7 +84,7 @@ async fn an_event_that_was_seen_before_is_a_duplicate_whatever_else_it_says() {
     for kind in [
         EventKind::Succeeded(money(order_id(1), Some("p1"), Some(2_500))),
         EventKind::Succeeded(money(order_id(2), Some("p2"), None)),
-        EventKind::Refunded(money(order_id(1), Some("p1"), None)),
+        EventKind::Refunded(refund(money(order_id(1), Some("p1"), None), None)),
         // Even one that could not be recorded.
         EventKind::Succeeded(money(order_id(99), None, None)),
         EventKind::Other(other),
@@ -91,7 +107,7 @@ async fn an_order_that_was_never_made_burns_no_event() {
     let shop = Shop::with_mugs(9).await;
     for kind in [
         EventKind::Succeeded(money(order_id(1), Some("p1"), None)),
-        EventKind::Refunded(money(order_id(1), Some("p1"), None)),
+        EventKind::Refunded(refund(money(order_id(1), Some("p1"), None), None)),
     ] {
         assert_eq!(text(shop.tell("e1", kind).await), "There is no order 1.");
     }
@@ -114,9 +130,10 @@ async fn a_payment_that_was_recorded_for_the_order_is_ignored() {
     // Also when it is long closed.
     assert_eq!(shop.refunded("e3", 1, Some("p1"), None).await, ("applied", CANCELED));
     assert_eq!(shop.paid("e4", 1, Some("p1"), None).await, ("ignored", CANCELED));
-    // As refunded, which came first.
+    // As refunded whole, which came first.
     assert_eq!(shop.refunded("e5", 2, Some("p2"), None).await, ("ignored", PENDING));
     assert_eq!(shop.paid("e6", 2, Some("p2"), None).await, ("ignored", PENDING));
+    assert_eq!(shop.paid("e6b", 2, Some("p2"), None).await, ("ignored", PENDING));
     // For this order: another's payment of the same name is another.
     assert_eq!(shop.paid("e7", 2, Some("p1"), None).await, ("applied", PAID));
 }
@@ -367,4 +384,82 @@ async fn events_are_listed_page_by_page() {
     assert_eq!(list(None, 2).await, (vec![3, 2], Some(2)));
     assert_eq!(list(Some(2), 2).await, (vec![1], None));
     assert_eq!(list(None, 3).await, (vec![3, 2, 1], None));
+}
+
+#[tokio::test]
+async fn a_refund_that_overtakes_its_payment_counts_once_that_comes() {
+    let shop = Shop::with_mugs(9).await;
+    for _ in 0..3 {
+        shop.place(2).await.unwrap();
+    }
+    // A part: the order is paid, and the rest cancels it.
+    assert_eq!(
+        shop.refunded("e1", 1, Some("p1"), Some(700)).await,
+        ("ignored", PENDING)
+    );
+    // Of another payment, and of none.
+    assert_eq!(shop.refunded("e2", 1, Some("p2"), Some(9)).await, ("ignored", PENDING));
+    assert_eq!(shop.refunded("e3", 1, None, Some(9)).await, ("ignored", PENDING));
+    let receipt = shop.tell("e4", EventKind::Succeeded(money(order_id(1), Some("p1"), None)));
+    let receipt = receipt.await.unwrap();
+    assert_eq!(receipt.result, Delivery::Recorded(EventResult::Applied));
+    assert!(receipt.is_partly_refunded);
+    assert_eq!(shop.open_payment(1).await, (2_500, 700));
+    assert_eq!(
+        shop.refunded("e5", 1, Some("p1"), Some(1_800)).await,
+        ("applied", CANCELED)
+    );
+    // All of it, in parts: the order waits for another payment.
+    for (event, cents) in [("e6", 2_000), ("e7", 500)] {
+        assert_eq!(
+            shop.refunded(event, 2, Some("p1"), Some(cents)).await,
+            ("ignored", PENDING)
+        );
+    }
+    let receipt = shop.tell("e8", EventKind::Succeeded(money(order_id(2), Some("p1"), None)));
+    assert!(!receipt.await.unwrap().is_partly_refunded);
+    assert_eq!(shop.paid("e9", 2, Some("p2"), None).await, ("applied", PAID));
+    // Late money, of which a part is back already, is owed but for that.
+    shop.ask(order_id(3), Some(Status::Canceled), None).await.unwrap();
+    shop.refunded("e10", 3, Some("p1"), Some(2_000)).await;
+    assert_eq!(shop.paid("e11", 3, Some("p1"), None).await, ("refund_due", OWING));
+    assert_eq!(
+        shop.refunded("e12", 3, Some("p1"), Some(500)).await,
+        ("applied", CANCELED)
+    );
+}
+
+#[tokio::test]
+async fn a_refund_counts_once_whatever_number_of_events_tell_of_it() {
+    let shop = Shop::with_mugs(9).await;
+    for _ in 0..2 {
+        shop.place(2).await.unwrap();
+    }
+    shop.paid("e1", 1, Some("p1"), None).await;
+    let part = ("partial_refund", PAID);
+    assert_eq!(shop.refunded_as("re_1", "e2", 1, Some("p1"), 1_000).await, part);
+    for (event, payment, cents) in [("e3", Some("p1"), 1_000), ("e4", None, 1_500), ("e5", Some("p9"), 1)] {
+        let again = shop.refunded_as("re_1", event, 1, payment, cents).await;
+        assert_eq!(again, ("ignored", PAID), "{event}");
+    }
+    assert_eq!(shop.open_payment(1).await, (2_500, 1_000));
+    // Another refund of as much is another one; one without an id is known by its event's.
+    assert_eq!(shop.refunded_as("re_2", "e6", 1, Some("p1"), 1_000).await, part);
+    assert_eq!(shop.refunded("e7", 1, Some("p1"), Some(1)).await, part);
+    assert_eq!(shop.refunded_as("e7", "e8", 1, Some("p1"), 1).await, ("ignored", PAID));
+    assert_eq!(shop.open_payment(1).await, (2_500, 2_001));
+    // An id counts once per order, also where its refund waits.
+    for event in ["e9", "e10"] {
+        let kept = shop.refunded_as("re_1", event, 2, Some("p1"), 1_300).await;
+        assert_eq!(kept, ("ignored", PENDING));
+    }
+    assert_eq!(shop.paid("e11", 2, Some("p1"), None).await, ("applied", PAID));
+    assert_eq!(shop.open_payment(2).await, (2_500, 1_300));
+    let named: Vec<_> = shop
+        .events(EventFilter::default(), None, 1)
+        .await
+        .into_iter()
+        .map(|event| event.refund_id)
+        .collect();
+    assert_eq!(named, [None]);
 }

@@ -3,7 +3,7 @@
 //! Two cases are decided before: an event that was recorded before changes nothing, and one of an order id that was never
 //! issued is not recorded.
 
-use super::{EventResult, NewPayment, Payment, PaymentData};
+use super::{Balance, EventResult, NewPayment, Payment, PaymentData, Refund, RefundData};
 use crate::domain::order::{Order, Refusal, Status};
 use crate::domain::values::{Amount, Timestamp};
 
@@ -12,10 +12,14 @@ use crate::domain::values::{Amount, Timestamp};
 pub struct Known {
     /// The order; `None` where it was deleted.
     pub order: Option<Order>,
-    /// Whether the payment that the event names was recorded for this order before, as paid or as refunded.
+    /// Whether the payment that the event names was recorded for this order before.
     pub is_payment_known: bool,
+    /// Whether the refund that the event tells of was recorded for this order before.
+    pub is_refund_known: bool,
     /// The order's open payments, newest first.
     pub open: Vec<Payment>,
+    /// The refunds of the payment that the event names which came before it, oldest first.
+    pub kept: Vec<Refund>,
 }
 
 /// What an event does.
@@ -34,10 +38,12 @@ pub struct Ruling {
 pub enum PaymentStep {
     /// Nothing.
     None,
-    /// This one is open from now on.
-    Opens(NewPayment),
-    /// A refund went against one, which from now on is this.
+    /// This payment is there from now on, and the refunds that were kept for it count against it.
+    Pays(NewPayment),
+    /// A refund went against a payment, which from now on is this.
     Refunds(Payment),
+    /// A refund is kept until its payment comes.
+    Keeps,
 }
 
 impl Ruling {
@@ -54,35 +60,43 @@ impl Ruling {
 /// # Errors
 /// Never: the steps asked of the order are open to it.
 pub fn succeeded(data: &PaymentData, known: &Known, now: Timestamp) -> Result<Ruling, Refusal> {
-    // Providers repeat what they said under another event's id, and a refund may have overtaken its payment.
+    // Providers repeat what they said under another event's id.
     if known.is_payment_known {
         return Ok(Ruling::IGNORED);
     }
-    let named = data.amount.map(Amount::money);
-    let opens = |result, amount, is_own| Ruling {
+    let amount = data
+        .amount
+        .map(Amount::money)
+        .or(known.order.map(|order| order.total()));
+    let kept = known.kept.iter();
+    let balance = kept.fold(Balance::open(amount), |balance, refund| balance.refund(refund.amount));
+    let pays = |result, is_own| Ruling {
         result,
-        payment: PaymentStep::Opens(NewPayment {
+        payment: PaymentStep::Pays(NewPayment {
             order_id: data.order_id,
             payment_id: data.payment_id.clone(),
-            amount,
+            balance,
             is_own,
         }),
         order: None,
     };
+    // All of it went back before it came here.
+    if balance.is_closed {
+        return Ok(pays(EventResult::Ignored, false));
+    }
     let Some(order) = known.order else {
-        return Ok(opens(EventResult::OrderGone, named, false));
+        return Ok(pays(EventResult::OrderGone, false));
     };
-    let amount = named.unwrap_or(order.total());
     Ok(match order.status() {
-        Status::Pending if amount == order.total() => Ruling {
+        Status::Pending if amount == Some(order.total()) => Ruling {
             order: Some(order.pay(now)?),
-            ..opens(EventResult::Applied, Some(amount), true)
+            ..pays(EventResult::Applied, true)
         },
-        Status::Pending => opens(EventResult::AmountMismatch, Some(amount), false),
-        Status::Paid | Status::Shipped => opens(EventResult::DuplicatePayment, Some(amount), false),
+        Status::Pending => pays(EventResult::AmountMismatch, false),
+        Status::Paid | Status::Shipped => pays(EventResult::DuplicatePayment, false),
         Status::Canceled => Ruling {
             order: changed(order, order.settle(true, now)),
-            ..opens(EventResult::RefundDue, Some(amount), false)
+            ..pays(EventResult::RefundDue, false)
         },
     })
 }
@@ -91,12 +105,28 @@ pub fn succeeded(data: &PaymentData, known: &Known, now: Timestamp) -> Result<Ru
 ///
 /// # Errors
 /// Never: the steps asked of the order are open to it.
-pub fn refunded(data: &PaymentData, known: &Known, now: Timestamp) -> Result<Ruling, Refusal> {
-    let Some(before) = refunded_payment(data, &known.open) else {
+pub fn refunded(data: &RefundData, known: &Known, now: Timestamp) -> Result<Ruling, Refusal> {
+    if known.is_refund_known {
         return Ok(Ruling::IGNORED);
+    }
+    let Some(before) = refunded_payment(data, &known.open) else {
+        // A payment that is known and not open was refunded whole.
+        let may_come = data.payment_id.is_some() && !known.is_payment_known;
+        return Ok(Ruling {
+            payment: if may_come {
+                PaymentStep::Keeps
+            } else {
+                PaymentStep::None
+            },
+            ..Ruling::IGNORED
+        });
     };
-    let payment = before.clone().refund(data.amount);
-    if !payment.is_closed {
+    let balance = before.balance.refund(data.amount);
+    let payment = Payment {
+        balance,
+        ..before.clone()
+    };
+    if !balance.is_closed {
         return Ok(Ruling {
             result: EventResult::PartialRefund,
             payment: PaymentStep::Refunds(payment),
@@ -122,7 +152,7 @@ pub fn refunded(data: &PaymentData, known: &Known, now: Timestamp) -> Result<Rul
 }
 
 /// The open payment that a refund is of: the one it names; else, where one of the two names none, the newest.
-fn refunded_payment<'a>(data: &PaymentData, open: &'a [Payment]) -> Option<&'a Payment> {
+fn refunded_payment<'a>(data: &RefundData, open: &'a [Payment]) -> Option<&'a Payment> {
     match &data.payment_id {
         None => open.first(),
         named @ Some(_) => open

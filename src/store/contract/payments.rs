@@ -2,11 +2,11 @@
 
 use super::is_internal;
 use crate::domain::{
-    EventKind, EventNumber, EventResult, Money, NewPayment, OtherType, Payment, PaymentEvent, RecordedEvent,
+    Balance, EventKind, EventNumber, EventResult, Money, NewPayment, OtherType, Payment, PaymentEvent, RecordedEvent,
+    Refund, RefundId,
 };
-use crate::error::Error;
 use crate::store::{EventFilter, Store, Tx};
-use crate::testing::{LATER, NOW, event_id, money, order_id, payment_event, payment_id};
+use crate::testing::{LATER, NOW, event_id, money, order_id, payment_event, payment_id, refund};
 
 fn number(number: i64) -> EventNumber {
     EventNumber::new(number).unwrap()
@@ -21,7 +21,7 @@ fn paid(order: i64, payment: Option<&str>) -> EventKind {
 }
 
 fn refunded(order: i64, payment: Option<&str>) -> EventKind {
-    EventKind::Refunded(money(order_id(order), payment, None))
+    EventKind::Refunded(refund(money(order_id(order), payment, None), None))
 }
 
 fn failed(order: Option<i64>) -> EventKind {
@@ -35,7 +35,7 @@ fn failed(order: Option<i64>) -> EventKind {
 /// Records an event that nothing came of.
 async fn ignore(store: &impl Store, id: &str, kind: EventKind) -> EventNumber {
     let event = payment_event(id, kind);
-    let insert = move |tx: &mut dyn Tx| tx.insert_event(&event, EventResult::Ignored, None, NOW);
+    let insert = move |tx: &mut dyn Tx| tx.insert_event(&event, EventResult::Ignored, NOW);
     store.write(insert).await.unwrap()
 }
 
@@ -43,7 +43,7 @@ async fn ignore(store: &impl Store, id: &str, kind: EventKind) -> EventNumber {
 async fn open(store: &impl Store, id: &str, order: i64, payment: NewPayment) -> Payment {
     let event = payment_event(id, paid(order, None));
     let insert = move |tx: &mut dyn Tx| {
-        let number = tx.insert_event(&event, EventResult::Applied, None, NOW)?;
+        let number = tx.insert_event(&event, EventResult::Applied, NOW)?;
         let payment = payment.clone().with_number(number);
         tx.insert_payment(&payment)?;
         Ok(payment)
@@ -55,7 +55,7 @@ fn new_payment(order: i64) -> NewPayment {
     NewPayment {
         order_id: order_id(order),
         payment_id: None,
-        amount: Some(Money::from_cents(2_500)),
+        balance: Balance::open(Some(Money::from_cents(2_500))),
         is_own: false,
     }
 }
@@ -69,6 +69,7 @@ fn recorded(number: EventNumber, event: &PaymentEvent, result: EventResult) -> R
         created_seconds: event.created_seconds,
         order_id: event.kind.order_id(),
         payment_id: event.kind.payment_id().cloned(),
+        refund_id: event.kind.refund_id().cloned(),
         amount: event.kind.amount(),
         result,
         received_at: LATER,
@@ -84,6 +85,10 @@ pub(crate) async fn events_come_back_as_recorded(store: impl Store) {
     let mut events = [
         payment_event("e1", paid(1, Some("p1"))),
         payment_event("e2", refunded(i64::MAX, None)),
+        payment_event(
+            "e2b",
+            EventKind::Refunded(refund(money(order_id(1), None, Some(1)), Some("re_1"))),
+        ),
         payment_event("e3", failed(Some(7))),
         payment_event("e4", failed(None)),
         odd,
@@ -91,7 +96,7 @@ pub(crate) async fn events_come_back_as_recorded(store: impl Store) {
     events[0].created_seconds = Some(i64::MAX);
     for (event, result) in events.iter().zip(EventResult::ALL) {
         let (inserted, id) = (event.clone(), event.id.clone());
-        let insert = move |tx: &mut dyn Tx| tx.insert_event(&inserted, result, None, LATER);
+        let insert = move |tx: &mut dyn Tx| tx.insert_event(&inserted, result, LATER);
         let number = store.write(insert).await.unwrap();
         let found = store.read(move |view| view.event(&id)).await.unwrap();
         assert_eq!(found, Some(recorded(number, event, result)));
@@ -106,7 +111,7 @@ pub(crate) async fn events_come_back_as_recorded(store: impl Store) {
 pub(crate) async fn an_event_is_recorded_once(store: impl Store) {
     ignore(&store, "e1", paid(1, None)).await;
     let again = payment_event("e1", other("x"));
-    let insert = move |tx: &mut dyn Tx| tx.insert_event(&again, EventResult::Ignored, None, NOW);
+    let insert = move |tx: &mut dyn Tx| tx.insert_event(&again, EventResult::Ignored, NOW);
     assert!(is_internal(&store.write(insert).await));
     let all = store.read(|view| view.events(EventFilter::default(), None, 9));
     assert_eq!(all.await.unwrap().len(), 1);
@@ -122,7 +127,7 @@ pub(crate) async fn events_are_narrowed_down(store: impl Store) {
         (5, Some(1), EventResult::RefundDue),
     ] {
         let event = payment_event(&format!("e{n}"), failed(order));
-        let insert = move |tx: &mut dyn Tx| tx.insert_event(&event, result, None, NOW);
+        let insert = move |tx: &mut dyn Tx| tx.insert_event(&event, result, NOW);
         numbers.push(store.write(insert).await.unwrap());
     }
     let found = async |result, order: Option<i64>, before, limit| {
@@ -158,14 +163,75 @@ pub(crate) async fn payments_are_known_by_what_was_recorded(store: impl Store) {
         known.await.unwrap()
     };
     assert!(!is_known(1, "p1").await);
-    // A payment that failed says nothing.
+    // A payment that failed says nothing, nor does a refund.
     ignore(&store, "e1", failed(Some(1))).await;
     assert!(!is_known(1, "p1").await);
     ignore(&store, "e2", paid(1, Some("p1"))).await;
     ignore(&store, "e3", refunded(1, Some("p2"))).await;
     ignore(&store, "e4", paid(1, None)).await;
-    assert!(is_known(1, "p1").await && is_known(1, "p2").await);
-    assert!(!is_known(2, "p1").await && !is_known(1, "P1").await && !is_known(1, "p3").await);
+    assert!(is_known(1, "p1").await);
+    assert!(!is_known(1, "p2").await && !is_known(2, "p1").await && !is_known(1, "P1").await);
+}
+
+pub(crate) async fn refunds_are_kept_until_their_payment_comes(store: impl Store) {
+    let kept = async |order: i64, payment: &str| {
+        let payment = payment_id(payment);
+        let kept = store.read(move |view| view.kept_refunds(order_id(order), &payment));
+        kept.await.unwrap()
+    };
+    let is_known = async |order: i64, refund: &str| {
+        let refund = RefundId::new(refund).unwrap();
+        let known = store.read(move |view| view.is_refund_known(order_id(order), &refund));
+        known.await.unwrap()
+    };
+    let add = async |event: &str, order: i64, id: &str, payment: &str, cents: Option<i64>| {
+        let of = money(order_id(order), Some(payment), cents);
+        let refund = Refund {
+            number: ignore(&store, event, EventKind::Refunded(refund(of.clone(), Some(id)))).await,
+            order_id: of.order_id,
+            refund_id: RefundId::new(id).unwrap(),
+            payment_id: of.payment_id,
+            amount: of.amount,
+            payment: None,
+        };
+        let inserted = refund.clone();
+        store.write(move |tx| tx.insert_refund(&inserted)).await.unwrap();
+        refund
+    };
+    let a = add("e1", 1, "re_1", "p1", Some(700)).await;
+    let b = add("e2", 1, "re_2", "p1", None).await;
+    let c = add("e3", 1, "re_3", "p2", Some(1)).await;
+    // Another order's refund of this id is another one.
+    let d = add("e4", 2, "re_1", "p1", Some(1)).await;
+    assert_eq!(kept(1, "p1").await, [a.clone(), b.clone()]);
+    assert_eq!((kept(1, "p2").await, kept(2, "p1").await), (vec![c], vec![d]));
+    assert_eq!(kept(1, "P1").await, []);
+    assert!(is_known(1, "re_1").await && is_known(1, "re_3").await && is_known(2, "re_1").await);
+    assert!(!is_known(2, "re_3").await && !is_known(1, "RE_1").await && !is_known(1, "e1").await);
+    // Those that count against a payment are not kept any more, but known.
+    let payment = open(&store, "e5", 1, new_payment(1)).await.number;
+    let counted = Refund {
+        payment: Some(payment),
+        ..a.clone()
+    };
+    store.write(move |tx| tx.save_refund(&counted)).await.unwrap();
+    assert_eq!(kept(1, "p1").await, [b]);
+    assert!(is_known(1, "re_1").await);
+    // The same refund again, one that counts against nothing and waits for nothing, one of a payment that is not there.
+    let number = ignore(&store, "e6", refunded(1, Some("p1"))).await;
+    let again = Refund { number, ..a };
+    let aimless = Refund {
+        refund_id: RefundId::new("re_4").unwrap(),
+        payment_id: None,
+        ..again.clone()
+    };
+    let lost = Refund {
+        payment: Some(number),
+        ..aimless.clone()
+    };
+    for refund in [again, aimless, lost] {
+        assert!(is_internal(&store.write(move |tx| tx.insert_refund(&refund)).await));
+    }
 }
 
 pub(crate) async fn orders_know_whether_a_payment_was_recorded(store: impl Store) {
@@ -197,7 +263,7 @@ pub(crate) async fn open_payments_are_listed_newest_first(store: impl Store) {
         ..new_payment(1)
     };
     let unknown = NewPayment {
-        amount: None,
+        balance: Balance::open(None),
         ..new_payment(1)
     };
     let a = open(&store, "e1", 1, whole).await;
@@ -207,27 +273,23 @@ pub(crate) async fn open_payments_are_listed_newest_first(store: impl Store) {
     assert_eq!(listed(2).await, [c]);
     assert_eq!(listed(3).await, []);
     let some = money(order_id(1), None, Some(700)).amount;
-    let (part, closed) = (a.clone().refund(some), b.refund(None));
+    let after = |payment: Payment, amount| Payment {
+        balance: payment.balance.refund(amount),
+        ..payment
+    };
+    let (part, closed) = (after(a, some), after(b, None));
     for payment in [part.clone(), closed] {
         store.write(move |tx| tx.save_payment(&payment)).await.unwrap();
     }
-    assert_eq!(part.refunded.cents(), 700);
+    assert_eq!(part.balance.refunded.cents(), 700);
     assert_eq!(listed(1).await, [part]);
-    // A refund says which payment it went against.
-    let refund = payment_event("e4", refunded(1, Some("p1")));
-    let insert = move |tx: &mut dyn Tx| tx.insert_event(&refund, EventResult::Applied, Some(a.number), NOW);
-    store.write(insert).await.unwrap();
 }
 
 pub(crate) async fn writes_to_payments_that_are_not_there_are_faults(store: impl Store) {
     let payment = new_payment(1).with_number(number(9));
     let (inserted, saved) = (payment.clone(), payment);
-    // A payment without its event is never left behind, nor a refund of none.
+    // A payment without its event is never left behind.
     let insert = store.write(move |tx| tx.insert_payment(&inserted)).await;
     assert!(is_internal(&insert));
     assert!(is_internal(&store.write(move |tx| tx.save_payment(&saved)).await));
-    let refund = payment_event("e1", refunded(1, None));
-    let insert = move |tx: &mut dyn Tx| tx.insert_event(&refund, EventResult::Applied, Some(number(9)), NOW);
-    let insert: Result<_, Error> = store.write(insert).await;
-    assert!(is_internal(&insert));
 }

@@ -33,6 +33,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("0003_chains.sql")),
     M::up(include_str!("0004_appended_answers.sql")),
     M::up(include_str!("0005_foreign_keys_and_indexes.sql")).foreign_key_check(),
+    M::up(include_str!("0006_refunds.sql")).foreign_key_check(),
 ];
 
 /// Why the store cannot be opened. Each is one line that names the file.
@@ -114,8 +115,7 @@ pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
     sync_log(path).map_err(|reason| inaccessible(path, reason))?;
     let mut connection = writer(path).map_err(|reason| inaccessible(path, reason))?;
     let version = schema_version_of(&connection).map_err(|reason| inaccessible(path, reason))?;
-    let migrated = Migrations::from_slice(MIGRATIONS).to_latest(&mut connection);
-    match migrated {
+    match migrate(&mut connection) {
         Ok(()) => {
             if version != schema_version() {
                 tracing::info!(from = version, to = schema_version(), "the schema was migrated");
@@ -131,6 +131,15 @@ pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
             reason,
         }),
     }
+}
+
+/// Brings the schema up to date. A migration that makes a table anew drops one that others refer to, so foreign keys are
+/// checked at its end and not while it runs (sqlite.org/lang_altertable.html#otheralter).
+fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
+    connection.pragma_update(None, "foreign_keys", false)?;
+    Migrations::from_slice(MIGRATIONS).to_latest(connection)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(())
 }
 
 /// Makes a folder and those that it lies in, where they are missing. A new name is on the disk once the folder that it

@@ -8,9 +8,9 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Row, Statement};
 
 use crate::domain::{
-    Amount, Delta, EventId, EventNumber, EventResult, Money, MovementId, NewOrder, Note, Order, OrderId, Payment,
-    PaymentId, Price, Product, ProductId, ProductName, Quantity, Reason, RecordedEvent, Sku, StateParts, Status, Stock,
-    StockMovement, Timestamp, Version,
+    Amount, Balance, Delta, EventId, EventNumber, EventResult, Money, MovementId, NewOrder, Note, Order, OrderId,
+    Payment, PaymentId, Price, Product, ProductId, ProductName, Quantity, Reason, RecordedEvent, Refund, RefundId, Sku,
+    StateParts, Status, Stock, StockMovement, Timestamp, Version,
 };
 use crate::store::{IdempotencyRecord, StoredResponse, Taken};
 
@@ -71,6 +71,7 @@ text_column! {
     Note: |text| Ok(Self::new(text)), Self::as_str;
     EventId: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
     PaymentId: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
+    RefundId: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
     EventResult: |name| Self::from_name(name).ok_or(FromSqlError::InvalidType), |result| result.name();
     Status: |name| Self::from_name(name).ok_or(FromSqlError::InvalidType), |status| status.name();
 }
@@ -169,7 +170,7 @@ pub(super) fn taken(row: &Row<'_>) -> rusqlite::Result<Taken> {
 /// The columns that [`event`] reads, in its order.
 macro_rules! event_columns {
     () => {
-        "number, event_id, type, created_s, order_id, payment_id, amount_cents, result, received_at_ms"
+        "number, event_id, type, created_s, order_id, payment_id, refund_id, amount_cents, result, received_at_ms"
     };
 }
 pub(super) use event_columns;
@@ -182,9 +183,10 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<RecordedEvent> {
         created_seconds: row.get(3)?,
         order_id: row.get(4)?,
         payment_id: row.get(5)?,
-        amount: row.get(6)?,
-        result: row.get(7)?,
-        received_at: row.get(8)?,
+        refund_id: row.get(6)?,
+        amount: row.get(7)?,
+        result: row.get(8)?,
+        received_at: row.get(9)?,
     })
 }
 
@@ -201,10 +203,31 @@ pub(super) fn payment(row: &Row<'_>) -> rusqlite::Result<Payment> {
         number: row.get(0)?,
         order_id: row.get(1)?,
         payment_id: row.get(2)?,
-        amount: row.get(3)?,
-        refunded: row.get(4)?,
+        balance: Balance {
+            amount: row.get(3)?,
+            refunded: row.get(4)?,
+            is_closed: row.get(6)?,
+        },
         is_own: row.get(5)?,
-        is_closed: row.get(6)?,
+    })
+}
+
+/// The columns that [`refund`] reads, in its order.
+macro_rules! refund_columns {
+    () => {
+        "number, order_id, refund_id, payment_id, amount_cents, payment"
+    };
+}
+pub(super) use refund_columns;
+
+pub(super) fn refund(row: &Row<'_>) -> rusqlite::Result<Refund> {
+    Ok(Refund {
+        number: row.get(0)?,
+        order_id: row.get(1)?,
+        refund_id: row.get(2)?,
+        payment_id: row.get(3)?,
+        amount: row.get(4)?,
+        payment: row.get(5)?,
     })
 }
 

@@ -127,6 +127,12 @@ impl TestApp {
         let product = self.get(&format!("/products/{product_id}")).await.json(200);
         product["stock"].as_i64().expect("stock")
     }
+
+    /// An order's status.
+    pub(crate) async fn status_of(&self, order: i64) -> String {
+        let order = self.get(&format!("/orders/{order}")).await.json(200);
+        order["status"].as_str().expect("a status").to_owned()
+    }
 }
 
 impl Deref for TestApp {

@@ -47,6 +47,16 @@ impl TestApp {
         receipt["result"].as_str().expect("a result").to_owned()
     }
 
+    /// Delivers these events, a second apart, and returns their results.
+    pub(crate) async fn results(&self, events: &[Value]) -> Vec<String> {
+        let mut results = Vec::new();
+        for event in events {
+            self.clock.advance_ms(1_000);
+            results.push(self.result(event).await);
+        }
+        results
+    }
+
     pub(crate) fn now_seconds(&self) -> i64 {
         self.clock.now_ms() / 1_000
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::order::{NewOrder, State};
-use crate::domain::payment::{EventNumber, PaymentId};
+use crate::domain::payment::{EventNumber, PaymentId, RefundId};
 use crate::domain::values::{Money, OrderId, Price, ProductId, Quantity};
 use crate::domain::version::Version;
 
@@ -43,12 +43,53 @@ fn data(payment: Option<&str>, cents: Option<i64>) -> PaymentData {
     }
 }
 
+/// A refund of a payment, or of the newest where that is not named.
+fn refund(payment: Option<&str>, cents: Option<i64>) -> RefundData {
+    let PaymentData {
+        order_id,
+        payment_id,
+        amount,
+    } = data(payment, cents);
+    RefundData {
+        order_id,
+        payment_id,
+        refund_id: None,
+        amount,
+    }
+}
+
+/// A refund that came before its payment.
+fn kept(cents: Option<i64>) -> Refund {
+    let RefundData {
+        order_id,
+        payment_id,
+        amount,
+        ..
+    } = refund(Some("p"), cents);
+    Refund {
+        number: EventNumber::new(1).unwrap(),
+        order_id,
+        refund_id: RefundId::new("re").unwrap(),
+        payment_id,
+        amount,
+        payment: None,
+    }
+}
+
+/// The payment after a refund.
+fn after(payment: Payment, cents: Option<i64>) -> Payment {
+    Payment {
+        balance: payment.balance.refund(refund(None, cents).amount),
+        ..payment
+    }
+}
+
 /// An open payment of an order of 25.00.
 fn payment(number: i64, id: Option<&str>, cents: Option<i64>, is_own: bool) -> Payment {
     let new = NewPayment {
         order_id: OrderId::new(1).unwrap(),
         payment_id: id.map(|id| PaymentId::new(id).unwrap()),
-        amount: cents.map(Money::from_cents),
+        balance: Balance::open(cents.map(Money::from_cents)),
         is_own,
     };
     new.with_number(EventNumber::new(number).unwrap())
@@ -58,12 +99,14 @@ fn known(order: Option<Order>, open: Vec<Payment>) -> Known {
     Known {
         order,
         is_payment_known: false,
+        is_refund_known: false,
         open,
+        kept: Vec::new(),
     }
 }
 
-/// What an event does: its result, the payment that it opens (cents, whether the order's own) or refunds (number, cents
-/// refunded so far, whether closed), and the order's state if that changes.
+/// What an event does: its result, the payment that it brings (cents, whether the order's own; cents refunded so far,
+/// whether closed) or refunds (number; the same), and the order's state if that changes.
 #[derive(Debug, PartialEq, Eq)]
 struct Does {
     result: EventResult,
@@ -75,7 +118,9 @@ struct Does {
 enum Step {
     Nothing,
     Opens(Option<i64>, bool),
+    Pays(Option<i64>, i64, bool),
     Refunds(i64, i64, bool),
+    Keeps,
 }
 
 fn does(ruling: Result<Ruling, Refusal>) -> Does {
@@ -87,8 +132,23 @@ fn does(ruling: Result<Ruling, Refusal>) -> Does {
         result,
         payment: match payment {
             PaymentStep::None => Step::Nothing,
-            PaymentStep::Opens(new) => Step::Opens(new.amount.map(Money::cents), new.is_own),
-            PaymentStep::Refunds(p) => Step::Refunds(p.number.get(), p.refunded.cents(), p.is_closed),
+            PaymentStep::Pays(new) => {
+                let Balance {
+                    amount,
+                    refunded,
+                    is_closed,
+                } = new.balance;
+                let cents = amount.map(Money::cents);
+                match refunded == Money::ZERO && !is_closed {
+                    true => Step::Opens(cents, new.is_own),
+                    false => {
+                        assert!(!(new.is_own && is_closed), "a closed payment is no order's own");
+                        Step::Pays(cents, refunded.cents(), is_closed)
+                    }
+                }
+            }
+            PaymentStep::Refunds(p) => Step::Refunds(p.number.get(), p.balance.refunded.cents(), p.balance.is_closed),
+            PaymentStep::Keeps => Step::Keeps,
         },
         order: order.map(|order| order.state()),
     }
@@ -114,7 +174,7 @@ fn pays(state: Option<State>, cents: Option<i64>) -> Does {
 /// What a refund does to an order in this state that has these open payments.
 fn refunds(state: Option<State>, named: Option<&str>, cents: Option<i64>, open: &[Payment]) -> Does {
     does(refunded(
-        &data(named, cents),
+        &refund(named, cents),
         &known(state.map(order), open.to_vec()),
         NOW,
     ))
@@ -198,7 +258,7 @@ fn a_refund_of_all_that_was_left_closes_the_payment() {
     }
     // What was left after a part.
     let [own] = own;
-    let left = [own.refund(data(None, Some(2_000)).amount)];
+    let left = [after(own, Some(2_000))];
     assert_eq!(refunds(Some(SHIPPED), Some("p"), Some(500), &left), closes(None));
 }
 
@@ -239,7 +299,7 @@ fn a_refund_of_less_is_recorded_against_the_payment() {
         let part = |cents| outcome(EventResult::PartialRefund, Step::Refunds(3, cents, false), None);
         assert_eq!(refunds(Some(state), Some("p"), Some(2_499), &own), part(2_499));
         let [own] = own.clone();
-        let less = [own.refund(data(None, Some(2_000)).amount)];
+        let less = [after(own, Some(2_000))];
         assert_eq!(refunds(Some(state), Some("p"), Some(499), &less), part(2_499));
     }
 }
@@ -250,7 +310,7 @@ fn a_payment_of_unknown_amount_is_closed_only_by_a_refund_of_all() {
     let part = outcome(EventResult::PartialRefund, Step::Refunds(3, 9_999, false), None);
     assert_eq!(refunds(None, Some("p"), Some(9_999), &gone), part);
     let [gone] = gone;
-    let gone = [gone.refund(data(None, Some(9_999)).amount)];
+    let gone = [after(gone, Some(9_999))];
     let closes = outcome(EventResult::Applied, Step::Refunds(3, 9_999, true), None);
     assert_eq!(refunds(None, Some("p"), None, &gone), closes);
 }
@@ -264,7 +324,7 @@ fn a_refund_is_of_the_payment_it_names_or_else_of_the_newest_that_fits() {
     );
     let number = |named: Option<&str>, open: &[Payment]| match refunds(Some(OWING), named, None, open).payment {
         Step::Refunds(number, ..) => Some(number),
-        Step::Opens(..) | Step::Nothing => None,
+        Step::Opens(..) | Step::Pays(..) | Step::Keeps | Step::Nothing => None,
     };
     let open = [other.clone(), nameless.clone(), named.clone()];
     assert_eq!(number(Some("p"), &open), Some(3));
@@ -278,21 +338,87 @@ fn a_refund_is_of_the_payment_it_names_or_else_of_the_newest_that_fits() {
 }
 
 #[test]
-fn a_refund_of_no_open_payment_is_ignored() {
+fn a_refund_of_a_payment_that_has_not_come_is_kept() {
+    let keeps = || outcome(EventResult::Ignored, Step::Keeps, None);
     for state in [None, Some(PENDING), Some(PAID), Some(SHIPPED), Some(CANCELED)] {
-        for named in [None, Some("p")] {
-            assert_eq!(refunds(state, named, Some(2_500), &[]), ignored());
-        }
+        assert_eq!(refunds(state, Some("p"), Some(2_500), &[]), keeps());
+        // It could be of any, so there is nothing to wait for.
+        assert_eq!(refunds(state, None, Some(2_500), &[]), ignored());
+        // One that is known and not open was refunded whole.
+        let closed = Known {
+            is_payment_known: true,
+            ..known(state.map(order), Vec::new())
+        };
+        assert_eq!(does(refunded(&refund(Some("p"), None), &closed, NOW)), ignored());
     }
 }
 
 #[test]
+fn a_refund_counts_once() {
+    let own = payment(3, Some("p"), Some(2_500), true);
+    for open in [vec![own], Vec::new()] {
+        let known = Known {
+            is_refund_known: true,
+            ..known(Some(order(PAID)), open)
+        };
+        for named in [None, Some("p"), Some("q")] {
+            assert_eq!(does(refunded(&refund(named, None), &known, NOW)), ignored());
+        }
+    }
+}
+
+/// What success of a payment of so much does to an order in this state, after these refunds of it.
+fn pays_after(refunds: &[Option<i64>], state: Option<State>, cents: Option<i64>) -> Does {
+    let known = Known {
+        kept: refunds.iter().copied().map(kept).collect(),
+        ..known(state.map(order), Vec::new())
+    };
+    does(succeeded(&data(Some("p"), cents), &known, NOW))
+}
+
+#[test]
+fn a_payment_that_was_refunded_whole_before_it_came_changes_no_order() {
+    let refunded = |cents| outcome(EventResult::Ignored, Step::Pays(Some(cents), cents, true), None);
+    for state in [PENDING, PAID, SHIPPED, CANCELED, OWING] {
+        for refunds in [
+            &[None][..],
+            &[Some(2_500)],
+            &[Some(9_999)],
+            &[Some(2_000), Some(500)],
+            &[Some(1), None],
+            &[None, Some(1)],
+        ] {
+            assert_eq!(pays_after(refunds, Some(state), None), refunded(2_500));
+        }
+        assert_eq!(pays_after(&[Some(7)], Some(state), Some(7)), refunded(7));
+    }
+    // Of a deleted order.
+    assert_eq!(pays_after(&[Some(7)], None, Some(7)), refunded(7));
+    let unknown = outcome(EventResult::Ignored, Step::Pays(None, 0, true), None);
+    assert_eq!(pays_after(&[None], None, None), unknown);
+}
+
+#[test]
+fn a_payment_of_which_a_part_was_refunded_before_it_came_counts_that() {
+    let pays = |result, order| outcome(result, Step::Pays(Some(2_500), 700, false), order);
+    for refunds in [&[Some(700)][..], &[Some(300), Some(400)]] {
+        let pays_to = |state| pays_after(refunds, Some(state), Some(2_500));
+        let paid = State::Paid { paid_at: NOW };
+        assert_eq!(pays_to(PENDING), pays(EventResult::Applied, Some(paid)));
+        assert_eq!(pays_to(SHIPPED), pays(EventResult::DuplicatePayment, None));
+        assert_eq!(pays_to(CANCELED), pays(EventResult::RefundDue, Some(OWING)));
+    }
+    let gone = outcome(EventResult::OrderGone, Step::Pays(None, 700, false), None);
+    assert_eq!(pays_after(&[Some(700)], None, None), gone);
+}
+
+#[test]
 fn refunds_that_cannot_be_counted_stay_at_what_can() {
-    let all = data(None, Some(i64::MAX)).amount;
-    let unknown = payment(3, None, None, false).refund(all).refund(all);
+    let all = refund(None, Some(i64::MAX)).amount;
+    let unknown = Balance::open(None).refund(all).refund(all);
     assert_eq!((unknown.refunded.cents(), unknown.is_closed), (i64::MAX, false));
-    let known = payment(3, None, Some(i64::MAX), false)
-        .refund(data(None, Some(1)).amount)
+    let known = Balance::open(Some(Money::from_cents(i64::MAX)))
+        .refund(refund(None, Some(1)).amount)
         .refund(all);
     assert_eq!((known.refunded.cents(), known.is_closed), (i64::MAX, true));
 }

@@ -27,7 +27,7 @@ const FILE: &[Check] = &[
     Check {
         name: "references lead somewhere",
         count: "SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM stock_movements) \
-                + (SELECT count(*) FROM payments) + (SELECT count(*) FROM payment_events WHERE refunds IS NOT NULL)",
+                + (SELECT count(*) FROM payments) + (SELECT count(*) FROM refunds)",
         broken: r#"SELECT format('%s row %s leads to no row of %s', "table", ifnull(rowid, '?'), parent)
                    FROM pragma_foreign_key_check"#,
     },
@@ -211,43 +211,69 @@ const PAYMENTS: &[Check] = &[
                      ELSE result = 'ignored' END",
     },
     Check {
+        name: "no refund is recorded twice",
+        count: "SELECT count(*) FROM refunds",
+        broken: "SELECT format('refund %s of order %d is recorded %d times', refund_id, order_id, count(*))
+                 FROM refunds NOT INDEXED GROUP BY +order_id, +refund_id HAVING count(*) > 1",
+    },
+    Check {
         name: "events of money that came have their payment, and payments their event",
         count: "SELECT (SELECT count(*) FROM payment_events WHERE type = 'payment.succeeded' AND result <> 'ignored') \
                 + (SELECT count(*) FROM payments)",
+        // One that is ignored has its payment where all of it was refunded before it came.
         broken: "SELECT format('event %d has result %s and no payment', number, result) FROM payment_events
                  WHERE type = 'payment.succeeded' AND result <> 'ignored'
                      AND number NOT IN (SELECT number FROM payments)
                  UNION ALL SELECT format('payment %d does not fit its event', p.number)
                  FROM payments AS p LEFT JOIN payment_events AS e ON e.number = p.number
-                     AND e.type = 'payment.succeeded' AND e.result <> 'ignored'
+                     AND e.type = 'payment.succeeded'
+                     AND (e.result <> 'ignored' OR (is_closed = 1 AND p.number > (
+                         SELECT max(number) FROM refunds WHERE payment = p.number)))
                      AND p.is_own = (e.result = 'applied')
                      AND e.order_id = p.order_id AND e.payment_id IS p.payment_id
                      AND (e.amount_cents IS p.amount_cents OR e.amount_cents IS NULL)
-                     AND (p.amount_cents IS NOT NULL OR e.result = 'order_gone')
+                     AND (p.amount_cents IS NOT NULL OR e.result IN ('order_gone', 'ignored'))
                  WHERE e.number IS NULL",
     },
     Check {
-        name: "refunds went against a payment of their order that came before",
+        name: "refunds are as their events say",
+        count: "SELECT count(*) FROM refunds",
+        broken: "SELECT format('refund %d does not fit its event', r.number)
+                 FROM refunds AS r LEFT JOIN payment_events AS e ON e.number = r.number
+                     AND e.type = 'payment.refunded' AND e.order_id = r.order_id
+                     AND r.refund_id = ifnull(e.refund_id, e.event_id) AND e.payment_id IS r.payment_id
+                     AND e.amount_cents IS r.amount_cents
+                 WHERE e.number IS NULL",
+    },
+    Check {
+        name: "refunds count against a payment of their order, once that is there",
         count: "SELECT count(*) FROM payment_events WHERE type = 'payment.refunded'",
-        broken: "SELECT format('event %d has result %s and went against payment %s', e.number, result,
-                     ifnull(refunds, 'none'))
-                 FROM payment_events AS e LEFT JOIN payments AS p ON p.number = refunds
-                 WHERE NOT CASE
-                     WHEN type <> 'payment.refunded' OR result = 'ignored' THEN refunds IS NULL
-                     ELSE p.number IS NOT NULL AND p.order_id = e.order_id AND p.number < e.number END",
+        // One that is ignored either is no refund of its own, or came before its payment.
+        broken: "SELECT format('event %d has result %s and counts against payment %s', e.number, result,
+                     ifnull(payment, 'none'))
+                 FROM payment_events AS e LEFT JOIN refunds AS r ON r.number = e.number
+                     LEFT JOIN payments AS p ON p.number = payment
+                 WHERE NOT ifnull(CASE
+                     WHEN type <> 'payment.refunded' THEN r.number IS NULL
+                     WHEN result <> 'ignored' THEN p.order_id = e.order_id AND p.number < e.number
+                     WHEN r.number IS NULL THEN TRUE
+                     WHEN payment IS NULL THEN NOT EXISTS (
+                         SELECT 1 FROM payments AS c WHERE c.order_id = e.order_id AND c.payment_id = e.payment_id)
+                     ELSE p.order_id = e.order_id AND p.payment_id = e.payment_id AND p.number > e.number
+                 END, FALSE)",
     },
     Check {
         name: "payments are refunded as their refunds say",
         count: "SELECT count(*) FROM payments",
         // The refunds of a payment add up to what is refunded of it; one without amount takes what is left.
         broken: "WITH taken AS (
-                     SELECT refunds, sum(amount_cents) AS cents, max(amount_cents IS NULL) AS takes_all
-                     FROM payment_events WHERE refunds IS NOT NULL GROUP BY refunds),
+                     SELECT payment, sum(amount_cents) AS cents, max(amount_cents IS NULL) AS takes_all
+                     FROM refunds WHERE payment IS NOT NULL GROUP BY payment),
                  wanted AS (
                      SELECT number, amount_cents, refunded_cents, is_closed, ifnull(takes_all, 0) AS takes_all,
                          CASE WHEN takes_all AND amount_cents IS NOT NULL THEN amount_cents
                              ELSE min(ifnull(cents, 0), ifnull(amount_cents, ifnull(cents, 0))) END AS refunded
-                     FROM payments LEFT JOIN taken ON refunds = number)
+                     FROM payments LEFT JOIN taken ON payment = number)
                  SELECT format('payment %d has %d cents refunded and is %s; its refunds took %d', number,
                      refunded_cents, iif(is_closed, 'closed', 'open'), refunded)
                  FROM wanted WHERE refunded_cents <> refunded
@@ -255,13 +281,15 @@ const PAYMENTS: &[Check] = &[
     },
     Check {
         name: "a refund was called whole where it closed its payment, and partial where not",
-        count: "SELECT count(*) FROM payment_events WHERE refunds IS NOT NULL",
-        broken: "WITH refunds AS (
-                     SELECT number, refunds, result, row_number() OVER (PARTITION BY refunds ORDER BY number DESC) AS age
-                     FROM payment_events WHERE refunds IS NOT NULL)
-                 SELECT format('refund %d of payment %d has result %s, the payment is %s', r.number, p.number, result,
+        count: "SELECT count(*) FROM refunds WHERE payment < number",
+        // Those that came before their payment were called neither.
+        broken: "WITH of_payments AS (
+                     SELECT number, payment, row_number() OVER (PARTITION BY payment ORDER BY number DESC) AS age
+                     FROM refunds WHERE payment < number)
+                 SELECT format('refund %d of payment %d has result %s, the payment is %s', e.number, p.number, result,
                      iif(is_closed, 'closed', 'open'))
-                 FROM refunds AS r JOIN payments AS p ON p.number = r.refunds
+                 FROM of_payments AS r JOIN payments AS p ON p.number = r.payment
+                     JOIN payment_events AS e ON e.number = r.number
                  WHERE result <> iif(age = 1 AND is_closed, 'applied', 'partial_refund')",
     },
     Check {

@@ -12,7 +12,7 @@ use crate::app::{idempotency, orders, payments, products, stock};
 use crate::domain::{Delta, EventKind, Expected, OrderChange, OrderId, PaymentData, ProductId, Status};
 use crate::error::Error;
 use crate::store::{IdempotencyKey, SqliteStore, Store, StoredResponse, Tx};
-use crate::testing::{NOW, money, new_product, options, order_id, payment_event, product_id, quantity};
+use crate::testing::{NOW, money, new_product, options, order_id, payment_event, product_id, quantity, refund};
 
 mod tampering;
 
@@ -22,6 +22,8 @@ fn fill(tx: &mut dyn Tx) -> Result<(), Error> {
     let mug = products::create(tx, &new_product("MUG", 40), NOW)?.id;
     let pot = products::create(tx, &new_product("POT", 5), NOW)?.id;
     stock::adjust(tx, pot, Delta::new(-1).map_err(Error::internal)?, None, NOW)?;
+    let refunded = |data| EventKind::Refunded(refund(data, None));
+    let refund_of_300 = |data| EventKind::Refunded(refund(data, Some("re_1")));
     let place = |tx: &mut dyn Tx, product: ProductId| {
         let ttl = Some(Duration::from_secs(60));
         orders::place(tx, product, quantity(2), ttl, NOW).map(|order| order.id())
@@ -45,7 +47,7 @@ fn fill(tx: &mut dyn Tx) -> Result<(), Error> {
     }
     tell(tx, EventKind::Succeeded, money(order_id(1), Some("p1"), None))?;
     tell(tx, EventKind::Succeeded, money(order_id(1), Some("p2"), Some(2_500)))?;
-    tell(tx, EventKind::Refunded, money(order_id(1), Some("p2"), Some(1_000)))?;
+    tell(tx, refunded, money(order_id(1), Some("p2"), Some(1_000)))?;
     ask(tx, order_id(1), Status::Shipped)?;
     tell(tx, EventKind::Succeeded, money(order_id(2), None, None))?;
     for id in [order_id(4), order_id(5)] {
@@ -56,10 +58,17 @@ fn fill(tx: &mut dyn Tx) -> Result<(), Error> {
     tell(tx, EventKind::Succeeded, money(order_id(5), Some("p1"), None))?;
     orders::delete(tx, order_id(6), &Expected::Any, NOW)?;
     tell(tx, EventKind::Succeeded, money(order_id(7), Some("p1"), None))?;
-    tell(tx, EventKind::Refunded, money(order_id(7), Some("p1"), Some(500)))?;
-    tell(tx, EventKind::Refunded, money(order_id(7), Some("p1"), None))?;
-    tell(tx, EventKind::Refunded, money(order_id(3), Some("p1"), None))?;
+    tell(tx, refunded, money(order_id(7), Some("p1"), Some(500)))?;
+    tell(tx, refunded, money(order_id(7), Some("p1"), None))?;
+    // Refunds that overtake their payment: of all of it, of a part, and of one that has not come.
+    tell(tx, refunded, money(order_id(3), Some("p1"), None))?;
     tell(tx, EventKind::Succeeded, money(order_id(3), Some("p1"), None))?;
+    tell(tx, refunded, money(order_id(4), Some("p2"), Some(500)))?;
+    tell(tx, EventKind::Succeeded, money(order_id(4), Some("p2"), None))?;
+    tell(tx, refunded, money(order_id(7), Some("p9"), Some(100)))?;
+    // One refund under two events.
+    tell(tx, refund_of_300, money(order_id(2), None, Some(300)))?;
+    tell(tx, refund_of_300, money(order_id(2), None, Some(300)))?;
     let key = IdempotencyKey {
         caller: "a".to_owned(),
         path: "/orders".to_owned(),
@@ -221,7 +230,7 @@ async fn what_cannot_be_audited_is_refused_untouched() {
     let connection = Connection::open(&other).unwrap();
     for version in [1, 99] {
         connection.pragma_update(None, "user_version", version).unwrap();
-        assert!(refusal(&other).contains(&format!("is version {version}, and this audit knows 5")));
+        assert!(refusal(&other).contains(&format!("is version {version}, and this audit knows 6")));
     }
     drop(connection);
     // Cut off in the middle: either it cannot be read at all, or it is not sound.

@@ -192,6 +192,7 @@ const SAMPLES: &[&str] = &[
     include_str!("samples/0003.sql"),
     include_str!("samples/0004.sql"),
     include_str!("samples/0005.sql"),
+    include_str!("samples/0006.sql"),
 ];
 
 /// The file that a service of this version left.

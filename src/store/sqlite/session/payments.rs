@@ -1,15 +1,16 @@
 //! The verbs of payments and their events in SQL.
 //!
-//! Decides nothing: events are only added, payments added and changed.
+//! Decides nothing: events are only added, payments and refunds added and changed.
 
 use rusqlite::params;
 
 use super::{Session, sql_limit};
 use crate::domain::{
-    EventId, EventNumber, EventResult, OrderId, Payment, PaymentEvent, PaymentId, RecordedEvent, Timestamp,
+    EventId, EventNumber, EventResult, OrderId, Payment, PaymentEvent, PaymentId, RecordedEvent, Refund, RefundId,
+    Timestamp,
 };
 use crate::error::Error;
-use crate::store::sqlite::rows::{self, event_columns, payment_columns};
+use crate::store::sqlite::rows::{self, event_columns, payment_columns, refund_columns};
 use crate::store::{EventFilter, PaymentTx, PaymentView};
 
 impl PaymentView for Session<'_> {
@@ -36,6 +37,14 @@ impl PaymentView for Session<'_> {
 
     fn is_payment_known(&self, order_id: OrderId, payment_id: &PaymentId) -> Result<bool, Error> {
         self.exactly_one(IS_PAYMENT_KNOWN, params![order_id, payment_id], |row| row.get(0))
+    }
+
+    fn is_refund_known(&self, order_id: OrderId, refund_id: &RefundId) -> Result<bool, Error> {
+        self.exactly_one(IS_REFUND_KNOWN, params![order_id, refund_id], |row| row.get(0))
+    }
+
+    fn kept_refunds(&self, order_id: OrderId, payment_id: &PaymentId) -> Result<Vec<Refund>, Error> {
+        self.many(KEPT_REFUNDS, params![order_id, payment_id], rows::refund)
     }
 
     fn has_recorded_payment(&self, order_id: OrderId) -> Result<bool, Error> {
@@ -67,7 +76,15 @@ pub(super) const EVENTS_BY_RESULT: &str = select_events!("result = ?3");
 pub(super) const EVENTS_BY_ORDER: &str = select_events!("order_id = ?4");
 
 pub(super) const IS_PAYMENT_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM payment_events WHERE order_id = ?1 \
-     AND payment_id = ?2 AND type IN ('payment.succeeded', 'payment.refunded'))";
+     AND payment_id = ?2 AND type = 'payment.succeeded')";
+
+pub(super) const IS_REFUND_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM refunds WHERE order_id = ?1 AND refund_id = ?2)";
+
+pub(super) const KEPT_REFUNDS: &str = concat!(
+    "SELECT ",
+    refund_columns!(),
+    " FROM refunds WHERE order_id = ?1 AND payment_id = ?2 AND payment IS NULL ORDER BY number"
+);
 
 pub(super) const HAS_RECORDED_PAYMENT: &str =
     "SELECT EXISTS (SELECT 1 FROM payment_events WHERE order_id = ?1 AND type = 'payment.succeeded')";
@@ -83,11 +100,10 @@ impl PaymentTx for Session<'_> {
         &mut self,
         event: &PaymentEvent,
         result: EventResult,
-        refunds: Option<EventNumber>,
         now: Timestamp,
     ) -> Result<EventNumber, Error> {
-        const SQL: &str = "INSERT INTO payment_events (event_id, type, created_s, order_id, payment_id, amount_cents, \
-                           result, refunds, received_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        const SQL: &str = "INSERT INTO payment_events (event_id, type, created_s, order_id, payment_id, refund_id, \
+                           amount_cents, result, received_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let kind = &event.kind;
         self.change_one(
             SQL,
@@ -97,9 +113,9 @@ impl PaymentTx for Session<'_> {
                 event.created_seconds,
                 kind.order_id(),
                 kind.payment_id(),
+                kind.refund_id(),
                 kind.amount(),
                 result,
-                refunds,
                 now
             ],
         )?;
@@ -118,16 +134,41 @@ impl PaymentTx for Session<'_> {
                 payment.number,
                 payment.order_id,
                 payment.payment_id,
-                payment.amount,
-                payment.refunded,
+                payment.balance.amount,
+                payment.balance.refunded,
                 payment.is_own,
-                payment.is_closed
+                payment.balance.is_closed
             ],
         )
     }
 
     fn save_payment(&mut self, payment: &Payment) -> Result<(), Error> {
         const SQL: &str = "UPDATE payments SET refunded_cents = ?2, is_closed = ?3 WHERE number = ?1";
-        self.change_one(SQL, params![payment.number, payment.refunded, payment.is_closed])
+        let balance = payment.balance;
+        self.change_one(SQL, params![payment.number, balance.refunded, balance.is_closed])
+    }
+
+    fn insert_refund(&mut self, refund: &Refund) -> Result<(), Error> {
+        const SQL: &str = concat!(
+            "INSERT INTO refunds (",
+            refund_columns!(),
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+        );
+        self.change_one(
+            SQL,
+            params![
+                refund.number,
+                refund.order_id,
+                refund.refund_id,
+                refund.payment_id,
+                refund.amount,
+                refund.payment
+            ],
+        )
+    }
+
+    fn save_refund(&mut self, refund: &Refund) -> Result<(), Error> {
+        const SQL: &str = "UPDATE refunds SET payment = ?2 WHERE number = ?1";
+        self.change_one(SQL, params![refund.number, refund.payment])
     }
 }

@@ -19,8 +19,8 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
     ),
     (
         "references lead somewhere",
-        "UPDATE payment_events SET refunds = 99 WHERE number = 3",
-        "payment_events row 3 leads to no row of payments",
+        "UPDATE refunds SET payment = 99 WHERE number = 3",
+        "refunds row 3 leads to no row of payments",
     ),
     (
         "no id is above its counter",
@@ -35,7 +35,7 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
     (
         "no id is above its counter",
         "UPDATE sqlite_sequence SET seq = 2 WHERE name = 'payment_events'",
-        "payment_events: id 11",
+        "payment_events: id 16",
     ),
     (
         "no id is above its counter",
@@ -229,10 +229,13 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
     ),
     (
         "no event is recorded twice",
-        "UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL UNIQUE', 'NOT NULL') WHERE name = 'payment_events';
-         DELETE FROM sqlite_schema WHERE name LIKE 'sqlite_autoindex_payment_events%'; PRAGMA writable_schema = RESET;
-         UPDATE payment_events SET event_id = 'e1' WHERE number = 2",
+        "DROP INDEX payment_events_by_id; UPDATE payment_events SET event_id = 'e1' WHERE number = 2",
         "event e1 is recorded 2 times",
+    ),
+    (
+        "no refund is recorded twice",
+        "DROP INDEX refunds_by_id; UPDATE refunds SET refund_id = 'e8' WHERE number = 9",
+        "refund e8 of order 7 is recorded 2 times",
     ),
     (
         "events have a result that their type can have",
@@ -280,24 +283,54 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
         "payment 4 does not fit its event",
     ),
     (
-        "refunds went against a payment of their order that came before",
-        "UPDATE payment_events SET refunds = NULL WHERE number = 3",
-        "event 3 has result partial_refund and went against payment none",
+        "events of money that came have their payment, and payments their event",
+        "UPDATE refunds SET payment = NULL WHERE number = 10",
+        "payment 11 does not fit its event",
     ),
     (
-        "refunds went against a payment of their order that came before",
-        "UPDATE payment_events SET refunds = 4 WHERE number = 3",
-        "event 3 has result partial_refund and went against payment 4",
+        "refunds are as their events say",
+        "UPDATE refunds SET refund_id = 're_9' WHERE number = 3",
+        "refund 3 does not fit its event",
     ),
     (
-        "refunds went against a payment of their order that came before",
-        "UPDATE payment_events SET refunds = 2 WHERE number = 10",
-        "event 10 has result ignored and went against payment 2",
+        "refunds are as their events say",
+        "UPDATE payment_events SET refund_id = 're_9' WHERE number = 15",
+        "refund 15 does not fit its event",
     ),
     (
-        "refunds went against a payment of their order that came before",
-        "UPDATE payment_events SET refunds = 2 WHERE number = 5",
-        "event 5 has result refund_due and went against payment 2",
+        "refunds are as their events say",
+        "UPDATE refunds SET amount_cents = 501 WHERE number = 12",
+        "refund 12 does not fit its event",
+    ),
+    (
+        "refunds are as their events say",
+        "UPDATE refunds SET order_id = 2 WHERE number = 3",
+        "refund 3 does not fit its event",
+    ),
+    (
+        "refunds count against a payment of their order, once that is there",
+        "DELETE FROM refunds WHERE number = 3",
+        "event 3 has result partial_refund and counts against payment none",
+    ),
+    (
+        "refunds count against a payment of their order, once that is there",
+        "UPDATE refunds SET payment = 4 WHERE number = 3",
+        "event 3 has result partial_refund and counts against payment 4",
+    ),
+    (
+        "refunds count against a payment of their order, once that is there",
+        "UPDATE refunds SET payment = NULL WHERE number = 12",
+        "event 12 has result ignored and counts against payment none",
+    ),
+    (
+        "refunds count against a payment of their order, once that is there",
+        "UPDATE refunds SET payment = 5 WHERE number = 12",
+        "event 12 has result ignored and counts against payment 5",
+    ),
+    (
+        "refunds count against a payment of their order, once that is there",
+        "UPDATE payment_events SET type = 'payment.failed' WHERE number = 12",
+        "event 12 has result ignored and counts against payment 13",
     ),
     (
         "payments are refunded as their refunds say",
