@@ -7,7 +7,8 @@
 //! index.html   openapi.yaml   openapi.json   assets/<name>.<hash>.<extension>
 //! ```
 //!
-//! It uses no network. An invalid contract or page stops the build with an error.
+//! It uses no network. An invalid contract or page stops the build with an error, and so does a contract of another
+//! version than the program's.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a failed build stops with an error")]
 
@@ -54,7 +55,13 @@ fn main() {
 
     let yaml = read_text(CONTRACT);
     let json = json_from_yaml(&yaml).unwrap_or_else(|error| panic!("{CONTRACT}: {error}"));
-    let title = title_of(&json);
+    let info = info_of(&json);
+    let version = env::var("CARGO_PKG_VERSION").expect("cargo sets CARGO_PKG_VERSION for build scripts");
+    assert!(
+        info.version == version,
+        "{CONTRACT} has info.version {}, Cargo.toml has version {version}: the contract and the program have one version",
+        info.version
+    );
 
     let out_dir = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
     let site = Site::empty(Path::new(&out_dir).join("docs"));
@@ -66,7 +73,7 @@ fn main() {
     for (path, name) in SWAGGER_UI_ASSETS {
         names.insert(name, site.add_asset(name, &swagger_ui_file(path)));
     }
-    let page = page(&read_text(&format!("{PAGE_FOLDER}/{PAGE}")), &title, &names);
+    let page = page(&read_text(&format!("{PAGE_FOLDER}/{PAGE}")), &info.title, &names);
     site.add(PAGE, page.as_bytes());
     site.add("openapi.yaml", yaml.as_bytes());
     site.add("openapi.json", json.as_bytes());
@@ -113,13 +120,21 @@ fn page(template: &str, title: &str, names: &BTreeMap<&str, String>) -> String {
     page
 }
 
-fn title_of(json: &str) -> String {
-    let contract: serde_json::Value =
-        serde_json::from_str(json).unwrap_or_else(|error| panic!("{CONTRACT} did not become JSON: {error}"));
-    let title = contract.pointer("/info/title").and_then(serde_json::Value::as_str);
-    title
-        .unwrap_or_else(|| panic!("{CONTRACT} has no info.title"))
-        .to_owned()
+/// The contract's `info`.
+#[derive(serde::Deserialize)]
+struct Info {
+    title: String,
+    version: String,
+}
+
+fn info_of(json: &str) -> Info {
+    #[derive(serde::Deserialize)]
+    struct Contract {
+        info: Info,
+    }
+    let contract: Contract =
+        serde_json::from_str(json).unwrap_or_else(|error| panic!("{CONTRACT} has no info as expected: {error}"));
+    contract.info
 }
 
 /// The folder to embed.

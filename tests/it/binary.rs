@@ -8,7 +8,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::contract::Contract;
 use crate::support::process::{Server, command, read_answer, run};
+use crate::support::scrape::Scrape;
 
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":5}"#;
 const ORDER: &str = r#"{"product_id":1,"quantity":2}"#;
@@ -34,6 +36,24 @@ fn it_listens_on_the_configured_host_and_port() {
     let server = Server::start(command(&database).env("HOST", "::1"));
     assert!(server.address.is_ipv6());
     assert_eq!(server.ask("GET", "/healthz", "").0, 200);
+}
+
+#[test]
+fn the_program_the_contract_and_the_metrics_have_one_version() {
+    let (database, _folder) = database();
+    let version = Contract::of_the_service().document()["info"]["version"]
+        .as_str()
+        .unwrap();
+    let printed = run(command(&database).arg("--version"), Duration::from_secs(15));
+    assert_eq!(
+        String::from_utf8(printed.stdout).unwrap(),
+        format!("orders-inventory {version}\n")
+    );
+
+    let server = Server::start(command(&database).env("METRICS_ADDR", "127.0.0.1:0"));
+    assert_eq!(server.ask("GET", "/openapi.json", "").1["info"]["version"], version);
+    let scrape = Scrape::of(server.metrics_address());
+    assert_eq!(scrape.value(&format!("shop_build_info{{version=\"{version}\"}}")), 1.0);
 }
 
 #[test]
