@@ -16,7 +16,7 @@ DOCS = {"description", "example", "examples", "title", "externalDocs", "deprecat
 SCALAR_KEYWORDS = {
     "string": {"format", "minLength", "maxLength", "pattern", "x-pattern-says", "enum"},
     "integer": {"format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "not"},
-    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
+    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "x-decimals-max"},
     "boolean": set(),
 }
 NO_RAW_IDENTIFIER = {"crate", "self", "super", "Self"}
@@ -25,6 +25,8 @@ TAKEN_TYPES = set(
     "Box Clone Copy Debug Decimal Deserialize Draft Eq Err Failures Hash LazyLock None Object Ok Option PartialEq Pointer"
     " RawValue Read Regex Result Self Serialize Some String Text Timestamp Validate ValidationError Vec".split()
 )
+# The most decimals of the runtime's Decimal.
+DECIMALS_MAX = 18
 # Headers that OpenAPI 3.0 ignores when they are declared as parameters.
 NOT_PARAMETERS = {"accept", "content-type", "authorization"}
 # The runtime expressions of a link: a member of the response's body, a header of the response, a parameter of the request.
@@ -52,7 +54,7 @@ KEYWORD_VALUES = {
     ),
     **dict.fromkeys(("minimum", "maximum"), (is_number, "a number")),
     **dict.fromkeys(
-        ("exclusiveMinimum", "exclusiveMaximum", "nullable", "x-set-by-layer", "x-with-bytes", "x-stored"),
+        ("exclusiveMinimum", "exclusiveMaximum", "nullable", "x-lines", "x-set-by-layer", "x-with-bytes", "x-stored"),
         (lambda value: isinstance(value, bool), "true or false"),
     ),
     **dict.fromkeys(
@@ -66,7 +68,7 @@ KEYWORD_VALUES = {
     **dict.fromkeys(
         ("enum", "tags", "servers"), (lambda value: isinstance(value, list) and value, "a list with at least one item")
     ),
-    "multipleOf": (lambda value: is_number(value) and value > 0, "a number above 0"),
+    "x-decimals-max": (lambda value: is_count(value) and value <= DECIMALS_MAX, "a whole number from 0 to 18"),
 }
 
 
@@ -150,7 +152,7 @@ def check_bounds(schema, rust_type, at):
             refuse(below(at, exclusive), f"there is no `{bound}` here")
         if bound in schema and rust_type != "Decimal" and not fits(schema[bound], rust_type):
             refuse(below(at, bound), f"must be of type {rust_type}")
-    for number in ("minimum", "maximum", "multipleOf"):
+    for number in ("minimum", "maximum"):
         if number in schema and rust_type == "Decimal" and not is_plain(schema[number]):
             refuse(below(at, number), "has more than 18 digits before or after the point")
     exclusive = schema.get("exclusiveMinimum") or schema.get("exclusiveMaximum")
@@ -160,12 +162,14 @@ def check_bounds(schema, rust_type, at):
 
 # The syntax of patterns that has the same meaning in Rust, ECMAScript and Python. Excluded are `.`, `\d`, `\w`, `\s` and
 # `\b` (line ends and Unicode differ: U+0085 is white space in Rust and Python, U+FEFF in ECMAScript), flags, look-around,
-# back references, named groups, and `[`, `&&`, `--` and `~~` inside a class (set operations in Rust).
-ESCAPED = r"\\[nrt^$.*+?()\[\]{}|/\\-]"
+# back references, named groups, and `[`, `&&`, `--` and `~~` inside a class (set operations in Rust). A character that is
+# not visible ASCII or a space is spelled \xHH or \uHHHH: generators copy patterns into source code, where U+2028 ends a line.
+# Some of them replace \uHHHH by the character, so that the ends of lines have no such spelling; a range can include them.
+ESCAPED = r"\\(?:[nrt^$.*+?()\[\]{}|/\\-]|x[0-9a-fA-F]{2}|u(?!00|202[89]|[dD][89a-fA-F])[0-9a-fA-F]{4})"
 PATTERN = re.compile(
-    rf"""(?: [^\\\[\](){{}}*+?.|^$]               # a character
+    rf"""(?: [ -~](?<![\\\[\](){{}}*+?.|^$])       # a character
           | {ESCAPED} | [\^$|)] | \( (?: \?: | (?!\?) )
-          | \[ (?!\^\]) \^? (?: (?!&&|--|~~) [^\\\[\]] | {ESCAPED} )+ \]
+          | \[ (?!\^\]) \^? (?: (?!&&|--|~~) [ -~](?<![\\\[\]]) | {ESCAPED} )+ \]
           | (?: [*+?] | {{ \d{{1,4}} (?: ,(?:\d{{1,4}})? )? }} ) \?? (?![*+?{{])
         )*""",
     re.VERBOSE,
@@ -354,7 +358,7 @@ class Check:
     def parameter(self, node, at):
         """Checks a parameter; returns its name and place."""
         parameter, _, at = self.contract.resolve(node, at, "parameters")
-        check_node(parameter, at, {"required"}, needed=["name", "in", "schema"])
+        check_node(parameter, at, {"required", "x-lines"}, needed=["name", "in", "schema"])
         name, place = parameter["name"], parameter["in"]
         if place not in ("path", "query", "header"):
             refuse(below(at, "in"), f"the templates do not support parameters in `{place}`")
@@ -373,8 +377,10 @@ class Check:
             refuse(f"{at}/schema", "a parameter cannot be null")
         if "default" in schema and required:
             refuse(f"{at}/schema/default", "a required parameter cannot have a default")
-        if schema.keys() & {"not", "multipleOf"}:
-            refuse(f"{at}/schema", "the templates do not support `not` and `multipleOf` in parameters")
+        if schema.keys() & {"not", "x-decimals-max"}:
+            refuse(f"{at}/schema", "the templates do not support `not` and `x-decimals-max` in parameters")
+        if "x-lines" in parameter and (place != "header" or is_named(schema) or scalar_type(schema) != "String"):
+            refuse(below(at, "x-lines"), "only a header whose schema is a string can come in several lines")
         if "default" in schema:
             check_default(schema, below(where, "default"))
         return name, place

@@ -88,7 +88,7 @@ class Lowering:
         if schema.get("x-request") or "enum" in schema:
             return
         schema["x-request"] = True
-        rules = {"x-pattern", "x-multiple-of", "x-not"}
+        rules = {"x-pattern", "x-decimals-max", "x-not"}
         schema["x-rules"] = any(rules & member.keys() for member in schema["properties"].values())
         for member in schema["properties"].values():
             ref = member.get("$ref") or member.get("items", {}).get("$ref")
@@ -102,7 +102,7 @@ class Lowering:
         schema = self.value(parameter["schema"])
         schema.pop("x-doc", None)  # the parameter has its own
         lowered = {"name": parameter["name"], "in": parameter["in"], "required": parameter.get("required", False)}
-        lowered |= {"schema": schema}
+        lowered |= {"schema": schema, "x-lines": parameter.get("x-lines", False)}
         lowered |= {k: v for k, v in schema.items() if k in PARAMETER_RULES}
         if "default" in schema:
             lowered["x-default"] = default_literal(schema["default"])
@@ -207,8 +207,8 @@ def scalar(schema):
     lowered |= {"x-length": length(schema, "Length"), "x-range": value_range(schema, lowered["x-type"])}
     if "not" in schema:
         lowered["x-not"] = ", ".join(map(str, schema["not"]["enum"]))
-    if "multipleOf" in schema:
-        lowered["x-multiple-of"] = format(Decimal(schema["multipleOf"]), "f")
+    if "x-decimals-max" in schema:
+        lowered["x-decimals-max"] = str(schema["x-decimals-max"])
     if "pattern" in schema:
         lowered["x-pattern"] = rust_pattern(schema["pattern"])
     if "x-pattern-says" in schema:

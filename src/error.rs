@@ -9,7 +9,9 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use crate::domain::product::STOCK_MAX;
-use crate::domain::{OrderId, ProductId, Quantity, Refusal, Resource, Sku, Status, Stock, StockRefusal, Version};
+use crate::domain::{
+    OrderId, ProductId, Quantity, Refusal, Resource, Sku, Status, Stock, StockRefusal, Unexpected, Version,
+};
 
 /// The cause of an error, shared by all callers that the same failure hit.
 pub type Cause = Arc<dyn StdError + Send + Sync>;
@@ -88,12 +90,14 @@ pub enum Error {
         status: Status,
     },
     /// The product or order is in another version than its caller expects.
-    #[error("{what} is in version \"{version}\", which If-Match does not name.")]
+    #[error("{what} is in version \"{version}\", which {}.", condition(*unexpected))]
     StaleVersion {
         /// Which one.
         what: Resource,
         /// The version that it is in.
         version: Version,
+        /// Which condition it does not fit.
+        unexpected: Unexpected,
     },
     /// The key was used for another request.
     #[error("This Idempotency-Key was used for this path with another body.")]
@@ -169,6 +173,14 @@ const fn instead_of_deletion(status: Status) -> &'static str {
     }
 }
 
+/// The condition that a version does not fit, as the rest of a sentence.
+const fn condition(unexpected: Unexpected) -> &'static str {
+    match unexpected {
+        Unexpected::NotNamed => "If-Match does not name",
+        Unexpected::Named => "If-None-Match names",
+    }
+}
+
 /// What a panic said, for the cause of an [`Error::Internal`].
 pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
@@ -223,6 +235,12 @@ mod tests {
             Error::StaleVersion {
                 what: Resource::Order(order_id()),
                 version: Version::FIRST.next(),
+                unexpected: Unexpected::NotNamed,
+            },
+            Error::StaleVersion {
+                what: Resource::Product(product_id(1)),
+                version: Version::FIRST.next(),
+                unexpected: Unexpected::Named,
             },
             Error::IdempotencyKeyReused,
             Error::Overloaded,
@@ -269,6 +287,7 @@ mod tests {
         let text = Error::StaleVersion {
             what,
             version: Version::FIRST,
+            unexpected: Unexpected::NotNamed,
         }
         .to_string();
         assert_eq!(text, "Product 7 is in version \"1\", which If-Match does not name.");

@@ -97,13 +97,13 @@ fn other_new_rules_are_enforced_without_other_edits() {
     differs("POST", "/numbers", zero, (422, "#/not_zero must not be 0"), (200, zero));
     let five = r#"{"not_zero":5}"#;
     differs("POST", "/numbers", five, (200, five), (422, "#/not_zero must not be 5"));
-    let eighth = r#"{"quarters":0.125}"#;
+    let hundredth = r#"{"tenths":0.01}"#;
     differs(
         "POST",
         "/numbers",
-        eighth,
-        (422, "#/quarters must be a multiple of 0.25"),
-        (200, eighth),
+        hundredth,
+        (422, "#/tenths must have at most 1 decimal"),
+        (200, hundredth),
     );
     let open = r#"{"known":true,"x":1}"#;
     differs(

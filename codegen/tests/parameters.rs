@@ -223,6 +223,23 @@ fn headers_keep_their_bounds() {
     );
     let blank = ("idempotency-key", &b"a b"[..]);
     refused(&[("x-level", b"1"), blank], &["?Idempotency-Key must match ^[!-~]+$"]);
+    // A header with `x-lines` may come in several lines, which are one list, byte for byte.
+    let list_of = |lines: &[&'static [u8]]| {
+        let headers = lines.iter().map(|line| ("x-tags", *line));
+        let headers: Vec<_> = headers.chain([("x-level", &b"1"[..])]).collect();
+        get("/notes?needed=1", &headers)
+    };
+    for (lines, value) in [
+        (&[&b"a,b"[..], b"c"][..], "x_tags: Some(\\\"a,b, c\\\")"),
+        (&[&b"\xe9"[..]], "x_tags: Some(\\\"é\\\")"),
+        (&[&b""[..], b""], "x_tags: Some(\\\", \\\")"),
+    ] {
+        let answer = list_of(lines);
+        assert!(answer.status == 200 && answer.text.contains(value), "{}", answer.text);
+    }
+    let answer = list_of(&[b"a,b", b"C", b"defg"]);
+    let failures = "?X-Tags must have at most 9 characters\n?X-Tags must match ^[a-z, \\xe9]*$";
+    assert_eq!((answer.status, answer.text.as_str()), (422, failures));
     let latin = ("idempotency-key", &b"\xe9"[..]);
     refused(
         &[("x-level", b"1"), latin, ("x-color", b"x")],

@@ -27,7 +27,7 @@ COLOR = "/components/schemas/Color"
 
 STRING = "{type: string, pattern: '^a', x-pattern-says: must begin with a}"
 INTEGER = "{type: integer, format: int32, minimum: 0}"
-NUMBER = "{type: number, multipleOf: 0.01}"
+NUMBER = "{type: number, x-decimals-max: 2}"
 LIST = "{type: array, items: {$ref: '#/components/schemas/Part'}}"
 QUERY = "{name: q, in: query, schema: {type: integer, format: int32, minimum: 1, default: 5}}"
 HEADER = "X-Count: {schema: {type: integer, format: int64}}"
@@ -118,7 +118,11 @@ REFUSED = {
         (INTEGER, "{type: integer, format: int32, not: {enum: []}}", f"{I}/not/enum", "at least one item"),
         (INTEGER, "{type: integer, format: int32, not: [0]}", f"{I}/not", "an object"),
         (NUMBER, "{type: number, not: {enum: [0]}}", f"{N}/not", "do not support"),
-        *[(NUMBER, f"{{type: number, multipleOf: {v}}}", f"{N}/multipleOf", "above 0") for v in ("0", "-0.1", "'1'")],
+        *[(NUMBER, f"{{type: number, x-decimals-max: {v}}}", f"{N}/x-decimals-max", "from 0 to 18") for v in ("-1", "19", "0.1", "'1'", "true")],
+        # Clients calculate it with doubles, and refuse 0.07 as a multiple of 0.01.
+        *[(NUMBER, f"{{type: number, multipleOf: {v}}}", f"{N}/multipleOf", "do not support") for v in ("0.01", "5")],
+        (INTEGER, "{type: integer, format: int32, x-decimals-max: 0}", f"{I}/x-decimals-max", "do not support"),
+        (STRING, "{type: string, x-decimals-max: 0}", f"{A}/x-decimals-max", "do not support"),
         (NUMBER, "{type: number, minimum: 0.0000000000000000001}", f"{N}/minimum", "18 digits"),
         (NUMBER, "{type: number, maximum: 1000000000000000000}", f"{N}/maximum", "18 digits"),
         (NUMBER, "{type: number, maximum: .inf}", "", "not a JSON number"),
@@ -169,7 +173,7 @@ REFUSED = {
         *[
             (STRING, json.dumps({"type": "string", "pattern": pattern}), f"{A}/pattern", "differ on this pattern")
             for pattern in (
-                r"\d", r"\w+", r"\s", r"\S", r"\bword", r".", "a.*", r"\p{L}", r"\x41", r"\u0041", r"\cA", r"\0", r"\A", r"\z", r"\Z", r"\h", r"\/\d",
+                r"\d", r"\w+", r"\s", r"\S", r"\bword", r".", "a.*", r"\p{L}", r"\x4", r"\u004", r"\ud800", r"\uDFFF", r"\u2028", r"[\u2029]", r"\u000a", r"\u{41}", r"\x{41}", "é", "[^\u2028]", "\t", "[\x7f]", r"\cA", r"\0", r"\A", r"\z", r"\Z", r"\h", r"\/\d",
                 "(?i)a", "(?=a)", "(?!a)", "(?<=a)b", "(?<!a)b", "(?P<n>a)", "(?<n>a)", "(?#c)", r"(a)\1", r"(?x: a)", "a**", "a*+", "a++", "a?+", "a{2}{3}", "a{2}+", "a+??",
                 "[[a]]", "[a&&b]", "[a--b]", "[a~~b]", "[^]", "[]", "[]a]", "[a", r"[\d]", r"[\b]", "a{,3}", "a{", "{", "}", "]", "\\",
             )
@@ -192,6 +196,16 @@ REFUSED = {
             (QUERY, f"{{name: q, in: query, schema: {{type: string}}, {k}: {v}}}", f"{Q}/{k}", "do not support")
             for k, v in {"style": "form", "explode": "false", "allowReserved": "true", "allowEmptyValue": "true", "content": "{}", "x-any": "1"}.items()
         ],
+        *[
+            (QUERY, f"{{name: q, in: {place}, x-lines: {v}, schema: {schema}}}", f"{Q}/x-lines", words)
+            for place, v, schema, words in (
+                ("query", "true", "{type: string}", "only a header"),
+                ("header", "true", "{type: integer, format: int32}", "only a header"),
+                ("header", "true", "{type: string, format: date-time}", "only a header"),
+                ("header", "true", "{$ref: '#/components/schemas/Color'}", "only a header"),
+                ("header", "'yes'", "{type: string}", "true or false"),
+            )
+        ],
         (QUERY, "{name: q, in: query}", Q, "`schema` is missing"),
         (QUERY, "{in: query, schema: {type: string}}", Q, "`name` is missing"),
         (QUERY, "{name: q, schema: {type: string}}", Q, "`in` is missing"),
@@ -203,7 +217,7 @@ REFUSED = {
         (QUERY, "{name: q, in: query, schema: {type: array, items: {type: string}}}", f"{Q}/schema", "must be a scalar"),
         (QUERY, "{name: q, in: query, schema: {$ref: '#/components/schemas/Part'}}", f"{Q}/schema", "scalar or an enum"),
         (QUERY, "{name: q, in: query, schema: {type: string, enum: [a]}}", f"{Q}/schema/enum", "give the enum a name"),
-        (QUERY, "{name: q, in: query, schema: {type: number, multipleOf: 0.1}}", f"{Q}/schema", "in parameters"),
+        (QUERY, "{name: q, in: query, schema: {type: number, x-decimals-max: 1}}", f"{Q}/schema", "in parameters"),
         (QUERY, "{name: q, in: query, schema: {type: integer, format: int32, not: {enum: [1]}}}", f"{Q}/schema", "in parameters"),
         (QUERY, "{name: q, in: query, required: true, schema: {type: string, default: a}}", f"{Q}/schema/default", "cannot have a default"),
         *[
@@ -373,7 +387,7 @@ class Good(unittest.TestCase):
             check(Contract(path.read_text(encoding="utf-8")))
 
     def test_patterns_with_the_same_meaning_everywhere_pass(self):
-        good = (r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "[^\t \x85]", r"^[!-~]+$", r"^(?:a|b){2,3}$", r"^\/\-\[\]\\x$", r"[\]\-^]", '^"[^"]*"$', "é+?", "")
+        good = (r"^[A-Za-z0-9][A-Za-z0-9._-]*$", r"[^\x00-\x1f \x85\u2027-\u202a]", r"^[!-~]+$", r"^(?:a|b){2,3}$", r"^\/\-\[\]\\x$", r"[\]\-^]", '^"[^"]*"$', r"\xe9+?", "")
         for pattern in good:
             check_pattern(pattern, "")
 

@@ -244,7 +244,7 @@ pub struct NewProduct {
     /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
     #[serde(rename = "sku")]
     pub sku: String,
-    /// What customers read; not only blanks.
+    /// What customers read; at least one visible character, no control characters such as line breaks.
     #[serde(rename = "name")]
     pub name: String,
     /// Money in the store's one currency, with at most two decimals; checked on the number as written.
@@ -265,7 +265,7 @@ struct NewProductDraft {
     #[validate(custom(function = "Self::name_pattern"))]
     name: Option<String>,
     #[validate(range(exclusive_min = const { Decimal::literal("0") }, max = const { Decimal::literal("1000000") }))]
-    #[validate(custom(function = "Self::price_step"))]
+    #[validate(custom(function = "Self::price_decimals"))]
     price: Option<Decimal>,
     #[validate(range(min = 0i64, max = 1000000000i64))]
     stock: Option<i64>,
@@ -304,14 +304,18 @@ impl NewProductDraft {
     fn name_pattern(text: &str) -> Result<(), ValidationError> {
         static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
             read::pattern(
-                "[^\u{9}-\u{d} \u{85}\u{a0}\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}]",
+                r"^(?:[ -~\xa0-\u2027\u202a-\ufffd]|[^\x00-\ufffd])*(?:[!-~\xa1-\xac\xae-\u034e\u0350-\u061b\u061d-\u115e\u1161-\u167f\u1681-\u17b3\u17b6-\u180a\u1810-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\u27ff\u2801-\u2fff\u3001-\u3163\u3165-\ufdff\ufe10-\ufefe\uff00-\uff9f\uffa1-\uffef\ufffc-\ufffd]|[^\x00-\ufffd])(?:[ -~\xa0-\u2027\u202a-\ufffd]|[^\x00-\ufffd])*$",
             )
         });
-        read::matches(text, &PATTERN, Some("must not consist of blanks only"))
+        read::matches(
+            text,
+            &PATTERN,
+            Some("must have a visible character and no control characters"),
+        )
     }
 
-    fn price_step(value: &Decimal) -> Result<(), ValidationError> {
-        read::multiple_of(*value, const { Decimal::literal("0.01") })
+    fn price_decimals(value: &Decimal) -> Result<(), ValidationError> {
+        read::at_most_decimals(*value, 2)
     }
 }
 
@@ -322,7 +326,7 @@ pub struct NewStockMovement {
     /// Units to add, or to remove where negative.
     #[serde(rename = "delta")]
     pub delta: i64,
-    /// A remark for people.
+    /// A remark for people; at least one visible character, no control characters such as line breaks.
     #[serde(rename = "note", default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -333,7 +337,8 @@ struct NewStockMovementDraft {
     #[validate(range(min = -1000000000i64, max = 1000000000i64))]
     #[validate(custom(function = "Self::delta_not"))]
     delta: Option<i64>,
-    #[validate(length(max = 200))]
+    #[validate(length(min = 1, max = 200))]
+    #[validate(custom(function = "Self::note_pattern"))]
     note: Option<String>,
 }
 
@@ -356,6 +361,19 @@ impl Read for NewStockMovement {
 impl NewStockMovementDraft {
     fn delta_not(value: i64) -> Result<(), ValidationError> {
         read::none_of(value, &[0])
+    }
+
+    fn note_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                r"^(?:[ -~\xa0-\u2027\u202a-\ufffd]|[^\x00-\ufffd])*(?:[!-~\xa1-\xac\xae-\u034e\u0350-\u061b\u061d-\u115e\u1161-\u167f\u1681-\u17b3\u17b6-\u180a\u1810-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\u27ff\u2801-\u2fff\u3001-\u3163\u3165-\ufdff\ufe10-\ufefe\uff00-\uff9f\uffa1-\uffef\ufffc-\ufffd]|[^\x00-\ufffd])(?:[ -~\xa0-\u2027\u202a-\ufffd]|[^\x00-\ufffd])*$",
+            )
+        });
+        read::matches(
+            text,
+            &PATTERN,
+            Some("must have a visible character and no control characters"),
+        )
     }
 }
 
@@ -522,7 +540,7 @@ struct PaymentDataDraft {
     #[validate(length(min = 1, max = 255))]
     refund_id: Option<String>,
     #[validate(range(exclusive_min = const { Decimal::literal("0") }, max = const { Decimal::literal("1000000000000") }))]
-    #[validate(custom(function = "Self::amount_step"))]
+    #[validate(custom(function = "Self::amount_decimals"))]
     amount: Option<Decimal>,
 }
 
@@ -546,8 +564,8 @@ impl Read for PaymentData {
 }
 
 impl PaymentDataDraft {
-    fn amount_step(value: &Decimal) -> Result<(), ValidationError> {
-        read::multiple_of(*value, const { Decimal::literal("0.01") })
+    fn amount_decimals(value: &Decimal) -> Result<(), ValidationError> {
+        read::at_most_decimals(*value, 2)
     }
 }
 
@@ -900,7 +918,7 @@ pub struct Product {
     /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
     #[serde(rename = "sku")]
     pub sku: String,
-    /// What customers read; not only blanks.
+    /// What customers read. One from before version 0.2.0 may break the rules for new ones.
     #[serde(rename = "name")]
     pub name: String,
     /// Money in the store's one currency, with at most two decimals; checked on the number as written.
@@ -935,7 +953,7 @@ pub struct ProductUpdate {
     /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
     #[serde(rename = "sku", default, skip_serializing_if = "Option::is_none")]
     pub sku: Option<String>,
-    /// What customers read; not only blanks.
+    /// What customers read; at least one visible character, no control characters such as line breaks.
     #[serde(rename = "name", default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Money in the store's one currency, with at most two decimals; checked on the number as written.
@@ -956,7 +974,7 @@ struct ProductUpdateDraft {
     #[validate(custom(function = "Self::name_pattern"))]
     name: Option<String>,
     #[validate(range(exclusive_min = const { Decimal::literal("0") }, max = const { Decimal::literal("1000000") }))]
-    #[validate(custom(function = "Self::price_step"))]
+    #[validate(custom(function = "Self::price_decimals"))]
     price: Option<Decimal>,
     #[validate(range(min = 0i64, max = 1000000000i64))]
     stock: Option<i64>,
@@ -996,14 +1014,18 @@ impl ProductUpdateDraft {
     fn name_pattern(text: &str) -> Result<(), ValidationError> {
         static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
             read::pattern(
-                "[^\u{9}-\u{d} \u{85}\u{a0}\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}]",
+                r"^(?:[ -~\xa0-\u2027\u202a-\ufffd]|[^\x00-\ufffd])*(?:[!-~\xa1-\xac\xae-\u034e\u0350-\u061b\u061d-\u115e\u1161-\u167f\u1681-\u17b3\u17b6-\u180a\u1810-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\u27ff\u2801-\u2fff\u3001-\u3163\u3165-\ufdff\ufe10-\ufefe\uff00-\uff9f\uffa1-\uffef\ufffc-\ufffd]|[^\x00-\ufffd])(?:[ -~\xa0-\u2027\u202a-\ufffd]|[^\x00-\ufffd])*$",
             )
         });
-        read::matches(text, &PATTERN, Some("must not consist of blanks only"))
+        read::matches(
+            text,
+            &PATTERN,
+            Some("must have a visible character and no control characters"),
+        )
     }
 
-    fn price_step(value: &Decimal) -> Result<(), ValidationError> {
-        read::multiple_of(*value, const { Decimal::literal("0.01") })
+    fn price_decimals(value: &Decimal) -> Result<(), ValidationError> {
+        read::at_most_decimals(*value, 2)
     }
 }
 

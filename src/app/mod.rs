@@ -33,11 +33,11 @@ impl<T, Id> Page<T, Id> {
 
 /// Whether what is about to change is in the version that its caller expects.
 fn check_expected(expected: &Expected, what: Resource, version: Version) -> Result<(), Error> {
-    if expected.is_met_by(version) {
-        Ok(())
-    } else {
-        Err(Error::StaleVersion { what, version })
-    }
+    expected.check(version).map_err(|unexpected| Error::StaleVersion {
+        what,
+        version,
+        unexpected,
+    })
 }
 
 #[cfg(test)]

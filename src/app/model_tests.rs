@@ -194,9 +194,9 @@ fn run(tx: &mut dyn Tx, step: &Step, said: model::Said, now: Timestamp) -> Resul
                 price: cents.map(price),
                 stock: stock.map(testing::stock),
             };
-            products::update(tx, product_id(product), &Expected::Any, &change, now)?;
+            products::update(tx, product_id(product), &Expected::ANY, &change, now)?;
         }
-        Step::Delete { product } => products::delete(tx, product_id(product), &Expected::Any)?,
+        Step::Delete { product } => products::delete(tx, product_id(product), &Expected::ANY)?,
         Step::Adjust { product, delta } => {
             stock::adjust(tx, product_id(product), Delta::new(delta).unwrap(), None, now)?;
         }
@@ -215,12 +215,12 @@ fn run(tx: &mut dyn Tx, step: &Step, said: model::Said, now: Timestamp) -> Resul
                 status,
                 quantity: units.map(quantity),
             };
-            let expected = version.map_or(Expected::Any, |version| {
-                Expected::OneOf(vec![Version::new(version).unwrap()])
+            let expected = version.map_or(Expected::ANY, |version| {
+                Expected::one_of(vec![Version::new(version).unwrap()])
             });
             orders::update(tx, order_id(order), &expected, change, now)?;
         }
-        Step::Remove { order } => orders::delete(tx, order_id(order), &Expected::Any, now)?,
+        Step::Remove { order } => orders::delete(tx, order_id(order), &Expected::ANY, now)?,
         Step::Paid { event, .. } | Step::Refunded { event, .. } | Step::Failed { event, .. } => {
             outcome = receive(tx, event, said, now)?;
         }

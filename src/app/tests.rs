@@ -6,7 +6,7 @@ use super::payments::Receipt;
 use super::{orders, payments, products, stock};
 use crate::domain::{
     Delta, EventKind, Expected, Note, Order, OrderChange, OrderId, Product, ProductChange, ProductId, Quantity, Reason,
-    Status, StockMovement, Timestamp, Version,
+    Status, StockMovement, Timestamp, Version, Versions,
 };
 use crate::error::Error;
 use crate::store::{OrderFilter, SqliteStore, Store, Tx, audit};
@@ -62,13 +62,13 @@ impl Shop {
     async fn change(&self, change: ProductChange) -> Result<Product, Error> {
         let mug = self.mug;
         self.store
-            .write(move |tx| products::update(tx, mug, &Expected::Any, &change, LATER))
+            .write(move |tx| products::update(tx, mug, &Expected::ANY, &change, LATER))
             .await
     }
 
     async fn delete(&self, id: ProductId) -> Result<(), Error> {
         self.store
-            .write(move |tx| products::delete(tx, id, &Expected::Any))
+            .write(move |tx| products::delete(tx, id, &Expected::ANY))
             .await
     }
 
@@ -96,7 +96,7 @@ impl Shop {
             quantity: units.map(quantity),
         };
         self.store
-            .write(move |tx| orders::update(tx, id, &Expected::Any, change, LATER).map(|updated| updated.order))
+            .write(move |tx| orders::update(tx, id, &Expected::ANY, change, LATER).map(|updated| updated.order))
             .await
     }
 
@@ -116,7 +116,7 @@ impl Shop {
 
     async fn remove(&self, id: OrderId) -> Result<(), Error> {
         self.store
-            .write(move |tx| orders::delete(tx, id, &Expected::Any, LATER))
+            .write(move |tx| orders::delete(tx, id, &Expected::ANY, LATER))
             .await
     }
 

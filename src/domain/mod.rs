@@ -20,4 +20,4 @@ pub use values::{
     Amount, Delta, Invalid, Money, MovementId, Note, OrderId, Price, ProductId, ProductName, Quantity, Sku, Stock,
     Timestamp,
 };
-pub use version::{Expected, Resource, Version};
+pub use version::{Expected, Resource, Unexpected, Version, Versions};

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
+mod characters;
+
 /// Why a value is invalid: the rule that it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -106,32 +108,41 @@ text! {
 }
 text! {
     /// The name of a product.
-    ProductName, is_blank, "a product's name is not blank"
+    ProductName, is_unfit_for_people, "a name has a visible character and no control characters"
+}
+text! {
+    /// A note.
+    Note, is_unfit_for_people, "a note has a visible character and no control characters"
+}
+
+impl ProductName {
+    /// The name of a stored product, which may be older than the rule for new ones.
+    ///
+    /// # Errors
+    /// [`Invalid`]: a product's name is not blank.
+    pub fn restore(text: impl Into<String>) -> Result<Self, Invalid> {
+        let text = text.into();
+        if is_blank(&text) {
+            Err(Invalid("a product's name is not blank"))
+        } else {
+            Ok(Self(text))
+        }
+    }
+}
+
+impl Note {
+    /// A stored note, which may be older than the rule for new ones.
+    pub fn restore(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
 }
 
 fn is_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
 }
 
-/// A note; any text, even an empty one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Note(String);
-
-impl Note {
-    /// The note with this text, unchanged.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The text, owned.
-    pub fn into_string(self) -> String {
-        self.0
-    }
+fn is_unfit_for_people(text: &str) -> bool {
+    !text.chars().any(characters::is_visible) || text.chars().any(characters::is_control)
 }
 
 /// An amount in the store's one currency, as whole cents.

@@ -40,23 +40,69 @@ impl fmt::Display for Resource {
     }
 }
 
-/// In which version a caller expects what it is about to change.
+/// The versions that a condition names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expected {
-    /// It does not say.
-    Any,
-    /// In any, as long as it is there.
-    Exists,
-    /// In one of these; in none of them if the list is empty, as where what was sent never was a version of ours.
+pub enum Versions {
+    /// All.
+    Every,
+    /// These; none of them if the list is empty, as where what was sent never was a version of ours.
     OneOf(Vec<Version>),
 }
 
-impl Expected {
-    /// Whether what is there in this version is as expected.
-    pub fn is_met_by(&self, version: Version) -> bool {
+impl Versions {
+    /// Whether they include this one.
+    pub fn name(&self, version: Version) -> bool {
         match self {
-            Self::Any | Self::Exists => true,
+            Self::Every => true,
             Self::OneOf(versions) => versions.contains(&version),
+        }
+    }
+}
+
+/// In which version a caller expects what it reads or changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// In one of these, if it says so.
+    pub in_one_of: Option<Versions>,
+    /// In none of these, if it says so.
+    pub in_none_of: Option<Versions>,
+}
+
+/// Why a version is not as expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unexpected {
+    /// It is not among those that are expected.
+    NotNamed,
+    /// It is among those that are not expected.
+    Named,
+}
+
+impl Expected {
+    /// In any version.
+    pub const ANY: Self = Self {
+        in_one_of: None,
+        in_none_of: None,
+    };
+
+    /// In one of these versions.
+    pub const fn one_of(versions: Vec<Version>) -> Self {
+        Self {
+            in_one_of: Some(Versions::OneOf(versions)),
+            in_none_of: None,
+        }
+    }
+
+    /// Checks the version of what is there.
+    ///
+    /// # Errors
+    /// [`Unexpected`]; where both are wrong, [`Unexpected::NotNamed`] (RFC 9110, section 13.2.2).
+    pub fn check(&self, version: Version) -> Result<(), Unexpected> {
+        if self.in_one_of.as_ref().is_some_and(|wanted| !wanted.name(version)) {
+            return Err(Unexpected::NotNamed);
+        }
+        match self.in_none_of.as_ref().is_some_and(|refused| refused.name(version)) {
+            true => Err(Unexpected::Named),
+            false => Ok(()),
         }
     }
 }
@@ -73,11 +119,33 @@ mod tests {
     }
 
     #[test]
-    fn only_named_versions_are_expected() {
+    fn a_version_is_expected_where_both_conditions_hold() {
         let (first, second) = (Version::FIRST, Version::FIRST.next());
-        assert!(Expected::Any.is_met_by(second) && Expected::Exists.is_met_by(second));
-        assert!(Expected::OneOf(vec![first, second]).is_met_by(second));
-        assert!(!Expected::OneOf(vec![first]).is_met_by(second));
-        assert!(!Expected::OneOf(Vec::new()).is_met_by(first));
+        let only_first = Versions::OneOf(vec![first]);
+        let expected = |in_one_of: Option<&Versions>, in_none_of: Option<&Versions>| Expected {
+            in_one_of: in_one_of.cloned(),
+            in_none_of: in_none_of.cloned(),
+        };
+        let (every, none) = (Versions::Every, Versions::OneOf(Vec::new()));
+        assert_eq!(Expected::ANY.check(second), Ok(()));
+        assert_eq!(expected(Some(&every), Some(&none)).check(second), Ok(()));
+        assert_eq!(expected(Some(&only_first), None).check(first), Ok(()));
+        assert_eq!(
+            expected(Some(&only_first), None).check(second),
+            Err(Unexpected::NotNamed)
+        );
+        assert_eq!(expected(Some(&none), None).check(first), Err(Unexpected::NotNamed));
+        assert_eq!(expected(None, Some(&only_first)).check(first), Err(Unexpected::Named));
+        assert_eq!(expected(None, Some(&only_first)).check(second), Ok(()));
+        assert_eq!(expected(None, Some(&every)).check(first), Err(Unexpected::Named));
+        // The first condition is judged first.
+        assert_eq!(
+            expected(Some(&only_first), Some(&every)).check(second),
+            Err(Unexpected::NotNamed)
+        );
+        assert_eq!(
+            expected(Some(&only_first), Some(&every)).check(first),
+            Err(Unexpected::Named)
+        );
     }
 }

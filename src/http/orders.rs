@@ -14,7 +14,7 @@ use super::idempotency::{Address, Created, Request};
 use super::problem::{at_pointer, parameter};
 use super::{Problem, Service, after_commit, etag, pagination};
 use crate::app::orders;
-use crate::domain::{Order, OrderChange, OrderId, ProductId, Quantity, Status};
+use crate::domain::{Order, OrderChange, OrderId, ProductId, Quantity, Resource, Status};
 use crate::store::{OrderFilter, Store, Tx, View};
 
 impl<S: Store> Orders for Service<S> {
@@ -79,7 +79,8 @@ impl<S: Store> Orders for Service<S> {
         let id = order_id(params.id)?;
         let order = self.store.read(move |view| orders::get(view, id)).await?;
         let e_tag = etag::entity_tag(order.version());
-        match etag::is_known(params.if_none_match.as_deref(), order.version())? {
+        let (if_match, if_none_match) = (params.if_match.as_deref(), params.if_none_match.as_deref());
+        match etag::is_known(if_match, if_none_match, Resource::Order(id), order.version())? {
             true => Ok(GetOrderResponse::Status304 { e_tag }),
             false => Ok(GetOrderResponse::Status200 {
                 body: order.into(),
@@ -101,7 +102,7 @@ impl<S: Store> Orders for Service<S> {
             quantity,
         };
         let now = self.clock.now();
-        let expected = etag::if_match(params.if_match.as_deref())?;
+        let expected = etag::expected(params.if_match.as_deref(), params.if_none_match.as_deref())?;
         let update = move |tx: &mut dyn Tx| orders::update(tx, id, &expected, change, now);
         let order = self.write_then(update, after_commit::order_updated).await?.order;
         let e_tag = etag::entity_tag(order.version());
@@ -114,7 +115,7 @@ impl<S: Store> Orders for Service<S> {
     async fn delete_order(&self, _: Caller, params: DeleteOrderParams) -> Result<DeleteOrderResponse, Problem> {
         let id = order_id(params.id)?;
         let now = self.clock.now();
-        let expected = etag::if_match(params.if_match.as_deref())?;
+        let expected = etag::expected(params.if_match.as_deref(), params.if_none_match.as_deref())?;
         self.write(move |tx| orders::delete(tx, id, &expected, now)).await?;
         Ok(DeleteOrderResponse::Status204)
     }

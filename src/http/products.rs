@@ -18,7 +18,7 @@ use super::{Problem, Service, etag, pagination};
 use crate::app::{products, stock};
 use crate::domain::{
     Delta, Money, MovementId, NewProduct, Note, OrderId, Price, Product, ProductChange, ProductId, ProductName, Reason,
-    Sku, Stock, StockMovement,
+    Resource, Sku, Stock, StockMovement,
 };
 use crate::store::{Store, Tx};
 
@@ -77,7 +77,8 @@ impl<S: Store> Products for Service<S> {
         let id = product_id(params.id)?;
         let product = self.store.read(move |view| products::get(view, id)).await?;
         let e_tag = etag::entity_tag(product.version);
-        match etag::is_known(params.if_none_match.as_deref(), product.version)? {
+        let (if_match, if_none_match) = (params.if_match.as_deref(), params.if_none_match.as_deref());
+        match etag::is_known(if_match, if_none_match, Resource::Product(id), product.version)? {
             true => Ok(GetProductResponse::Status304 { e_tag }),
             false => Ok(GetProductResponse::Status200 {
                 body: product.into(),
@@ -99,7 +100,7 @@ impl<S: Store> Products for Service<S> {
             price: body.price.map(price).transpose()?,
             stock: at_pointer("/stock", body.stock.map(Stock::new).transpose())?,
         };
-        let expected = etag::if_match(params.if_match.as_deref())?;
+        let expected = etag::expected(params.if_match.as_deref(), params.if_none_match.as_deref())?;
         let now = self.clock.now();
         let product = self
             .write(move |tx| products::update(tx, id, &expected, &change, now))
@@ -113,7 +114,7 @@ impl<S: Store> Products for Service<S> {
 
     async fn delete_product(&self, _: Caller, params: DeleteProductParams) -> Result<DeleteProductResponse, Problem> {
         let id = product_id(params.id)?;
-        let expected = etag::if_match(params.if_match.as_deref())?;
+        let expected = etag::expected(params.if_match.as_deref(), params.if_none_match.as_deref())?;
         self.write(move |tx| products::delete(tx, id, &expected)).await?;
         Ok(DeleteProductResponse::Status204)
     }
@@ -149,7 +150,7 @@ impl<S: Store> Products for Service<S> {
     ) -> Result<CreateStockMovementResponse, Problem> {
         let id = product_id(params.id)?;
         let delta = at_pointer("/delta", Delta::new(body.delta))?;
-        let note = body.note.map(Note::new);
+        let note = at_pointer("/note", body.note.map(Note::new).transpose())?;
         let now = self.clock.now();
         let path = format!("/products/{id}/stock-movements");
         let request = Request::new(caller, params.idempotency_key, path, bytes, now);

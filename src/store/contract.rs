@@ -237,7 +237,7 @@ pub(crate) async fn movements_are_listed_newest_first(store: impl Store) {
         delta: Delta::new(delta).unwrap(),
         stock_after: stock(9),
         reason,
-        note: note.map(Note::new),
+        note: note.map(Note::restore),
         created_at: LATER,
     };
     let order = order_id(3);

@@ -1,9 +1,11 @@
 //! `/products` and `/products/{id}`.
 
+use orders_inventory::domain::{Note, ProductName};
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
 use crate::support::app::id;
+use crate::support::contract::Contract;
 
 const FIRST: &str = "2026-03-01T09:30:00.000Z";
 
@@ -184,9 +186,6 @@ async fn names_and_notes_come_back_as_they_were_sent() {
         "👩‍👩‍👧‍👦 🤖",
         "e\u{301} is not \u{e9}",
         "  two blanks around  ",
-        "tab\tnew\nline\r\nbell\u{7} delete\u{7f} next\u{85}line\u{2028}",
-        "\u{0}",
-        "before\u{0}after",
         "\u{feff}mark, \u{202e}turned, \u{10ffff}\u{fffe}",
         &"\u{1f916}".repeat(200),
     ];
@@ -206,6 +205,94 @@ async fn names_and_notes_come_back_as_they_were_sent() {
     let listed = app.walk("/products").await;
     let names: Vec<_> = listed.iter().map(|product| product["name"].as_str().unwrap()).collect();
     assert_eq!(names, texts);
+}
+
+#[tokio::test]
+async fn names_and_notes_show_something_and_hold_no_controls() {
+    let app = TestApp::new();
+    app.post("/products", mug()).await.expect(201);
+    let before = app.snapshot().await;
+    for text in [
+        "",
+        " ",
+        "\u{200b}",
+        "\u{2800}",
+        "\u{3164}",
+        "\u{ad}",
+        "\u{202e}",
+        "\u{feff}\u{a0}\u{fe0f}",
+        "\u{e0041}\u{e007f}",
+        "\u{0}",
+        "before\u{0}after",
+        "\u{1b}[31mred",
+        "tab\tab",
+        "two\nlines",
+        "two\r\nlines",
+        "two\u{2028}lines",
+        "bell\u{7}",
+        "delete\u{7f}",
+        "next\u{85}line",
+        "line end\n",
+    ] {
+        let product = with(mug(), json!({"sku": "NEW", "name": text}));
+        assert_eq!(
+            app.post("/products", product).await.expect_failures(),
+            ["/name"],
+            "{text:?}"
+        );
+        let changed = app.put("/products/1", json!({"name": text})).await;
+        assert_eq!(changed.expect_failures(), ["/name"], "{text:?}");
+        let moved = app
+            .post("/products/1/stock-movements", json!({"delta": 1, "note": text}))
+            .await;
+        assert_eq!(moved.expect_failures(), ["/note"], "{text:?}");
+    }
+    assert_eq!(app.snapshot().await, before);
+}
+
+/// The contract's pattern is what clients and generated code go by, the domain what no caller gets past.
+#[test]
+fn the_patterns_of_names_and_notes_and_the_domain_agree_on_every_character() {
+    let schemas = &Contract::of_the_service().document()["components"]["schemas"];
+    for schema in ["ProductName", "Note"] {
+        let text = schemas[schema]["pattern"].as_str().unwrap();
+        assert!(
+            text.bytes().all(|byte| matches!(byte, b' '..=b'~')),
+            "generators copy it into source code: {text}"
+        );
+        let pattern = regex::Regex::new(text).unwrap();
+        // No spelling that all languages share can name characters above U+FFFF.
+        for character in '\0'..='\u{ffff}' {
+            for text in [format!("{character}"), format!("a{character}b")] {
+                let (name, note) = (
+                    ProductName::new(text.as_str()).is_ok(),
+                    Note::new(text.as_str()).is_ok(),
+                );
+                assert_eq!((name, note), (pattern.is_match(&text), name), "{schema}: {text:?}");
+            }
+        }
+    }
+}
+
+/// Earlier versions took such names and notes.
+#[tokio::test]
+async fn names_and_notes_from_before_the_rule_can_still_be_read() {
+    let app = TestApp::new();
+    app.post("/products", mug()).await.expect(201);
+    let connection = rusqlite::Connection::open(app.database()).unwrap();
+    connection
+        .execute_batch("UPDATE products SET name = char(0x200b, 10); UPDATE stock_movements SET note = '';")
+        .unwrap();
+    drop(connection);
+    let app = app.reopened().await;
+    assert_eq!(app.get("/products/1").await.json(200)["name"], "\u{200b}\n");
+    assert_eq!(app.walk("/products").await[0]["name"], "\u{200b}\n");
+    assert_eq!(app.walk("/products/1/stock-movements").await[0]["note"], "");
+    // What else is changed leaves them alone.
+    let changed = app.put("/products/1", json!({"price": 2})).await.json(200);
+    assert_eq!((&changed["name"], &changed["price"]), (&json!("\u{200b}\n"), &json!(2)));
+    app.order(1, 1).await;
+    app.put("/products/1", json!({"name": "Mug"})).await.expect(200);
 }
 
 #[tokio::test]

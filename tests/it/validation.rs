@@ -105,6 +105,46 @@ async fn the_detail_is_a_sentence_on_every_failure() {
 }
 
 #[tokio::test]
+async fn one_number_has_one_answer_whatever_its_spelling() {
+    let app = TestApp::new();
+    let product = app.product(100).await;
+    let order =
+        |id: &str, quantity: &str| app.post("/orders", format!(r#"{{"product_id":{id},"quantity":{quantity}}}"#));
+    for id in [
+        "1000000000000000000",
+        "1e18",
+        "1E+18",
+        "10.00e17",
+        "0.1e19",
+        "10000000000000000000e-1",
+    ] {
+        let problem = order(id, "1").await.expect_problem(404, "/problems/product-not-found");
+        assert_eq!(problem["detail"], "There is no product 1000000000000000000.", "{id}");
+    }
+    for id in ["9223372036854775807", "9.223372036854775807e18"] {
+        order(id, "1").await.expect_problem(404, "/problems/product-not-found");
+    }
+    for id in [
+        "9223372036854775808",
+        "9.223372036854775808e18",
+        "1e19",
+        "1e400",
+        "1.5",
+        "15e-1",
+        "1e-1",
+    ] {
+        assert_eq!(order(id, "1").await.expect_failures(), ["/product_id"], "{id}");
+    }
+    for two in ["2", "2.0", "2e0", "20e-1", "0.2E1", "0.02e+2"] {
+        let placed = order(&product.to_string(), two).await.json(201);
+        assert_eq!(placed["quantity"], 2, "{two}");
+    }
+    for zero in ["0", "-0", "0.0", "0e99999999999"] {
+        assert_eq!(order("1", zero).await.expect_failures(), ["/quantity"], "{zero}");
+    }
+}
+
+#[tokio::test]
 async fn ids_are_positive_64_bit_integers_in_their_one_spelling() {
     let app = TestApp::new();
     for id in [

@@ -18,6 +18,6 @@ pub use failure::{FAILURES_MAX, Failure, Failures, Place, Rejection};
 pub use object::Object;
 pub use parameters::{Parameters, refuse_query};
 pub use pointer::Pointer;
-pub use rules::{matches, multiple_of, none_of, pattern};
+pub use rules::{at_most_decimals, matches, none_of, pattern};
 pub use text::{Text, one_of};
 pub use value::{Read, string};

@@ -191,23 +191,39 @@ impl DeleteOrderResponse {
 pub struct DeleteOrderParams {
     /// The order's id.
     pub id: i64,
-    /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*`).
+    /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*` for any);
+    /// else 412 `stale-version`. May come in several lines, which are one list.
     pub if_match: Option<String>,
+    /// Change or delete the resource only if it is in none of these versions; `*` names every version. Else 412
+    /// `stale-version`. Judged after `If-Match`.
+    pub if_none_match: Option<String>,
 }
 
 #[derive(Validate)]
 struct DeleteOrderDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
-    #[validate(length(max = 1024))]
     #[validate(custom(function = "Self::if_match_pattern"))]
     if_match: Option<String>,
+    #[validate(custom(function = "Self::if_none_match_pattern"))]
+    if_none_match: Option<String>,
 }
 
 impl DeleteOrderDraft {
     fn if_match_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> =
-            LazyLock::new(|| read::pattern("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                "^[ \\t]*(?:\\*[ \\t]*|(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?(?:,[ \\t]*(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?)*)$",
+            )
+        });
+        read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
+    }
+    fn if_none_match_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                "^[ \\t]*(?:\\*[ \\t]*|(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?(?:,[ \\t]*(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?)*)$",
+            )
+        });
         read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
     }
 }
@@ -217,13 +233,22 @@ impl DeleteOrderParams {
         let mut parameters = Parameters::of("/orders/{id}", parts, failures);
         let draft = DeleteOrderDraft {
             id: parameters.path("id"),
-            if_match: parameters.header("If-Match"),
+            if_match: parameters.header_lines("If-Match"),
+            if_none_match: parameters.header_lines("If-None-Match"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id"), ("if_match", "If-Match")]);
+        parameters.check(
+            &draft,
+            &[
+                ("id", "id"),
+                ("if_match", "If-Match"),
+                ("if_none_match", "If-None-Match"),
+            ],
+        );
         Some(Self {
             id: draft.id?,
             if_match: draft.if_match,
+            if_none_match: draft.if_none_match,
         })
     }
 }
@@ -273,7 +298,11 @@ impl GetOrderResponse {
 pub struct GetOrderParams {
     /// The order's id.
     pub id: i64,
-    /// Answer 304 if the resource is still in one of these versions (entity tags from `ETag`, or `*`).
+    /// Get the resource only if it is in one of these versions (entity tags from `ETag`, or `*` for any); else 412
+    /// `stale-version`. A header that is no list of entity tags is ignored.
+    pub if_match: Option<String>,
+    /// Answer 304 if the resource is still in one of these versions (entity tags from `ETag`, or `*` for any). Judged after
+    /// `If-Match`. A header that is no list of entity tags is ignored.
     pub if_none_match: Option<String>,
 }
 
@@ -281,17 +310,8 @@ pub struct GetOrderParams {
 struct GetOrderDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
-    #[validate(length(max = 1024))]
-    #[validate(custom(function = "Self::if_none_match_pattern"))]
+    if_match: Option<String>,
     if_none_match: Option<String>,
-}
-
-impl GetOrderDraft {
-    fn if_none_match_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> =
-            LazyLock::new(|| read::pattern("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"));
-        read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
-    }
 }
 
 impl GetOrderParams {
@@ -299,12 +319,21 @@ impl GetOrderParams {
         let mut parameters = Parameters::of("/orders/{id}", parts, failures);
         let draft = GetOrderDraft {
             id: parameters.path("id"),
-            if_none_match: parameters.header("If-None-Match"),
+            if_match: parameters.header_lines("If-Match"),
+            if_none_match: parameters.header_lines("If-None-Match"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id"), ("if_none_match", "If-None-Match")]);
+        parameters.check(
+            &draft,
+            &[
+                ("id", "id"),
+                ("if_match", "If-Match"),
+                ("if_none_match", "If-None-Match"),
+            ],
+        );
         Some(Self {
             id: draft.id?,
+            if_match: draft.if_match,
             if_none_match: draft.if_none_match,
         })
     }
@@ -440,23 +469,39 @@ impl UpdateOrderResponse {
 pub struct UpdateOrderParams {
     /// The order's id.
     pub id: i64,
-    /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*`).
+    /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*` for any);
+    /// else 412 `stale-version`. May come in several lines, which are one list.
     pub if_match: Option<String>,
+    /// Change or delete the resource only if it is in none of these versions; `*` names every version. Else 412
+    /// `stale-version`. Judged after `If-Match`.
+    pub if_none_match: Option<String>,
 }
 
 #[derive(Validate)]
 struct UpdateOrderDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
-    #[validate(length(max = 1024))]
     #[validate(custom(function = "Self::if_match_pattern"))]
     if_match: Option<String>,
+    #[validate(custom(function = "Self::if_none_match_pattern"))]
+    if_none_match: Option<String>,
 }
 
 impl UpdateOrderDraft {
     fn if_match_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> =
-            LazyLock::new(|| read::pattern("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                "^[ \\t]*(?:\\*[ \\t]*|(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?(?:,[ \\t]*(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?)*)$",
+            )
+        });
+        read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
+    }
+    fn if_none_match_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                "^[ \\t]*(?:\\*[ \\t]*|(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?(?:,[ \\t]*(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?)*)$",
+            )
+        });
         read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
     }
 }
@@ -466,13 +511,22 @@ impl UpdateOrderParams {
         let mut parameters = Parameters::of("/orders/{id}", parts, failures);
         let draft = UpdateOrderDraft {
             id: parameters.path("id"),
-            if_match: parameters.header("If-Match"),
+            if_match: parameters.header_lines("If-Match"),
+            if_none_match: parameters.header_lines("If-None-Match"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id"), ("if_match", "If-Match")]);
+        parameters.check(
+            &draft,
+            &[
+                ("id", "id"),
+                ("if_match", "If-Match"),
+                ("if_none_match", "If-None-Match"),
+            ],
+        );
         Some(Self {
             id: draft.id?,
             if_match: draft.if_match,
+            if_none_match: draft.if_none_match,
         })
     }
 }

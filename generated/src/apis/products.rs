@@ -276,23 +276,39 @@ impl DeleteProductResponse {
 pub struct DeleteProductParams {
     /// The product's id.
     pub id: i64,
-    /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*`).
+    /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*` for any);
+    /// else 412 `stale-version`. May come in several lines, which are one list.
     pub if_match: Option<String>,
+    /// Change or delete the resource only if it is in none of these versions; `*` names every version. Else 412
+    /// `stale-version`. Judged after `If-Match`.
+    pub if_none_match: Option<String>,
 }
 
 #[derive(Validate)]
 struct DeleteProductDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
-    #[validate(length(max = 1024))]
     #[validate(custom(function = "Self::if_match_pattern"))]
     if_match: Option<String>,
+    #[validate(custom(function = "Self::if_none_match_pattern"))]
+    if_none_match: Option<String>,
 }
 
 impl DeleteProductDraft {
     fn if_match_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> =
-            LazyLock::new(|| read::pattern("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                "^[ \\t]*(?:\\*[ \\t]*|(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?(?:,[ \\t]*(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?)*)$",
+            )
+        });
+        read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
+    }
+    fn if_none_match_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                "^[ \\t]*(?:\\*[ \\t]*|(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?(?:,[ \\t]*(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?)*)$",
+            )
+        });
         read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
     }
 }
@@ -302,13 +318,22 @@ impl DeleteProductParams {
         let mut parameters = Parameters::of("/products/{id}", parts, failures);
         let draft = DeleteProductDraft {
             id: parameters.path("id"),
-            if_match: parameters.header("If-Match"),
+            if_match: parameters.header_lines("If-Match"),
+            if_none_match: parameters.header_lines("If-None-Match"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id"), ("if_match", "If-Match")]);
+        parameters.check(
+            &draft,
+            &[
+                ("id", "id"),
+                ("if_match", "If-Match"),
+                ("if_none_match", "If-None-Match"),
+            ],
+        );
         Some(Self {
             id: draft.id?,
             if_match: draft.if_match,
+            if_none_match: draft.if_none_match,
         })
     }
 }
@@ -358,7 +383,11 @@ impl GetProductResponse {
 pub struct GetProductParams {
     /// The product's id.
     pub id: i64,
-    /// Answer 304 if the resource is still in one of these versions (entity tags from `ETag`, or `*`).
+    /// Get the resource only if it is in one of these versions (entity tags from `ETag`, or `*` for any); else 412
+    /// `stale-version`. A header that is no list of entity tags is ignored.
+    pub if_match: Option<String>,
+    /// Answer 304 if the resource is still in one of these versions (entity tags from `ETag`, or `*` for any). Judged after
+    /// `If-Match`. A header that is no list of entity tags is ignored.
     pub if_none_match: Option<String>,
 }
 
@@ -366,17 +395,8 @@ pub struct GetProductParams {
 struct GetProductDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
-    #[validate(length(max = 1024))]
-    #[validate(custom(function = "Self::if_none_match_pattern"))]
+    if_match: Option<String>,
     if_none_match: Option<String>,
-}
-
-impl GetProductDraft {
-    fn if_none_match_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> =
-            LazyLock::new(|| read::pattern("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"));
-        read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
-    }
 }
 
 impl GetProductParams {
@@ -384,12 +404,21 @@ impl GetProductParams {
         let mut parameters = Parameters::of("/products/{id}", parts, failures);
         let draft = GetProductDraft {
             id: parameters.path("id"),
-            if_none_match: parameters.header("If-None-Match"),
+            if_match: parameters.header_lines("If-Match"),
+            if_none_match: parameters.header_lines("If-None-Match"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id"), ("if_none_match", "If-None-Match")]);
+        parameters.check(
+            &draft,
+            &[
+                ("id", "id"),
+                ("if_match", "If-Match"),
+                ("if_none_match", "If-None-Match"),
+            ],
+        );
         Some(Self {
             id: draft.id?,
+            if_match: draft.if_match,
             if_none_match: draft.if_none_match,
         })
     }
@@ -591,23 +620,39 @@ impl UpdateProductResponse {
 pub struct UpdateProductParams {
     /// The product's id.
     pub id: i64,
-    /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*`).
+    /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*` for any);
+    /// else 412 `stale-version`. May come in several lines, which are one list.
     pub if_match: Option<String>,
+    /// Change or delete the resource only if it is in none of these versions; `*` names every version. Else 412
+    /// `stale-version`. Judged after `If-Match`.
+    pub if_none_match: Option<String>,
 }
 
 #[derive(Validate)]
 struct UpdateProductDraft {
     #[validate(range(min = 1i64))]
     id: Option<i64>,
-    #[validate(length(max = 1024))]
     #[validate(custom(function = "Self::if_match_pattern"))]
     if_match: Option<String>,
+    #[validate(custom(function = "Self::if_none_match_pattern"))]
+    if_none_match: Option<String>,
 }
 
 impl UpdateProductDraft {
     fn if_match_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> =
-            LazyLock::new(|| read::pattern("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                "^[ \\t]*(?:\\*[ \\t]*|(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?(?:,[ \\t]*(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?)*)$",
+            )
+        });
+        read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
+    }
+    fn if_none_match_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                "^[ \\t]*(?:\\*[ \\t]*|(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?(?:,[ \\t]*(?:(?:W/)?\"[!#-~\\x80-\\xff]*\"[ \\t]*)?)*)$",
+            )
+        });
         read::matches(text, &PATTERN, Some("must be * or a list of entity tags in quotes"))
     }
 }
@@ -617,13 +662,22 @@ impl UpdateProductParams {
         let mut parameters = Parameters::of("/products/{id}", parts, failures);
         let draft = UpdateProductDraft {
             id: parameters.path("id"),
-            if_match: parameters.header("If-Match"),
+            if_match: parameters.header_lines("If-Match"),
+            if_none_match: parameters.header_lines("If-None-Match"),
         };
         parameters.refuse_unknown_query(&[]);
-        parameters.check(&draft, &[("id", "id"), ("if_match", "If-Match")]);
+        parameters.check(
+            &draft,
+            &[
+                ("id", "id"),
+                ("if_match", "If-Match"),
+                ("if_none_match", "If-None-Match"),
+            ],
+        );
         Some(Self {
             id: draft.id?,
             if_match: draft.if_match,
+            if_none_match: draft.if_none_match,
         })
     }
 }

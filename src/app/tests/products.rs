@@ -131,7 +131,10 @@ async fn products_are_listed_page_by_page() {
 #[tokio::test]
 async fn stock_is_moved_by_a_difference() {
     let shop = Shop::with_mugs(40).await;
-    let movement = shop.adjust(100, Some(Note::new("Delivery 4711"))).await.unwrap();
+    let movement = shop
+        .adjust(100, Some(Note::new("Delivery 4711").unwrap()))
+        .await
+        .unwrap();
     assert_eq!((movement.delta.get(), movement.stock_after.get()), (100, 140));
     assert_eq!((movement.reason, movement.created_at), (Reason::Adjustment, LATER));
     let mug = shop.mug;

@@ -7,7 +7,21 @@ fn version(number: i64) -> Version {
 }
 
 fn one_of(numbers: &[i64]) -> Expected {
-    Expected::OneOf(numbers.iter().map(|number| version(*number)).collect())
+    Expected::one_of(numbers.iter().map(|number| version(*number)).collect())
+}
+
+fn exists() -> Expected {
+    Expected {
+        in_one_of: Some(Versions::Every),
+        in_none_of: None,
+    }
+}
+
+fn none_of(numbers: &[i64]) -> Expected {
+    Expected {
+        in_one_of: None,
+        in_none_of: one_of(numbers).in_one_of,
+    }
 }
 
 impl Shop {
@@ -74,14 +88,16 @@ async fn a_product_is_changed_in_an_expected_version_only() {
     let stale = r#"Product 1 is in version "1", which If-Match does not name."#;
     assert_eq!(text(update(mug, one_of(&[2]), 8).await), stale);
     assert_eq!(text(update(mug, one_of(&[]), 8).await), stale);
+    let named = r#"Product 1 is in version "1", which If-None-Match names."#;
+    assert_eq!(text(update(mug, none_of(&[1]), 8).await), named);
     // Even what would change nothing.
     assert_eq!(text(update(mug, one_of(&[2]), 9).await), stale);
     assert_eq!(update(mug, one_of(&[1]), 8).await.unwrap(), 2);
     assert_eq!(update(mug, one_of(&[7, 2]), 7).await.unwrap(), 3);
-    assert_eq!(update(mug, Expected::Exists, 6).await.unwrap(), 4);
-    assert_eq!(update(mug, Expected::Any, 5).await.unwrap(), 5);
+    assert_eq!(update(mug, exists(), 6).await.unwrap(), 4);
+    assert_eq!(update(mug, Expected::ANY, 5).await.unwrap(), 5);
     // What is not there is in no version.
-    for expected in [one_of(&[1]), Expected::Exists] {
+    for expected in [one_of(&[1]), exists()] {
         assert_eq!(text(update(product_id(9), expected, 1).await), "There is no product 9.");
     }
     let delete = async |expected: Expected| {
@@ -119,7 +135,7 @@ async fn an_order_is_changed_in_an_expected_version_only() {
     // Before the rules: a pending order cannot be shipped anyway.
     assert_eq!(text(update(id, one_of(&[2]), Status::Shipped).await), stale);
     assert_eq!(update(id, one_of(&[1]), Status::Canceled).await.unwrap(), 2);
-    for expected in [one_of(&[1]), Expected::Exists] {
+    for expected in [one_of(&[1]), exists()] {
         let nowhere = update(order_id(9), expected, Status::Canceled).await;
         assert_eq!(text(nowhere), "There is no order 9.");
     }
@@ -130,6 +146,6 @@ async fn an_order_is_changed_in_an_expected_version_only() {
     let stale = r#"Order 1 is in version "2", which If-Match does not name."#;
     assert_eq!(text(delete(one_of(&[1])).await), stale);
     delete(one_of(&[2])).await.unwrap();
-    assert_eq!(text(delete(Expected::Exists).await), "There is no order 1.");
+    assert_eq!(text(delete(exists()).await), "There is no order 1.");
     shop.check();
 }

@@ -22,7 +22,60 @@ fn texts_are_kept_as_they_are() {
         ProductName::new("  Teapot <2 l> & lid ").unwrap().as_str(),
         "  Teapot <2 l> & lid "
     );
-    assert_eq!(Note::new("").as_str(), "");
+    assert_eq!(Note::new(" 50 % off\u{ad} ").unwrap().as_str(), " 50 % off\u{ad} ");
+}
+
+#[test]
+fn a_text_for_people_shows_something_and_controls_nothing() {
+    for shown in [
+        "a",
+        "é",
+        "日本",
+        "🎉",
+        "👩\u{200d}🔧",
+        "\u{200f}שלום",
+        "e\u{301}",
+        "-",
+        "a\u{ad}b",
+        "a\u{2003}b",
+    ] {
+        assert!(ProductName::new(shown).is_ok() && Note::new(shown).is_ok(), "{shown:?}");
+    }
+    let empty = [
+        "",
+        " ",
+        "\u{200b}",
+        "\u{2800}",
+        "\u{3164}",
+        "\u{ad}",
+        "\u{feff}",
+        "\u{115f}\u{1160}",
+        "\u{e0041}",
+        "\u{1d159}",
+        "\u{200e} \u{2060}",
+        "\u{202e}",
+        "\u{fe0f}",
+    ];
+    let controls = [
+        "a\0",
+        "\u{1b}[31mred",
+        "a\nb",
+        "a\tb",
+        "a\u{7f}",
+        "a\u{85}",
+        "a\u{2028}b",
+        "a\u{2029}b",
+        "\u{9b}31m",
+    ];
+    for refused in empty.into_iter().chain(controls) {
+        assert!(
+            ProductName::new(refused).is_err() && Note::new(refused).is_err(),
+            "{refused:?}"
+        );
+        assert_eq!(Note::restore(refused).as_str(), refused);
+    }
+    assert_eq!(ProductName::restore("a\u{202e}\0").unwrap().as_str(), "a\u{202e}\0");
+    assert!(ProductName::restore("\u{200b}").is_ok() && ProductName::restore(" ").is_err());
 }
 
 #[test]

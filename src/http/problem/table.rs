@@ -105,7 +105,7 @@ pub const fn entry(kind: ProblemType) -> Entry {
         ProblemType::StaleVersion => row(
             StatusCode::PRECONDITION_FAILED,
             "Stale version",
-            "The resource has changed since the version in If-Match. Read it again before you change it.",
+            "The resource is not in a version that If-Match names, or in one that If-None-Match names. Read it again before you change it.",
         ),
         ProblemType::PayloadTooLarge => row(
             StatusCode::PAYLOAD_TOO_LARGE,

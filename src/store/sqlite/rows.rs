@@ -67,8 +67,8 @@ macro_rules! text_column {
 
 text_column! {
     Sku: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
-    ProductName: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
-    Note: |text| Ok(Self::new(text)), Self::as_str;
+    ProductName: |text| Self::restore(text).map_err(FromSqlError::other), Self::as_str;
+    Note: |text| Ok(Self::restore(text)), Self::as_str;
     EventId: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
     PaymentId: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
     RefundId: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;

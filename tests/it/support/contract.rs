@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::http::Method;
-use jsonschema::{Draft, Validator};
+use jsonschema::{Draft, Keyword, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use super::Answer;
@@ -275,6 +275,7 @@ impl Contract {
                 .with_draft(Draft::Draft202012)
                 .should_validate_formats(true);
             let options = options.with_format("date-time", is_timestamp);
+            let options = options.with_keyword("x-decimals-max", |_, max, _| Ok(Box::new(DecimalsMax::of(max))));
             Arc::new(options.build(&whole).expect("the contract's schemas are valid"))
         };
         Arc::clone(validators.entry(schema.to_string()).or_insert_with(make))
@@ -359,6 +360,39 @@ fn json_schema(schema: &Value) -> Value {
     match converted.remove("nullable") {
         Some(Value::Bool(true)) => json!({"anyOf": [converted, {"type": "null"}]}),
         _ => Value::Object(converted),
+    }
+}
+
+/// `x-decimals-max`: a number has at most so many digits after the point.
+struct DecimalsMax(usize);
+
+impl DecimalsMax {
+    fn of(max: &Value) -> Self {
+        let max = max.as_u64().and_then(|max| usize::try_from(max).ok());
+        Self(max.expect("x-decimals-max is a small number"))
+    }
+}
+
+impl<'i> Keyword<'i> for DecimalsMax {
+    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
+        match self.is_valid(instance) {
+            true => Ok(()),
+            false => Err(ValidationError::custom(format!(
+                "{instance} has more than {} decimals",
+                self.0
+            ))),
+        }
+    }
+
+    fn is_valid(&self, instance: &'i Value) -> bool {
+        // The shortest text that is the same double; none of a valid amount is so large that it would have an exponent.
+        let text = if instance.is_number() {
+            instance.to_string()
+        } else {
+            String::new()
+        };
+        text.split_once('.')
+            .is_none_or(|(_, decimals)| decimals.trim_end_matches('0').len() <= self.0)
     }
 }
 

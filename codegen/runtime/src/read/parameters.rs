@@ -89,6 +89,19 @@ impl<'a> Parameters<'a> {
         }
     }
 
+    /// An optional header that may come in several lines, which are one list (RFC 9110, section 5.3). Each byte is the
+    /// character of its number (ISO 8859-1), so that no byte is lost.
+    pub fn header_lines<T: Text>(&mut self, name: &'static str) -> Option<T> {
+        let mut lines = self.headers.get_all(name).iter();
+        let mut all = lines.next()?.as_bytes().to_vec();
+        for line in lines {
+            all.extend_from_slice(b", ");
+            all.extend_from_slice(line.as_bytes());
+        }
+        let text: String = all.into_iter().map(char::from).collect();
+        self.parse(name, &text)
+    }
+
     /// A required query parameter.
     pub fn required_query<T: Text>(&mut self, name: &'static str) -> Option<T> {
         if !self.query.iter().any(|(key, _)| key == name) {
@@ -103,6 +116,14 @@ impl<'a> Parameters<'a> {
             self.failures.parameter(name, "is required");
         }
         self.header(name)
+    }
+
+    /// A required header that may come in several lines.
+    pub fn required_header_lines<T: Text>(&mut self, name: &'static str) -> Option<T> {
+        if !self.headers.contains_key(name) {
+            self.failures.parameter(name, "is required");
+        }
+        self.header_lines(name)
     }
 
     /// Refuses unknown and repeated query parameters.
@@ -233,6 +254,22 @@ mod tests {
             "?E is required",
         ];
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn the_lines_of_a_header_are_one_list_and_no_byte_is_lost() {
+        let request = Request::get("/")
+            .header("a", "1, 2")
+            .header("a", "")
+            .header("a", &b"\t\xe9"[..]);
+        let found = failures(request.header("b", "7"), |parameters| {
+            assert_eq!(parameters.header_lines("A"), Some("1, 2, , \t\u{e9}".to_owned()));
+            assert_eq!(parameters.header_lines("B"), Some(7));
+            assert_eq!(parameters.header_lines::<String>("C"), None);
+            assert_eq!(parameters.required_header_lines::<i32>("A"), None);
+            assert_eq!(parameters.required_header_lines::<i64>("C"), None);
+        });
+        assert_eq!(found, ["?A must be a 32-bit integer", "?C is required"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The contract's rules for single values, checked by `validator`, and the sentence for each broken rule.
 //!
-//! `validator` has no rules for `multipleOf`, `not` and `pattern`, so this module has functions for them. The sentences
+//! `validator` has no rules for `x-decimals-max`, `not` and `pattern`, so this module has functions for them. The sentences
 //! contain the numbers of the rule; `validator`'s own messages are not used, since they do not.
 
 use std::borrow::Cow;
@@ -79,15 +79,19 @@ fn broken(code: &'static str, sentence: String) -> ValidationError {
     ValidationError::new(code).with_message(sentence.into())
 }
 
-/// `multipleOf`, on the exact number.
+/// `x-decimals-max`, on the exact number. (Validators of JSON Schema calculate `multipleOf` with doubles, and refuse 0.07
+/// as a multiple of 0.01.)
 ///
 /// # Errors
 ///
-/// Where `value` is not a whole multiple of `step`.
-pub fn multiple_of(value: Decimal, step: Decimal) -> Result<(), ValidationError> {
-    match value.is_multiple_of(step) {
+/// Where `value` has more than `max` digits after the point.
+pub fn at_most_decimals(value: Decimal, max: u32) -> Result<(), ValidationError> {
+    match value.decimals() <= max {
         true => Ok(()),
-        false => Err(broken("multiple_of", format!("must be a multiple of {step}"))),
+        false => Err(broken(
+            "decimals",
+            format!("must have at most {}", counted(max, "decimal")),
+        )),
     }
 }
 
@@ -142,12 +146,12 @@ mod tests {
         #[validate(length(max = 1))]
         items: Option<Vec<i64>>,
         #[validate(range(exclusive_min = const { Decimal::literal("0") }, max = const { Decimal::literal("9.5") }))]
-        #[validate(custom(function = "step"))]
+        #[validate(custom(function = "decimals"))]
         price: Option<Decimal>,
     }
 
-    fn step(value: &Decimal) -> Result<(), ValidationError> {
-        multiple_of(*value, const { Decimal::literal("0.01") })
+    fn decimals(value: &Decimal) -> Result<(), ValidationError> {
+        at_most_decimals(*value, 2)
     }
 
     fn broken(draft: &Draft) -> Vec<String> {
@@ -166,8 +170,8 @@ mod tests {
         };
         let sentences = [
             "items must have at most 1 item",
-            "price must be a multiple of 0.01",
             "price must be greater than 0 and at most 9.5",
+            "price must have at most 2 decimals",
             "type must have 2 to 3 characters",
         ];
         assert_eq!(broken(&draft), sentences);

@@ -87,11 +87,11 @@ impl Read for i32 {
     }
 }
 
-/// Reads an integer. In JSON Schema, `2`, `2.0` and `2e0` are the same integer.
+/// Reads an integer. In JSON Schema, `2`, `2.0` and `2e0` are the same integer, and so are `1e18` and its 19 digits.
 fn integer<T: TryFrom<i64>>(json: &RawValue, at: Pointer<'_>, failures: &mut Failures, detail: &str) -> Option<T> {
     let plain = json.get().parse::<i64>().ok();
-    let units = plain.or_else(|| Decimal::from_json_text(json.get())?.in_units(0));
-    let value = units.and_then(|units| T::try_from(units).ok());
+    let integer = plain.or_else(|| Decimal::integer_from_json_text(json.get()));
+    let value = integer.and_then(|integer| T::try_from(integer).ok());
     if value.is_none() {
         failures.pointer(at, detail);
     }
@@ -161,7 +161,10 @@ mod tests {
             assert_eq!(read::<i64>(json), Ok(2), "{json}");
             assert_eq!(read::<i32>(json), Ok(2), "{json}");
         }
-        for json in ["2.5", "9223372036854775808", "1e400", "\"2\"", "null", "true"] {
+        for json in ["1e18", "1000000000000000000", "0.1e19"] {
+            assert_eq!(read::<i64>(json), Ok(10i64.pow(18)), "{json}");
+        }
+        for json in ["2.5", "9223372036854775808", "1e19", "1e400", "\"2\"", "null", "true"] {
             refused::<i64>(json, "must be a 64-bit integer");
         }
         refused::<i32>("2147483648", "must be a 32-bit integer");

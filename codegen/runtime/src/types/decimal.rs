@@ -72,41 +72,20 @@ impl Decimal {
     /// Parses a JSON number (RFC 8259, section 6), exponents included, without rounding; `None` where it needs more
     /// than 18 digits before or after the point.
     pub fn from_json_text(text: &str) -> Option<Self> {
-        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let digits_of_whole = whole.strip_prefix('-').unwrap_or(whole);
-        if digits_of_whole.is_empty() {
-            return None;
-        }
-        // Zeros are counted only when another digit follows, so that trailing zeros are dropped.
-        let (mut digits, mut zeros) = (0i128, 0u32);
-        for digit in digits_of_whole.bytes().chain(fraction.bytes()) {
-            match char::from(digit).to_digit(10)? {
-                0 if digits == 0 => {}
-                0 => zeros += 1,
-                digit => {
-                    digits = digits
-                        .checked_mul(10i128.checked_pow(zeros + 1)?)?
-                        .checked_add(digit.into())?;
-                    zeros = 0;
-                }
-            }
-        }
-        if digits == 0 {
-            return Some(Self { digits: 0, scale: 0 });
-        }
-        if whole.starts_with('-') {
-            digits = -digits;
-        }
-        let places = i64::try_from(fraction.len()).ok()? - i64::from(zeros) - i64::from(exponent.parse::<i32>().ok()?);
+        let (digits, places) = digits_and_places(text)?;
         match u32::try_from(places) {
             Ok(scale) => Self::new(digits, scale),
-            Err(_) => Self::new(
-                10i128
-                    .checked_pow(places.unsigned_abs().try_into().ok()?)?
-                    .checked_mul(digits)?,
-                0,
-            ),
+            Err(_) => Self::new(shifted(digits, places)?, 0),
+        }
+    }
+
+    /// Parses a JSON number that is an integer, in any spelling: `2`, `2.0`, `20e-1`. `None` where it is no integer or does
+    /// not fit. Unlike [`Decimal::from_json_text`] it takes every `i64`.
+    pub fn integer_from_json_text(text: &str) -> Option<i64> {
+        match digits_and_places(text)? {
+            (digits, places @ ..=0) => shifted(digits, places)?.try_into().ok(),
+            // The last digit is not 0, so it is after the point.
+            (_, 1..) => None,
         }
     }
 
@@ -133,15 +112,54 @@ impl Decimal {
         }
     }
 
-    /// Whether this number is a whole multiple of `step`, which must be greater than 0.
-    pub fn is_multiple_of(self, step: Self) -> bool {
-        let scale = self.scale.max(step.scale);
-        self.at(scale) % step.at(scale) == 0
+    /// How many digits this number has after the point, without trailing zeros.
+    pub const fn decimals(self) -> u32 {
+        self.scale
     }
 
     fn at(self, scale: u32) -> i128 {
         self.digits * 10i128.pow(scale - self.scale)
     }
+}
+
+/// The digits of a JSON number (RFC 8259, section 6) without trailing zeros, and how many of them are after the point; less
+/// than 0 where zeros follow them. `None` where the digits or the places do not fit.
+fn digits_and_places(text: &str) -> Option<(i128, i64)> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits_of_whole = whole.strip_prefix('-').unwrap_or(whole);
+    if digits_of_whole.is_empty() {
+        return None;
+    }
+    // Zeros are counted only when another digit follows, so that trailing zeros are dropped.
+    let (mut digits, mut zeros) = (0i128, 0u32);
+    for digit in digits_of_whole.bytes().chain(fraction.bytes()) {
+        match char::from(digit).to_digit(10)? {
+            0 if digits == 0 => {}
+            0 => zeros += 1,
+            digit => {
+                digits = digits
+                    .checked_mul(10i128.checked_pow(zeros + 1)?)?
+                    .checked_add(digit.into())?;
+                zeros = 0;
+            }
+        }
+    }
+    if digits == 0 {
+        return Some((0, 0));
+    }
+    if whole.starts_with('-') {
+        digits = -digits;
+    }
+    let places = i64::try_from(fraction.len()).ok()? - i64::from(zeros) - i64::from(exponent.parse::<i32>().ok()?);
+    Some((digits, places))
+}
+
+/// The digits with the zeros that follow them, for places of 0 or less.
+fn shifted(digits: i128, places: i64) -> Option<i128> {
+    10i128
+        .checked_pow(places.unsigned_abs().try_into().ok()?)?
+        .checked_mul(digits)
 }
 
 impl Ord for Decimal {

@@ -33,7 +33,7 @@ fn fill(tx: &mut dyn Tx) -> Result<(), Error> {
             status: Some(status),
             quantity: None,
         };
-        orders::update(tx, id, &Expected::Any, change, NOW).map(|_| ())
+        orders::update(tx, id, &Expected::ANY, change, NOW).map(|_| ())
     };
     let mut tell = {
         let mut event = 0;
@@ -54,9 +54,9 @@ fn fill(tx: &mut dyn Tx) -> Result<(), Error> {
         ask(tx, id, Status::Canceled)?;
     }
     tell(tx, EventKind::Succeeded, money(order_id(4), Some("p1"), Some(7)))?;
-    orders::delete(tx, order_id(5), &Expected::Any, NOW)?;
+    orders::delete(tx, order_id(5), &Expected::ANY, NOW)?;
     tell(tx, EventKind::Succeeded, money(order_id(5), Some("p1"), None))?;
-    orders::delete(tx, order_id(6), &Expected::Any, NOW)?;
+    orders::delete(tx, order_id(6), &Expected::ANY, NOW)?;
     tell(tx, EventKind::Succeeded, money(order_id(7), Some("p1"), None))?;
     tell(tx, refunded, money(order_id(7), Some("p1"), Some(500)))?;
     tell(tx, refunded, money(order_id(7), Some("p1"), None))?;

@@ -117,9 +117,9 @@ async fn ids_go_on_where_they_were() {
     // The last of both, gone: only the counters know of them.
     let add_and_remove = |tx: &mut dyn Tx| {
         let order = orders::place(tx, product_id(1), quantity(1), None, NOW)?.id();
-        orders::delete(tx, order, &crate::domain::Expected::Any, NOW)?;
+        orders::delete(tx, order, &crate::domain::Expected::ANY, NOW)?;
         let pot = products::create(tx, &new_product("POT", 1), NOW)?.id;
-        products::delete(tx, pot, &crate::domain::Expected::Any)
+        products::delete(tx, pot, &crate::domain::Expected::ANY)
     };
     store.write(add_and_remove).await.unwrap();
     let path = folder.path().join("copy.db");
