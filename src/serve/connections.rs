@@ -160,6 +160,8 @@ fn builder() -> Builder<TokioExecutor> {
     // Responses are small: head and body are copied into one buffer and written by one system call.
     builder
         .http1()
+        // A client may say that it will send no more and still wait for its response.
+        .half_close(true)
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES_MAX)
         .writev(false);

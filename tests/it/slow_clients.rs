@@ -1,6 +1,7 @@
 //! Hundreds of slow clients of every kind, while others are served.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -313,4 +314,20 @@ async fn where_the_system_allows_few_files_there_are_fewer_connections() {
         assert_eq!(wire.ask("GET", "/readyz", "").await.unwrap().status, 200);
     }
     assert!(server.stop(Signal::TERM).success());
+}
+
+#[test]
+fn a_client_that_has_sent_everything_and_says_so_gets_its_answers() {
+    let (folder, order) = (TempDir::new().unwrap(), ORDER.len());
+    let server = Server::start(&mut command(&folder.path().join("shop.db")));
+    server.ask("POST", "/products", PRODUCT);
+    let head = "HTTP/1.1\r\nHost: test\r\nContent-Type: application/json";
+    let mut connection = server.connect();
+    let requests = format!("GET /orders {head}\r\n\r\nPOST /orders {head}\r\nContent-Length: {order}\r\n\r\n{ORDER}");
+    connection.write_all(requests.as_bytes()).unwrap();
+    connection.shutdown(Shutdown::Write).unwrap();
+    let mut answers = String::new();
+    connection.read_to_string(&mut answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 20").count(), 2, "{answers}");
+    assert!(answers.contains("\r\nlocation: /orders/1\r\n"), "{answers}");
 }
