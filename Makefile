@@ -22,7 +22,7 @@ TEST_STEPS := check-fmt clippy unit smoke check-doc check-run check-bench \
 	lint-contract check-generated check-postman check-links check-ops browser
 # Then two at a time: they share nothing that one of them would build or install while another does. `browser` is not
 # among them: beside a busy step Chromium draws too slowly, and its waits for the page end.
-TEST_STEPS_BESIDE := test-codegen crash-test check-conformance check-load newman check-render smoke-py check-curl
+TEST_STEPS_BESIDE := test-codegen crash-test check-fuzz check-conformance check-load newman check-render smoke-py check-curl
 
 # What `make run` and docs/curl.md sign payment webhooks with.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -31,7 +31,7 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build programs test $(TEST_STEPS) $(TEST_STEPS_BESIDE) conformance load-light load-heavy load-limit load-test \
+.PHONY: help run build programs test $(TEST_STEPS) $(TEST_STEPS_BESIDE) fuzz conformance load-light load-heavy load-limit load-test \
 	bench evidence render-rehearsal docs-curl fmt generate postman clean
 
 help: ## Show this list
@@ -149,7 +149,15 @@ evidence: ## Run the tools against BASE_URL or fresh servers, and keep their out
 crash-test: ## Kill the service N (50) times, cut its power, break its disk, and check that nothing is lost; SEED repeats a run
 	cargo test --quiet --workspace --locked --test crash
 
-# The seed is fixed, so that only a change of the code changes the outcome.
+FUZZ := cargo test --quiet --workspace --locked --test fuzz -- --ignored --nocapture
+
+# Here and in `check-conformance` the seed is fixed, so that only a change of the code changes the outcome.
+check-fuzz: ## Send made-up requests for half a minute, and compare each answer with the contract
+	env -u MINUTES -u CASES -u SUBJECTS SEED=20260301 ROUNDS=8 $(FUZZ)
+
+fuzz: ## The same for MINUTES (10) with a new SEED
+	MINUTES=$(or $(MINUTES),10) $(FUZZ)
+
 check-conformance: $(VENV) programs ## Check the service against its contract, in a minute or two
 	.venv/bin/python tests/conformance/conformance.py short 50 20260301
 

@@ -146,7 +146,7 @@ impl Contract {
             return Ok(());
         }
         let Some(template) = self.template_of(path) else {
-            return self.check_unmatched(answer, 404, "/problems/not-found");
+            return self.check_unmatched(method, answer, 404, "/problems/not-found");
         };
         let here = self.operations().filter(|operation| operation.template == template);
         let here: Vec<Operation<'_>> = here.collect();
@@ -156,9 +156,25 @@ impl Contract {
             Some(operation) => self.check_operation(operation, method, answer),
             None => {
                 check_allow(&here, answer)?;
-                self.check_unmatched(answer, 405, "/problems/method-not-allowed")
+                self.check_unmatched(method, answer, 405, "/problems/method-not-allowed")
             }
         }
+    }
+
+    /// Checks that this is a problem, whatever the operation. The answer to HEAD has no body.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(crate) fn check_problem(&self, method: &Method, answer: &Answer) -> Result<(), String> {
+        let found = answer.header("content-type").map(without_parameters);
+        if found != Some("application/problem+json") {
+            return Err(format!("content type {found:?} of a problem"));
+        }
+        if *method == Method::HEAD {
+            return check_empty(answer);
+        }
+        let content = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
+        self.check_content(&content, answer)
     }
 
     /// The path template that matches best: one with the fewest parameters.
@@ -175,11 +191,7 @@ impl Contract {
         };
         self.check_headers(&response["headers"], answer)?;
         if *method == Method::HEAD {
-            return if answer.body.is_empty() {
-                Ok(())
-            } else {
-                Err("HEAD has a body".to_owned())
-            };
+            return check_empty(answer);
         }
         self.check_content(&response["content"], answer)?;
         let types = self.problem_types(response);
@@ -190,17 +202,17 @@ impl Contract {
     }
 
     /// Checks the response to a request that matches no operation.
-    fn check_unmatched(&self, answer: &Answer, status: u16, kind: &str) -> Result<(), String> {
+    fn check_unmatched(&self, method: &Method, answer: &Answer, status: u16, kind: &str) -> Result<(), String> {
         let found = (answer.status, problem_type(answer));
-        if found != (status, Some(kind.to_owned())) {
-            return Err(format!("{found:?} in place of {status} {kind}"));
+        let kind = (*method != Method::HEAD).then(|| kind.to_owned());
+        if found != (status, kind.clone()) {
+            return Err(format!("{found:?} in place of {:?}", (status, kind)));
         }
         self.check_headers(
             &json!({"X-Request-Id": {"$ref": "#/components/headers/XRequestId"}}),
             answer,
         )?;
-        let content = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
-        self.check_content(&content, answer)
+        self.check_problem(method, answer)
     }
 
     fn check_headers(&self, documented: &Value, answer: &Answer) -> Result<(), String> {
@@ -297,6 +309,14 @@ fn fits(template: &str, path: &str) -> bool {
                 part == text
             }
         })
+}
+
+/// The response to HEAD has no body.
+fn check_empty(answer: &Answer) -> Result<(), String> {
+    match answer.body.is_empty() {
+        true => Ok(()),
+        false => Err("HEAD has a body".to_owned()),
+    }
 }
 
 /// A media type without its parameters.
@@ -402,4 +422,6 @@ fn is_timestamp(text: &str) -> bool {
     shape.eq(*b"0000-00-00T00:00:00.000Z") && text.parse::<jiff::Timestamp>().is_ok()
 }
 
+// With a path, since tests/fuzz.rs includes this file too.
+#[path = "contract/tests.rs"]
 mod tests;

@@ -143,6 +143,12 @@ fn paths_and_methods_outside_the_contract_must_be_refused() {
     let not_found = GONE.replace("product-not-found", "not-found");
     let good = answer(404, &[ID, PROBLEM], &not_found);
     assert_eq!(check(&Method::GET, "/nowhere", &good), Ok(()));
+    assert_eq!(
+        check(&Method::HEAD, "/nowhere", &answer(404, &[ID, PROBLEM], "")),
+        Ok(())
+    );
+    assert!(check(&Method::HEAD, "/nowhere", &good).is_err());
+    assert!(check(&Method::HEAD, "/nowhere", &answer(404, &[ID], "")).is_err());
     assert!(check(&Method::GET, "/nowhere", &answer(404, &[ID, PROBLEM], GONE)).is_err());
     assert!(check(&Method::GET, "/nowhere", &answer(200, &[ID, JSON], PRODUCT)).is_err());
 
