@@ -17,6 +17,9 @@ LOCUST_PYTHON := .venv-locust/bin/python
 RELEASE := $(abspath $(TARGET_DIR))/release
 LOAD := BIN=$(RELEASE)/orders-inventory OPEN_LOOP=$(RELEASE)/open-loop $(LOCUST_PYTHON)
 
+# Where measurements and evidence go. Those in docs/ are committed, so only RENEW=1 replaces them.
+export REPORTS_DIR := $(abspath $(if $(filter-out 0,$(RENEW)),docs,$(TARGET_DIR)/reports))
+
 # In this order: what is cheap and telling first. docs/testing.md says what each needs.
 TEST_STEPS := check-fmt clippy unit smoke check-doc check-run check-bench \
 	lint-contract check-generated check-postman check-links check-ops browser
@@ -103,12 +106,14 @@ render-rehearsal: $(VENV) ## Deploy a clean clone on this machine as Render woul
 
 smoke: ## Run the shop's whole flow over HTTP, against BASE_URL or a fresh server
 	cargo test --quiet --workspace --locked --test smoke
+	$(if $(BASE_URL),,tests/dead-address.sh cargo test --quiet --workspace --locked --test smoke)
 
 smoke-py: $(VENV) $(if $(BASE_URL),,programs) ## The same in Python
 	if [ -n "$$BASE_URL" ]; then exec .venv/bin/python tests/smoke.py; fi; \
 	export WEBHOOK_SECRET=smoke && \
 		env -u API_KEYS -u API_KEY tests/with-server.sh .venv/bin/python tests/smoke.py && \
-		API_KEYS=another,smoke API_KEY=smoke tests/with-server.sh .venv/bin/python tests/smoke.py
+		API_KEYS=another,smoke API_KEY=smoke tests/with-server.sh .venv/bin/python tests/smoke.py && \
+		tests/dead-address.sh .venv/bin/python tests/smoke.py
 
 # Each page runs against a fresh server; its Python finds the packages of tests/requirements.txt.
 CURL_PAGES := docs/curl.md docs/REFLECTION.md README.md
@@ -133,6 +138,7 @@ else
 		tests/with-server.sh node postman/run.mjs
 	API_KEYS=a-key API_KEY=a-key WEBHOOK_SECRET=a-secret \
 		tests/with-server.sh npm --prefix postman test --silent
+	env -u REPORT tests/dead-address.sh node postman/run.mjs
 endif
 
 # `first-steps` sends the examples unchanged, which needs a new database and no keys. The flow also uses the Authorize dialog.
@@ -141,9 +147,10 @@ browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Test t
 	if [ -n "$$BASE_URL" ]; then exec npm --prefix tests/browser test --silent; fi; \
 	export WEBHOOK_SECRET=browser-secret && \
 		env -u API_KEYS tests/with-server.sh npm --prefix tests/browser run --silent first-steps && \
-		API_KEYS=another-key,browser-key API_KEY=browser-key tests/with-server.sh npm --prefix tests/browser test --silent
+		API_KEYS=another-key,browser-key API_KEY=browser-key tests/with-server.sh npm --prefix tests/browser test --silent && \
+		tests/dead-address.sh npm --prefix tests/browser test --silent
 
-evidence: ## Run the tools against BASE_URL or fresh servers, and keep their output in docs/evidence
+evidence: ## Run the tools against BASE_URL or fresh servers, and keep their output; in docs/evidence with RENEW=1
 	python3 tests/evidence.py
 
 crash-test: ## Kill the service N (50) times, cut its power, break its disk, and check that nothing is lost; SEED repeats a run
@@ -181,7 +188,7 @@ load-limit: $(LOCUST_VENV) ## Find the highest request rate; BASE_BIN names an o
 	$(LOAD) locust/limit.py
 	$(LOAD) locust/report.py
 
-load-test: ## These three, and docs/load-test.md from them
+load-test: ## These three, and a report from them; with RENEW=1 it is docs/load-test.md
 	$(MAKE) --no-print-directory load-light
 	$(MAKE) --no-print-directory load-heavy
 	$(MAKE) --no-print-directory load-limit
@@ -189,9 +196,9 @@ load-test: ## These three, and docs/load-test.md from them
 check-bench: ## Test the benchmark's own checks
 	python3 -B -m unittest discover --start-directory benches
 
-# Needs an otherwise idle machine. QUICK=1 prints a table and does not write the document. SCENARIOS, SIZES and CONNS (lists
+# Needs an otherwise idle machine. RENEW=1 writes docs/benchmarks.md, QUICK=1 prints a table and writes no document. SCENARIOS, SIZES and CONNS (lists
 # with commas), ROUNDS, SECONDS and CEILINGS=0 choose what is measured; BIN and BASE_BIN are two builds to compare.
-bench: $(if $(QUICK),,.venv-bench/.stamp) ## Measure the service for docs/benchmarks.md, or with QUICK=1 for a table
+bench: $(if $(QUICK),,.venv-bench/.stamp) ## Measure the service for a report like docs/benchmarks.md, or with QUICK=1 for a table
 	cargo build --release --locked
 	cargo build --release --locked --package orders-inventory-benches
 	BIN="$(BENCH_BIN)" TOOLS="$(abspath $(TARGET_DIR))/release" \

@@ -193,7 +193,7 @@ def main():
         }
         print(table.text(results["samples"]))
         if not is_quick:
-            report.write(results, ROOT / "docs")
+            print(f"written: {os.path.relpath(report.write(results, report.folder()))}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,33 +1,42 @@
 #!/usr/bin/env python3
-"""Writes docs/benchmarks.md from the results of a run: all figures, and all sentences about them.
+"""Writes benchmarks.md from the results of a run: all figures, and all sentences about them. It goes to the folder
+REPORTS_DIR (target/reports), which the Makefile sets to docs/ with RENEW=1.
 
 report.py docs/benchmarks/results.json rewrites the document and its plots.
 """
 
 import json
+import os
 import pathlib
 import sys
 import textwrap
 
 from databases import BIG, PAYABLE, SMALL
 from measure import IDLE_SECONDS, QUIET_SECONDS, READERS, WARM_UP_CONNECTIONS, WARM_UP_SECONDS
-from scenarios import MAIN, REQUESTS, SCENARIOS
+from scenarios import HERE, MAIN, REQUESTS, SCENARIOS
 from table import groups, number, ratios, spread
 from targets import CONNECTIONS, verdicts
 
 SIZES = {SMALL.name: SMALL, BIG.name: BIG}
 
 
+def folder():
+    """Where the document of a run goes."""
+    return pathlib.Path(os.environ.get("REPORTS_DIR") or HERE.parent / "target" / "reports").resolve()
+
+
 def write(results, docs):
-    """The document, its plots and the results beside it."""
+    """Writes the document, its plots and the results beside it; returns the document's path."""
     import plots  # here, since nothing else needs matplotlib
 
-    folder = docs / "benchmarks"
-    folder.mkdir(parents=True, exist_ok=True)
+    beside = docs / "benchmarks"
+    beside.mkdir(parents=True, exist_ok=True)
     results = rounded(results)
-    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    plots.draw(results["samples"], folder)
-    (docs / "benchmarks.md").write_text(document(results))
+    (beside / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    plots.draw(results["samples"], beside)
+    page = docs / "benchmarks.md"
+    page.write_text(document(results))
+    return page
 
 
 def rounded(value):

@@ -4,8 +4,10 @@ import copy
 import hashlib
 import hmac
 import json
+import os
 import pathlib
 import unittest
+import unittest.mock
 
 import databases
 import measure
@@ -183,6 +185,13 @@ class Document(unittest.TestCase):
         for sample in slower["samples"]:
             sample["per_second"] /= 2 if sample["target"] == "service" else 1
         self.assertIn("Of 16 floors: 2 met, 1 missed, 13 not measured.", report.document(slower))
+
+    def test_a_run_writes_into_the_folder_that_is_asked_for(self):
+        with unittest.mock.patch.dict(os.environ, {"REPORTS_DIR": "/somewhere"}):
+            self.assertEqual(report.folder(), pathlib.Path("/somewhere"))
+        with unittest.mock.patch.dict(os.environ):
+            os.environ.pop("REPORTS_DIR", None)
+            self.assertEqual(report.folder(), RESULTS.parent.parent.parent / "target" / "reports")
 
     def test_the_page_in_docs_follows_from_its_results(self):
         if not RESULTS.exists():

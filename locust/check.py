@@ -14,8 +14,10 @@ import tempfile
 # About 90 purchases, a third of them of scarce products: enough for every kind of request to occur.
 VISITORS, SECONDS = 20, 6
 RATE = 200
+FOLDER = tempfile.TemporaryDirectory()
 os.environ |= {"DURATION": str(SECONDS), "SCARCE_EVERY": "3", "STEP_SECONDS": "1", "MIXES": "shop"}
-for name in ("BASE_BIN", "BASE_URL"):
+os.environ["REPORTS_DIR"] = FOLDER.name
+for name in ("BASE_BIN", "BASE_URL", "RENEW"):
     os.environ.pop(name, None)
 
 import charts  # noqa: E402
@@ -46,7 +48,6 @@ def failed(counts):
 
 def goes_well(folder):
     """One scenario, one rate, and their report."""
-    load.REPORTS = folder / "load-test"
     load.SCENARIOS = {"light": (VISITORS, VISITORS)}
     load.main("light")
     counts = requests(load.REPORTS / "light")
@@ -89,6 +90,28 @@ def goes_wrong(folder):
             want(f"the open loop says {problem}", True, f"/problems/{problem}" in ran.stdout + ran.stderr)
 
 
+def nobody_listens():
+    """With a dead address there is one line, and no report."""
+    dead = "http://127.0.0.1:1"
+    environment = os.environ | KEYS | {"BASE_URL": dead}
+    command = [sys.executable, load.HERE / "load.py", "light"]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    lines = (ran.stdout + ran.stderr).splitlines()
+    want("the lines about a dead address", [f"cannot connect to {dead}: [Errno 111] Connection refused"], lines)
+    want("its exit status", 1, ran.returncode)
+    want("whether it left a report", False, load.folder(dead).exists())
+
+
+def committed_files_stay():
+    """The Makefile names the folder of all reports: only with RENEW=1 is it the committed one."""
+    root = load.HERE.parent
+    for renew, folder in (("", "target/reports"), ("0", "target/reports"), ("1", "docs")):
+        command = ["make", "--no-print-directory", "--eval", "where: ; @echo $(REPORTS_DIR)", "where", f"RENEW={renew}"]
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        ran = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
+        want(f"with RENEW={renew}, the folder of reports", str(root / folder), ran.stdout.strip())
+
+
 def search_finds():
     """The search for a known limit; each rate is kept only at the second try."""
     for known in (130, 2000, 7000, 40_000):
@@ -107,8 +130,10 @@ def search_finds():
 
 
 def main():
+    committed_files_stay()
+    nobody_listens()
     search_finds()
-    with tempfile.TemporaryDirectory() as folder:
+    with FOLDER as folder:
         goes_well(pathlib.Path(folder))
         goes_wrong(pathlib.Path(folder))
 

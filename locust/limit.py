@@ -9,7 +9,7 @@ until they are close. With BASE_BIN, an older binary, both are searched in turns
 both, and then compared at a rate that both keep. BASE_NAME is its name in the report.
 
 MIXES are the mixes of requests (shop; also reads, orders), STEP_SECONDS is the duration of a step (4). The result goes to
-docs/load-test/limit.json. Fails where an audit fails or no rate is kept.
+load-test/limit.json in the folder REPORTS_DIR. Fails where an audit fails or no rate is kept.
 """
 
 import json

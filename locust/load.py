@@ -4,8 +4,9 @@
     BIN=path/to/orders-inventory locust/load.py light|heavy                 a fresh server
     BASE_URL=… API_KEY=… WEBHOOK_SECRET=… locust/load.py light|heavy        the service at BASE_URL
 
-DURATION is the duration in seconds (60). The files go to docs/load-test/, with BASE_URL to a subfolder named after the
-host. Fails where a request failed, or the audit of a fresh server's database.
+DURATION is the duration in seconds (60). The files go to load-test/ in the folder REPORTS_DIR (target/reports), with
+BASE_URL to a subfolder named after the host. Fails where nobody answers at BASE_URL, where a request failed, or the audit
+of a fresh server's database.
 """
 
 import contextlib
@@ -18,13 +19,17 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.parse
+import urllib.request
 
 import service as services
 
 HERE = pathlib.Path(__file__).resolve().parent
-REPORTS = HERE.parent / "docs" / "load-test"
+# The Makefile sets it; to docs/, which is committed, only with RENEW=1.
+REPORTS = pathlib.Path(os.environ.get("REPORTS_DIR") or HERE.parent / "target" / "reports", "load-test").resolve()
 SCENARIOS = {"light": (25, 5), "heavy": (200, 20)}  # visitors, and how many of them start a second
+WAKE_SECONDS_MAX = 90  # a free instance sleeps until its first request
 
 
 def folder(base_url):
@@ -33,6 +38,16 @@ def folder(base_url):
     if base_url and not re.fullmatch(r"[A-Za-z0-9.:-]*[A-Za-z0-9]", host or ""):
         raise SystemExit(f"BASE_URL has no host: {base_url}")
     return REPORTS / host
+
+
+def connect(base_url):
+    """Fails with one line where nobody answers at this address. Any answer will do."""
+    try:
+        urllib.request.urlopen(f"{base_url}/healthz", timeout=WAKE_SECONDS_MAX).close()
+    except urllib.error.HTTPError:
+        pass
+    except OSError as error:
+        raise SystemExit(f"cannot connect to {base_url}: {getattr(error, 'reason', error)}") from None
 
 
 def circumstances():
@@ -106,6 +121,8 @@ def main(scenario):
     users, spawn_rate = SCENARIOS[scenario]
     seconds = int(os.environ.get("DURATION") or 60)
     base_url = os.environ.get("BASE_URL", "").rstrip("/")
+    if base_url:
+        connect(base_url)
     reports = folder(base_url)
     reports.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes docs/load-test.md and its pictures from the results of load.py and limit.py in docs/load-test/.
+"""Writes load-test.md and its pictures from the results of load.py and limit.py, all in the folder REPORTS_DIR.
 
     [BASE_URL=…] locust/report.py
 
 All figures and all sentences about limits follow from those files. With BASE_URL it writes the report of that service,
-docs/load-test-<its host>.md.
+load-test-<its host>.md.
 """
 
 import json
@@ -111,10 +111,11 @@ def used_cells(used, cores):
 
 
 def visitors(runs):
+    locustfile = os.path.relpath(load.HERE / "locustfile.py", load.REPORTS.parent)
     shortest, longest = (f"{1000 * seconds:.0f}" for seconds in traffic.WAIT_SECONDS)
     yield from ["## What the visitors do", ""]
     yield from text(
-        "[`locustfile.py`](../locust/locustfile.py) has the visitors:",
+        f"[`locustfile.py`]({locustfile}) has the visitors:",
         f"they browse {traffic.BROWSE} times while they buy {traffic.BUY} times, with {shortest} to {longest} ms between",
         "two tasks. Browsing is a page of products and one product of it; buying is an order, the signed webhook that pays",
         f"it (or, one time in {traffic.CANCELED_EVERY}, its cancellation), and a look at the order: four reads to a write.",

@@ -12,11 +12,19 @@ import { fileURLToPath } from "node:url";
 
 import newman from "newman";
 
+import { DEFAULT_URL, unreachable } from "../tests/reachable.mjs";
+
 const { BASE_URL, API_KEY, WEBHOOK_SECRET, RUNS, REPORT } = process.env;
 
 // The local secret is wrong for another service, and a flow that stops halfway leaves a pending order.
 if (BASE_URL && !WEBHOOK_SECRET && !["127.0.0.1", "localhost", "[::1]"].includes(new URL(BASE_URL).hostname)) {
   console.error(`WEBHOOK_SECRET must be set to the webhook secret of ${BASE_URL}`);
+  process.exit(1);
+}
+
+const why = await unreachable(BASE_URL || DEFAULT_URL);
+if (why) {
+  console.error(why);
   process.exit(1);
 }
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Runs every client tool against the service, and keeps the output of each.
 
-    tests/evidence.py                                                        fresh local servers; docs/evidence/local/
-    BASE_URL=https://… API_KEY=… WEBHOOK_SECRET=… tests/evidence.py          that service; docs/evidence/<its host>/
+    tests/evidence.py                                                        fresh local servers; evidence/local/
+    BASE_URL=https://… API_KEY=… WEBHOOK_SECRET=… tests/evidence.py          that service; evidence/<its host>/
+
+Both are in the folder REPORTS_DIR (target/reports), which the Makefile sets to docs/ with RENEW=1.
 
 Each tool is a target of the Makefile. A tool that fails or is missing is in the index as failed and makes this fail. A tool
 that must not run against a service in use is in the index with the reason. The old set stays until the new one is complete.
@@ -78,7 +80,7 @@ def main():
     name = urllib.parse.urlsplit(base_url).hostname if base_url else "local"
     if not re.fullmatch(r"[A-Za-z0-9.:-]*[A-Za-z0-9]", name or ""):
         sys.exit(f"evidence: BASE_URL has no host: {base_url}")
-    folder = ROOT / "docs" / "evidence" / name
+    folder = pathlib.Path(os.environ.get("REPORTS_DIR") or ROOT / "target" / "reports", "evidence", name).resolve()
     serves = contract_at(base_url) if base_url else ""
     began = datetime.datetime.now(datetime.timezone.utc)
 
@@ -95,7 +97,7 @@ def main():
         shutil.copytree(new, folder)
 
     failed = [step.target for step in STEPS if outcomes[step.target].result == "failed"]
-    print(f"\n{folder.relative_to(ROOT)}/index.md; " + (f"FAILED: {', '.join(failed)}" if failed else "all passed"))
+    print(f"\n{os.path.relpath(folder)}/index.md; " + (f"FAILED: {', '.join(failed)}" if failed else "all passed"))
     sys.exit(1 if failed else 0)
 
 
@@ -159,6 +161,8 @@ def contract_at(base_url):
         with urllib.request.urlopen(f"{base_url}/openapi.yaml", timeout=WAKE_SECONDS_MAX) as response:
             same = response.read() == (ROOT / "openapi.yaml").read_bytes()
     except (urllib.error.URLError, TimeoutError) as error:
+        if not isinstance(error, urllib.error.HTTPError):
+            sys.exit(f"evidence: cannot connect to {base_url}: {getattr(error, 'reason', error)}")
         sys.exit(f"evidence: {base_url}/openapi.yaml cannot be read: {error}")
     return "the one of this commit" if same else "**another one than this commit's**"
 
@@ -184,7 +188,7 @@ def index(base_url, serves, began, outcomes, folder):
             "Nothing here is from Render: no deployed service could be reached from where this was made. With the service's "
             "`API_KEY` and `WEBHOOK_SECRET` in the environment, one command adds its set beside this one:",
             "",
-            "    make evidence BASE_URL=https://<service>.onrender.com",
+            "    make evidence RENEW=1 BASE_URL=https://<service>.onrender.com",
             "",
         ]
     if (folder / "screenshots" / PAGE_KEPT).is_file():

@@ -23,6 +23,19 @@ RUN, UNTIL = uuid.uuid4().hex, time.monotonic() + 22
 created = []  # paths, the oldest first
 
 
+def connect():
+    """Ends the test with one line where nobody answers at the address."""
+    try:
+        requests.get(f"{BASE_URL}/healthz", timeout=UNTIL - time.monotonic(), allow_redirects=False)
+    except requests.ConnectionError as failure:
+        cause = failure
+        while cause.__context__:
+            cause = cause.__context__
+        sys.exit(f"FAILED  cannot connect to {BASE_URL}: {cause}")
+    except requests.RequestException:
+        pass  # the first step says what is wrong
+
+
 def call(step, code, method, path, body=None, headers=KEY, error=None, **members):
     """Sends a request; expects this status, this error type or none, and these members in the response's JSON."""
     def want(what, expected, got):
@@ -122,7 +135,8 @@ def flow():
     return call("ship", 200, "PUT", order, ship, **three, status="SHIPPED", total=59.97, refund_due=False)[0]
 
 
-print(f"smoke test of {BASE_URL}")
+print(f"smoke test of {BASE_URL}", flush=True)
+connect()
 try:
     print(json.dumps(flow(), indent=2))
 except LookupError as missing:

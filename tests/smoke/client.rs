@@ -125,7 +125,10 @@ impl Client {
             .http
             .execute(request)
             .and_then(Answer::read)
-            .map_err(|error| fail(&line, Wrong::no_answer(&error), None))?;
+            .map_err(|error| match error.is_connect() {
+                true => Failure(format!("cannot connect to {}: {}", self.base_url, first_cause(&error))),
+                false => fail(&line, Wrong::no_answer(&error), None),
+            })?;
         self.remember(&method, &path, &answer);
         let checked = check(&answer).map_err(|wrong| fail(&line, wrong, Some(&answer)))?;
         self.steps.set(self.steps.get() + 1);
@@ -245,6 +248,15 @@ pub(crate) fn same<A: PartialEq<B> + Debug, B: Debug>(what: &str, got: A, expect
 
 fn left_until(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now())
+}
+
+/// What an error comes from in the end, in the system's words.
+fn first_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 /// An error with its causes, since its own text says only that the request failed.
