@@ -130,6 +130,7 @@ async fn serve_until_stopped(
         connections_max: connections::connections_within_files(settings.connections_max),
         head: Duration::from_secs(settings.header_timeout_seconds),
         idle: Duration::from_secs(settings.idle_timeout_seconds),
+        discard: Duration::from_secs(settings.request_timeout_seconds),
         drain: Duration::from_secs(settings.drain_seconds),
     };
     tokio::spawn(sweeper::run(store.clone(), clock.clone()));

@@ -32,6 +32,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::Service as _;
 
+use self::discard::{LingeringSocket, Unread};
+
+mod discard;
+
 /// The listener's backlog: how many connections may wait to be accepted.
 const BACKLOG: i32 = 4_096;
 /// Files that the process opens besides connections: for the database, listeners, log and runtime.
@@ -54,6 +58,8 @@ pub(super) struct Bounds {
     pub(super) head: Duration,
     /// How long a connection may be open without a request.
     pub(super) idle: Duration,
+    /// How long the rest of a request may take to arrive that was refused before it arrived whole.
+    pub(super) discard: Duration,
     /// How long requests in progress may take to finish after the stop signal.
     pub(super) drain: Duration,
 }
@@ -157,10 +163,10 @@ pub(super) fn connections_within_files(wanted: u64) -> usize {
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    // Responses are small: head and body are copied into one buffer and written by one system call.
+    // Responses are small: head and body are copied into one buffer and written by one system call. A client may end its
+    // direction once its request is sent, as `nc -N` does; it still reads the response.
     builder
         .http1()
-        // A client may say that it will send no more and still wait for its response.
         .half_close(true)
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES_MAX)
@@ -195,15 +201,19 @@ async fn serve_connection(
         socket,
         activity: Arc::clone(&activity),
     };
+    let unread = Unread::default();
+    let socket = LingeringSocket::new(socket, unread.clone(), bounds.discard);
     let service = service_fn(|request: Request<Incoming>| {
         let in_progress = activity.begin();
-        let mut request = request.map(axum::body::Body::new);
+        let mut request = unread.watch(request);
         request.extensions_mut().insert(ConnectInfo(peer));
         let response = router.clone().call(request);
+        let unread = unread.clone();
         async move {
-            let response = response.await;
+            let Ok(mut response) = response.await;
             drop(in_progress);
-            response as Result<_, Infallible>
+            unread.respond(&mut response);
+            Ok::<_, Infallible>(response)
         }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));

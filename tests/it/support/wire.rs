@@ -46,6 +46,11 @@ impl Wire {
         in_time(self.0.write_all(bytes)).await
     }
 
+    /// Ends this side's direction (FIN), as a client does that sends no more; responses can still be read.
+    pub(crate) async fn half_close(&mut self) -> io::Result<()> {
+        in_time(self.0.shutdown()).await
+    }
+
     /// Sends a whole request.
     pub(crate) async fn request(&mut self, method: &str, path: &str, body: &str) -> io::Result<()> {
         let length = body.len();
