@@ -191,6 +191,25 @@ async fn what_a_refused_client_still_sends_is_bounded_in_time_and_bytes() {
 }
 
 #[tokio::test]
+async fn a_refused_client_that_sends_no_more_and_stays_is_left() {
+    let folder = TempDir::new().unwrap();
+    let server = server(
+        &folder,
+        &[
+            ("REQUEST_TIMEOUT_SECONDS", NEVER),
+            ("HEADER_TIMEOUT_SECONDS", NEVER),
+            ("IDLE_TIMEOUT_SECONDS", NEVER),
+            ("DRAIN_SECONDS", NEVER),
+        ],
+    );
+    let mut wire = Wire::open(server.address).await.unwrap();
+    wire.send(head("POST /nope", "").as_bytes()).await.unwrap();
+    assert_eq!(wire.answer().await.unwrap().status, 404);
+    // A stop waits for every connection.
+    assert!(server.stop(Signal::TERM).success());
+}
+
+#[tokio::test]
 async fn over_http2_only_the_refused_request_ends() {
     let folder = TempDir::new().unwrap();
     let server = server(&folder, &[]);

@@ -21,6 +21,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How many bytes are discarded at most.
 const DISCARDED_BYTES_MAX: usize = 64 << 20;
+/// How long the client may pause. One that has read the response closes the connection at once.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How many bytes are read at once.
 const BUFFER_BYTES: usize = 16 * 1024;
 
@@ -122,8 +124,30 @@ pub(super) struct LingeringSocket<S> {
 
 /// What is left of the limits.
 struct Lingering {
-    end: Pin<Box<Sleep>>,
+    /// Until when the next bytes must arrive.
+    pause: Pin<Box<Sleep>>,
+    /// When it ends whatever arrives.
+    end: Instant,
     bytes: usize,
+}
+
+impl Lingering {
+    fn begin(time_max: Duration) -> Self {
+        let end = Instant::now() + time_max;
+        Self {
+            pause: Box::pin(sleep_until(end.min(Instant::now() + PAUSE_MAX))),
+            end,
+            bytes: DISCARDED_BYTES_MAX,
+        }
+    }
+
+    /// Counts received bytes; returns whether more may come.
+    fn take(&mut self, bytes: usize) -> bool {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        let end = self.end.min(Instant::now() + PAUSE_MAX);
+        self.pause.as_mut().reset(end);
+        self.bytes > 0
+    }
 }
 
 impl<S> LingeringSocket<S> {
@@ -141,19 +165,15 @@ impl<S> LingeringSocket<S> {
 impl<S: AsyncRead + Unpin> LingeringSocket<S> {
     /// Ready once the client has closed its direction, or a limit is reached.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let lingering = self.lingering.get_or_insert_with(|| Lingering {
-            end: Box::pin(sleep_until(Instant::now() + self.time_max)),
-            bytes: DISCARDED_BYTES_MAX,
-        });
+        let lingering = self.lingering.get_or_insert_with(|| Lingering::begin(self.time_max));
         let mut buffer = [0; BUFFER_BYTES];
-        while lingering.end.as_mut().poll(cx).is_pending() {
+        while lingering.pause.as_mut().poll(cx).is_pending() {
             let mut buffer = ReadBuf::new(&mut buffer);
             let read = ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buffer));
             let count = buffer.filled().len();
-            if read.is_err() || count == 0 || count >= lingering.bytes {
+            if read.is_err() || count == 0 || !lingering.take(count) {
                 break;
             }
-            lingering.bytes -= count;
         }
         Poll::Ready(())
     }
