@@ -14,7 +14,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use hyper::body::{Frame, Incoming, SizeHint};
-use hyper::header::{CONNECTION, EXPECT, HeaderValue};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Request, Version};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -45,12 +45,10 @@ impl Unread {
             return request.map(Body::new);
         }
         self.0.body.store(true, Ordering::Relaxed);
-        let expects_continue = request.headers().contains_key(EXPECT);
         request.map(|body| {
             Body::new(WatchedBody {
                 body,
                 has_ended: false,
-                expects_continue,
                 unread: self.clone(),
             })
         })
@@ -77,7 +75,6 @@ impl Unread {
 struct WatchedBody {
     body: Incoming,
     has_ended: bool,
-    expects_continue: bool,
     unread: Unread,
 }
 
@@ -102,12 +99,10 @@ impl HttpBody for WatchedBody {
 
 impl Drop for WatchedBody {
     fn drop(&mut self) {
-        // A small body has often arrived with the head. It is taken here, so that the connection can stay open. Asking
-        // for a body may send 100 (Continue), so it is not done where the client waits for that.
-        if !self.expects_continue {
-            let mut cx = Context::from_waker(Waker::noop());
-            while let Poll::Ready(Some(Ok(_))) = Pin::new(&mut *self).poll_frame(&mut cx) {}
-        }
+        // A small body has often arrived with the head. It is taken here, so that the connection can stay open. This does
+        // not wait, nor does it send 100 (Continue): hyper sends that only while the body is there to take it.
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(Ok(_))) = Pin::new(&mut *self).poll_frame(&mut cx) {}
         let is_whole = self.has_ended || self.body.is_end_stream();
         self.unread.0.body.store(!is_whole, Ordering::Relaxed);
     }
