@@ -6,7 +6,7 @@
 //!
 //! - `products`, `orders`, `webhooks`, `operations`: the operations of each tag;
 //! - [`auth`], [`signature`]: API keys and webhook signatures;
-//! - `bodies`, `rate_limit`: admission control;
+//! - `bodies`, `rate_limit`: admission control; `client`: the address that counts there;
 //! - `after_commit`: what follows a commit, such as warnings about money;
 //! - `idempotency`, `etag`, `pagination`: idempotency keys, entity tags, cursors;
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
@@ -65,6 +65,7 @@ macro_rules! same_variants {
 mod after_commit;
 pub mod auth;
 mod bodies;
+mod client;
 pub mod docs;
 mod etag;
 mod idempotency;
