@@ -1,20 +1,16 @@
 //! Reads request bodies within limits of size, time and memory, and refuses the others.
 //!
-//! tower-http's limits do not fit: its body timeout restarts with each frame, so a trickling body never times out, and
-//! no layer bounds the memory of all bodies together.
+//! tower-http's limits do not fit: its body timeout restarts with each frame, so a trickling body never times out. The
+//! limit of memory is that of `arriving`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Problem;
+use super::arriving::NoRoom;
 use crate::error::Error;
-
-/// How many bytes all bodies that are still arriving may take together.
-const ARRIVING_BYTES_MAX: usize = 256 << 20;
 
 /// The limits of one body.
 #[derive(Clone, Copy, Debug)]
@@ -25,19 +21,15 @@ pub struct BodyLimits {
     pub timeout: Duration,
 }
 
-/// Reads bodies. Clones share one memory limit.
-#[derive(Clone, Debug)]
+/// Reads bodies.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct BodyReader {
     limits: BodyLimits,
-    memory: Arc<Semaphore>,
 }
 
 impl BodyReader {
-    pub(super) fn new(limits: BodyLimits) -> Self {
-        Self {
-            limits,
-            memory: Arc::new(Semaphore::new(ARRIVING_BYTES_MAX)),
-        }
+    pub(super) const fn new(limits: BodyLimits) -> Self {
+        Self { limits }
     }
 
     /// Reads the whole body.
@@ -59,33 +51,31 @@ impl BodyReader {
 
     async fn collect(&self, body: Body) -> Result<Bytes, Problem> {
         let mut body = Limited::new(body, self.limits.bytes_max);
-        let mut first = Bytes::new();
-        let mut rest = Vec::new();
-        let mut permits_held: Option<SemaphorePermit<'_>> = None;
+        let mut received = Vec::new();
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
-                true => Problem::payload_too_large(self.limits.bytes_max),
-                false => Problem::body_unreadable(&error),
-            })?;
+            let frame = frame.map_err(|error| self.refuse(error.as_ref()))?;
             let Ok(data) = frame.into_data() else { continue };
-            // Count received bytes, not announced ones: a client that sends nothing must not use up the memory limit.
-            let permits = u32::try_from(data.len()).unwrap_or(u32::MAX);
-            let permit = self.memory.try_acquire_many(permits).map_err(|_| Error::Overloaded)?;
-            match &mut permits_held {
-                Some(permits) => permits.merge(permit),
-                None => permits_held = Some(permit),
-            }
             // Most bodies are one frame, which is not copied.
-            if first.is_empty() {
-                first = data;
-            } else {
-                rest.extend_from_slice(&data);
+            if received.is_empty() && body.is_end_stream() {
+                return Ok(data);
             }
+            // Others are: a frame of one byte may keep the whole buffer that it was received into.
+            if received.capacity() - received.len() < data.len() {
+                // Not doubled, so that what is allocated is little more than what counts as received.
+                received.reserve_exact(data.len().max(received.len() / 4));
+            }
+            received.extend_from_slice(&data);
         }
-        if rest.is_empty() {
-            return Ok(first);
+        Ok(received.into())
+    }
+
+    fn refuse(&self, error: &(dyn std::error::Error + 'static)) -> Problem {
+        if error.is::<LengthLimitError>() {
+            Problem::payload_too_large(self.limits.bytes_max)
+        } else if error.source().is_some_and(<dyn std::error::Error>::is::<NoRoom>) {
+            Error::Overloaded.into()
+        } else {
+            Problem::body_unreadable(&error)
         }
-        rest.splice(0..0, first);
-        Ok(rest.into())
     }
 }

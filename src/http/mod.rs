@@ -6,7 +6,7 @@
 //!
 //! - `products`, `orders`, `webhooks`, `operations`: the operations of each tag;
 //! - [`auth`], [`signature`]: API keys and webhook signatures;
-//! - `bodies`, `rate_limit`: admission control; `client`: the address that counts there;
+//! - `bodies`, `arriving`, `rate_limit`, `webhook_limit`: admission control; `client`: the address that counts there;
 //! - `after_commit`: what follows a commit, such as warnings about money;
 //! - `idempotency`, `etag`, `pagination`: idempotency keys, entity tags, cursors;
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
@@ -32,9 +32,11 @@ use tower_http::ServiceBuilderExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Span;
 
+use self::arriving::Arriving;
 use self::auth::{Caller, Identity};
 use self::bodies::BodyReader;
 use self::rate_limit::RateLimit;
+use self::signature::SignatureError;
 use crate::domain::Timestamp;
 use crate::error::{Error, panic_message};
 use crate::metrics::table;
@@ -63,6 +65,7 @@ macro_rules! same_variants {
 }
 
 mod after_commit;
+mod arriving;
 pub mod auth;
 mod bodies;
 mod client;
@@ -81,6 +84,7 @@ mod security_headers;
 pub mod signature;
 pub mod sweeper;
 mod trace;
+mod webhook_limit;
 mod webhooks;
 
 pub use auth::ApiKeys;
@@ -129,6 +133,7 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         counted,
     } = options;
     let rate_limit = rate_limit_per_minute.map(|limit| Arc::new(RateLimit::new(limit, trusted_proxies)));
+    let arriving = Arriving::new(body_limits.bytes_max, trusted_proxies);
     let service = Service(Arc::new(Shared {
         store,
         clock,
@@ -150,6 +155,7 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         .layer(security_headers::cache_control())
         .option_layer(security_headers::strict_transport_security(is_behind_tls))
         .option_layer(rate_limit.map(|limit| from_fn_with_state(limit, rate_limit::enforce)))
+        .map_request(move |request| arriving.count(request))
         .map_response(|response: axum::http::Response<_>| response.map(Body::new))
         .layer(CatchPanicLayer::custom(panic_response));
     server::new(service)
@@ -226,8 +232,11 @@ impl<S: Store> Api for Service<S> {
             SecurityScheme::WebhookSignature if self.keyring.secrets.is_empty() => {
                 Err(Problem::webhook_not_configured())
             }
-            // `verify` checks the signature once the body has arrived.
-            SecurityScheme::WebhookSignature => Ok(Caller::PaymentProvider),
+            // `verify` compares the signature once the body has arrived.
+            SecurityScheme::WebhookSignature => {
+                let checked = signature::check_head(&head.headers, &self.keyring, self.clock.now());
+                checked.map(|()| Caller::PaymentProvider).map_err(signature_refused)
+            }
         }
     }
 
@@ -238,14 +247,19 @@ impl<S: Store> Api for Service<S> {
     fn verify(&self, scheme: SecurityScheme, head: &request::Parts, body: &Bytes) -> Result<(), Problem> {
         match scheme {
             SecurityScheme::ApiKey => Ok(()),
-            SecurityScheme::WebhookSignature => signature::verify(&head.headers, body, &self.keyring, self.clock.now())
-                .map_err(|reason| {
-                    tracing::warn!(%reason, "a webhook was refused because of its signature");
-                    counter!(table::WEBHOOK_SIGNATURES_REFUSED, "reason" => reason.name()).increment(1);
-                    Problem::invalid_signature()
-                }),
+            SecurityScheme::WebhookSignature => {
+                signature::verify(&head.headers, body, &self.keyring, self.clock.now()).map_err(signature_refused)?;
+                webhook_limit::excuse(&head.extensions);
+                Ok(())
+            }
         }
     }
+}
+
+fn signature_refused(reason: SignatureError) -> Problem {
+    tracing::warn!(%reason, "a webhook was refused because of its signature");
+    counter!(table::WEBHOOK_SIGNATURES_REFUSED, "reason" => reason.name()).increment(1);
+    Problem::invalid_signature()
 }
 
 /// A clock with millisecond resolution.

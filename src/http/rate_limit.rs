@@ -1,12 +1,13 @@
 //! The rate limit: per API key where a valid one is sent, else per client address.
 //!
-//! It remembers only the callers of the last minute, so that many callers cannot fill the memory. The webhook, health
-//! and the documentation are exempt.
+//! It remembers only the callers of the last minute, so that many callers cannot fill the memory. Health and the
+//! documentation are exempt. Webhooks are too, as long as their signatures verify: see `webhook_limit`.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -16,10 +17,11 @@ use governor::{DefaultKeyedRateLimiter, Quota};
 
 use super::auth::{Caller, Identity};
 use super::problem::RateLimited;
+use super::webhook_limit::{self, FailedWebhooks};
 use super::{Problem, client, docs};
 
 /// After how many requests older callers are removed from memory.
-const FORGET_EVERY: u32 = 4_096;
+pub(super) const FORGET_EVERY: u32 = 4_096;
 
 /// The limit, and each caller's use of it.
 pub(super) struct RateLimit {
@@ -28,6 +30,8 @@ pub(super) struct RateLimit {
     used: DefaultKeyedRateLimiter<Source>,
     clock: DefaultClock,
     checks: AtomicU32,
+    /// The webhooks that failed.
+    pub(super) failed: FailedWebhooks,
 }
 
 /// Whose allowance a request uses.
@@ -38,21 +42,44 @@ enum Source {
 }
 
 /// Middleware: responds with 429 where the caller's allowance is used up.
-pub(super) async fn enforce(State(limit): State<Arc<RateLimit>>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get().map(MatchedPath::as_str);
-    match route.is_some_and(is_exempt) {
-        true => next.run(request).await,
-        false => match limit.check(&request) {
+pub(super) async fn enforce(State(limit): State<Arc<RateLimit>>, mut request: Request, next: Next) -> Response {
+    match Rule::of(&request) {
+        Rule::Exempt => next.run(request).await,
+        Rule::EveryRequest => match limit.check(&request) {
             Ok(()) => next.run(request).await,
             Err(limited) => limited.into_response(),
         },
+        Rule::Unverified => {
+            let address = limit.address(&request);
+            match webhook_limit::begin(&limit, address, &mut request) {
+                Ok(attempt) => attempt.end(next.run(request).await),
+                Err(limited) => limited.into_response(),
+            }
+        }
     }
 }
 
-/// Whether this route is exempt. The payment provider retries refused events, so a limit would only add requests.
-/// Health and the documentation cost little.
-fn is_exempt(route: &str) -> bool {
-    matches!(route, "/webhooks/payment" | "/healthz" | "/readyz") || docs::is_route(route)
+/// Which requests of a route count.
+#[derive(Clone, Copy, Debug)]
+enum Rule {
+    /// None: health and the documentation cost little.
+    Exempt,
+    EveryRequest,
+    /// Webhooks without a valid signature. The payment provider retries refused events, so a limit for valid ones would only
+    /// add requests.
+    Unverified,
+}
+
+impl Rule {
+    fn of(request: &Request) -> Self {
+        let route = request.extensions().get().map_or("", MatchedPath::as_str);
+        match route {
+            "/healthz" | "/readyz" => Self::Exempt,
+            _ if docs::is_route(route) => Self::Exempt,
+            _ if route.starts_with("/webhooks/") => Self::Unverified,
+            _ => Self::EveryRequest,
+        }
+    }
 }
 
 impl RateLimit {
@@ -64,6 +91,7 @@ impl RateLimit {
             used: DefaultKeyedRateLimiter::keyed(Quota::per_minute(per_minute)),
             clock: DefaultClock::default(),
             checks: AtomicU32::new(0),
+            failed: FailedWebhooks::new(per_minute),
         }
     }
 
@@ -71,29 +99,41 @@ impl RateLimit {
     ///
     /// # Errors
     /// [`RateLimited`] where the allowance is used up.
-    pub(super) fn check(&self, request: &Request) -> Result<(), RateLimited> {
+    fn check(&self, request: &Request) -> Result<(), RateLimited> {
+        self.deduct(&self.source(request))
+    }
+
+    /// Deducts a request from the allowance of its address, used up or not.
+    pub(super) fn count(&self, address: IpAddr) {
+        // Whoever calls this has answered the request, so there is nothing to refuse.
+        let _ = self.deduct(&Source::Address(address));
+    }
+
+    fn deduct(&self, source: &Source) -> Result<(), RateLimited> {
         if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.used.retain_recent();
             self.used.shrink_to_fit();
         }
-        let source = self.source(request);
-        self.used.check_key(&source).map_err(|not_until| {
-            let wait = not_until.wait_time_from(self.clock.now());
-            // Rounded up: a retry slightly too early would be refused again.
-            let wait_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            Problem::rate_limited(self.per_minute, wait_seconds.max(1))
-        })
+        let checked = self.used.check_key(source);
+        checked.map_err(|not_until| self.refusal(not_until.wait_time_from(self.clock.now())))
+    }
+
+    /// The response to a caller whose next request is allowed after `wait`.
+    pub(super) fn refusal(&self, wait: Duration) -> RateLimited {
+        // Rounded up: a retry slightly too early would be refused again.
+        let wait_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Problem::rate_limited(self.per_minute, wait_seconds.max(1))
+    }
+
+    fn address(&self, request: &Request) -> IpAddr {
+        client::address(request.headers(), request.extensions(), self.trusted_proxies)
     }
 
     fn source(&self, request: &Request) -> Source {
         if let Ok(Caller::Key(digest)) = Identity::of(request.extensions()).caller() {
             return Source::Key(digest);
         }
-        Source::Address(client::address(
-            request.headers(),
-            request.extensions(),
-            self.trusted_proxies,
-        ))
+        Source::Address(self.address(request))
     }
 }
 

@@ -81,31 +81,22 @@ impl SignatureError {
     }
 }
 
+/// Checks what the head alone shows: that there is one signature, in its form, of a time within the tolerance of `now`. So
+/// the body of a call that cannot be verified is never read.
+///
+/// # Errors
+/// [`SignatureError`], the one that [`verify`] would return for any body.
+pub fn check_head(headers: &HeaderMap, keyring: &Keyring, now: Timestamp) -> Result<(), SignatureError> {
+    Claim::read(headers, keyring, now).map(drop)
+}
+
 /// Verifies that one of the secrets signed this body, at a time within the tolerance of `now`. Signatures are compared
 /// in constant time.
 ///
 /// # Errors
 /// [`SignatureError`] in every other case.
 pub fn verify(headers: &HeaderMap, body: &[u8], keyring: &Keyring, now: Timestamp) -> Result<(), SignatureError> {
-    let mut lines = headers.get_all(HEADER).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else {
-        return Err(SignatureError::NotOneHeader);
-    };
-    let line = line.to_str().map_err(|_| SignatureError::DoesNotFit)?;
-    let parts = || line.split(',').filter_map(|part| part.trim().split_once('='));
-
-    let mut times = parts().filter(|(scheme, _)| *scheme == "t").map(|(_, time)| time);
-    let (Some(time), None) = (times.next(), times.next()) else {
-        return Err(SignatureError::NoTime);
-    };
-    let is_plain = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
-    let seconds: i64 = time.parse().ok().filter(|_| is_plain).ok_or(SignatureError::NoTime)?;
-    if (now.millis() / 1_000).abs_diff(seconds) > keyring.tolerance.as_secs() {
-        return Err(SignatureError::TooFarFromNow);
-    }
-
-    let candidates = parts().filter(|(scheme, _)| *scheme == "v1").take(CANDIDATES_MAX);
-    let candidates: Vec<[u8; 32]> = candidates.filter_map(|(_, text)| decode(text)).collect();
+    let Claim { time, candidates } = Claim::read(headers, keyring, now)?;
     let matches = keyring.secrets.iter().any(|secret| {
         let signed = mac(secret, time, body);
         candidates
@@ -116,6 +107,41 @@ pub fn verify(headers: &HeaderMap, body: &[u8], keyring: &Keyring, now: Timestam
         Ok(())
     } else {
         Err(SignatureError::DoesNotFit)
+    }
+}
+
+/// What a header claims, before it is compared with a body.
+struct Claim<'h> {
+    time: &'h str,
+    /// At least one.
+    candidates: Vec<[u8; 32]>,
+}
+
+impl<'h> Claim<'h> {
+    fn read(headers: &'h HeaderMap, keyring: &Keyring, now: Timestamp) -> Result<Self, SignatureError> {
+        let mut lines = headers.get_all(HEADER).iter();
+        let (Some(line), None) = (lines.next(), lines.next()) else {
+            return Err(SignatureError::NotOneHeader);
+        };
+        let line = line.to_str().map_err(|_| SignatureError::DoesNotFit)?;
+        let parts = || line.split(',').filter_map(|part| part.trim().split_once('='));
+
+        let mut times = parts().filter(|(scheme, _)| *scheme == "t").map(|(_, time)| time);
+        let (Some(time), None) = (times.next(), times.next()) else {
+            return Err(SignatureError::NoTime);
+        };
+        let is_plain = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
+        let seconds: i64 = time.parse().ok().filter(|_| is_plain).ok_or(SignatureError::NoTime)?;
+        if (now.millis() / 1_000).abs_diff(seconds) > keyring.tolerance.as_secs() {
+            return Err(SignatureError::TooFarFromNow);
+        }
+
+        let candidates = parts().filter(|(scheme, _)| *scheme == "v1").take(CANDIDATES_MAX);
+        let candidates: Vec<[u8; 32]> = candidates.filter_map(|(_, text)| decode(text)).collect();
+        match candidates.is_empty() {
+            true => Err(SignatureError::DoesNotFit),
+            false => Ok(Self { time, candidates }),
+        }
     }
 }
 

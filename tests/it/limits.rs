@@ -1,4 +1,4 @@
-//! Admission control in the router: rate limit, write queue, memory for bodies.
+//! Admission control in the router: rate limit, write queue, memory for bodies, refusals before a body.
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, mpsc};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::Method;
-use futures_util::{StreamExt, future, stream};
+use futures_util::{FutureExt, StreamExt, future, stream};
 use orders_inventory::error::Error;
 use orders_inventory::http::{ApiKeys, Options};
 use orders_inventory::store::{Store, Tx};
@@ -20,11 +20,21 @@ fn limit(per_minute: u32) -> impl FnOnce(&mut Options) {
     move |options| options.rate_limit_per_minute = NonZeroU32::new(per_minute)
 }
 
+/// A body that begins like this and never ends.
+fn endless(begin: impl Into<Bytes>) -> Body {
+    let first = stream::iter([Ok::<_, Error>(begin.into())]);
+    Body::from_stream(first.chain(stream::pending()))
+}
+
 /// Sends an order whose body begins like this and never ends.
 async fn stalled(client: Client, begin: impl Into<Bytes>) {
-    let first = stream::iter([Ok::<_, Error>(begin.into())]);
-    let body = Body::from_stream(first.chain(stream::pending()));
-    client.call(Method::POST, "/orders").body(body).await;
+    client.call(Method::POST, "/orders").body(endless(begin)).await;
+}
+
+/// The same, from this client behind a proxy.
+async fn stalled_from(client: Client, address: String, begin: Bytes) {
+    let call = client.call(Method::POST, "/orders").body(endless(begin));
+    call.header("x-forwarded-for", &address).await;
 }
 
 #[tokio::test]
@@ -122,6 +132,76 @@ async fn webhook_health_and_docs_have_no_limit() {
 }
 
 #[tokio::test]
+async fn webhooks_without_a_valid_signature_count_and_valid_ones_do_not() {
+    let app = TestApp::with(|options| {
+        limit(3)(options);
+        options.trusted_proxies = 1;
+    });
+    let call = |address: &str, event: &str, secret: &str| {
+        let signature = sign(secret, app.clock.now_ms() / 1_000, event.as_bytes());
+        let call = app.post("/webhooks/payment", event.to_owned());
+        call.header(HEADER, &signature).header("x-forwarded-for", address)
+    };
+    let unsigned = || {
+        app.post("/webhooks/payment", "{}")
+            .header("x-forwarded-for", "198.51.100.1")
+    };
+    let valid = |address: &'static str, number: usize| {
+        let event = json!({"id": format!("evt_{number}"), "type": "ping"}).to_string();
+        call(address, &event, SECRET)
+    };
+    // Valid ones, also those that are refused for what they say.
+    for number in 0..10 {
+        valid("198.51.100.1", number).await.expect(200);
+        call("198.51.100.1", "{", SECRET)
+            .await
+            .expect_problem(400, "/problems/malformed-json");
+    }
+    for refused in [unsigned(), call("198.51.100.1", "{}", "another secret"), unsigned()] {
+        refused.await.expect_problem(401, "/problems/invalid-signature");
+    }
+    // The allowance is used up: for webhooks, before the body is read, and for everything else.
+    let endless = app.call(Method::POST, "/webhooks/payment").body(endless("{"));
+    for refused in [
+        unsigned(),
+        call("198.51.100.1", "{}", "another secret"),
+        valid("198.51.100.1", 10),
+        endless.header("x-forwarded-for", "198.51.100.1"),
+        app.get("/products").header("x-forwarded-for", "198.51.100.1"),
+    ] {
+        let refused = refused.await;
+        let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=20).contains(&seconds), "at most a third of a minute: {refused:?}");
+        refused.expect_problem(429, "/problems/rate-limited");
+    }
+    // The provider has another address.
+    valid("198.51.100.2", 11).await.expect(200);
+    let others = app.get("/products").header("x-forwarded-for", "198.51.100.2");
+    others.await.expect(200);
+}
+
+#[tokio::test]
+async fn a_webhook_counts_as_failed_where_its_caller_leaves_and_not_where_the_service_fails() {
+    let app = TestApp::with(limit(1));
+    let leaving = || {
+        let signature = sign(SECRET, app.clock.now_ms() / 1_000, b"{");
+        let call = app.call(Method::POST, "/webhooks/payment").body(endless("{"));
+        call.header(HEADER, &signature).into_future()
+    };
+    assert!(leaving().now_or_never().is_none(), "the service waits for the body");
+    assert_eq!(leaving().await.status, 429);
+
+    let deaf = TestApp::with(|options| {
+        limit(1)(options);
+        options.keyring.secrets.clear();
+    });
+    for _ in 0..3 {
+        let refused = deaf.post("/webhooks/payment", "{}").await;
+        refused.expect_problem(503, "/problems/webhook-not-configured");
+    }
+}
+
+#[tokio::test]
 async fn a_full_write_queue_refuses_writes_at_once_and_nothing_else() {
     let app = TestApp::with_queue_capacity(1);
     let product = app.product(1_000).await;
@@ -189,24 +269,81 @@ async fn slow_senders_do_not_block_other_requests() {
 }
 
 #[tokio::test]
-async fn arriving_bodies_take_bounded_memory() {
-    // There is memory for 16 bodies of the largest size. Only received bytes count.
-    let app = TestApp::with(|options| options.body_limits.bytes_max = 16 << 20);
-    let most = Bytes::from(vec![b' '; 16 << 20]);
-    let silent = (0..100).map(|_| Box::pin(stalled(Client::clone(&app), Bytes::new())));
-    let sending = (0..16).map(|_| Box::pin(stalled(Client::clone(&app), most.clone())));
-    let mut slow: Vec<_> = silent.chain(sending).collect();
-    for one in &mut slow {
-        assert!(
-            future::poll_immediate(one).await.is_none(),
-            "the service waits for its body"
-        );
+async fn bodies_of_one_address_take_a_part_of_the_memory_and_leave_the_rest_to_others() {
+    let app = TestApp::with(|options| options.trusted_proxies = 1);
+    let order = |address: &str| app.post("/orders", "{}").header("x-forwarded-for", address);
+    let most = Bytes::from(vec![b' '; 65_536]);
+    let mut slow = Vec::new();
+    let mut stall = |address: String, begin: &Bytes| {
+        let mut stalled = Box::pin(stalled_from(Client::clone(&app), address, begin.clone()));
+        // Whether the service waits for the rest.
+        let waits = stalled.as_mut().now_or_never().is_none();
+        slow.push(stalled);
+        waits
+    };
+    // Only received bytes count.
+    for _ in 0..1_000 {
+        assert!(stall("198.51.100.1".to_owned(), &Bytes::new()));
     }
-    let refused = app.post("/orders", "{}").await;
-    refused.expect_problem(503, "/problems/overloaded");
-    app.get("/products").await.expect(200);
-    slow.pop();
-    app.post("/orders", "{}")
+    // An address may take an eighth: 8 MiB.
+    for _ in 0..128 {
+        assert!(stall("198.51.100.1".to_owned(), &most));
+    }
+    assert!(
+        !stall("198.51.100.1".to_owned(), &Bytes::from_static(b"{")),
+        "it is refused"
+    );
+    order("198.51.100.2")
         .await
         .expect_problem(422, "/problems/validation-failed");
+    // A body that arrives in one piece is not held, whoever sends it.
+    order("198.51.100.1")
+        .await
+        .expect_problem(422, "/problems/validation-failed");
+    // Eight of them take it all.
+    for address in 2..=8 {
+        for _ in 0..128 {
+            assert!(stall(format!("198.51.100.{address}"), &most));
+        }
+    }
+    assert!(
+        !stall("198.51.100.9".to_owned(), &Bytes::from_static(b"{")),
+        "it is refused"
+    );
+    app.get("/products").await.expect(200);
+    slow.clear();
+    let mut once_more = Box::pin(stalled_from(Client::clone(&app), "198.51.100.1".to_owned(), most));
+    assert!(
+        future::poll_immediate(&mut once_more).await.is_none(),
+        "there is room again"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_refused_before_its_body_has_arrived() {
+    let app = TestApp::with(|options| options.api_keys = ApiKeys::new("alpha"));
+    for key in [None, Some("wrong")] {
+        let call = app.call(Method::POST, "/orders").body(endless("{"));
+        let call = match key {
+            Some(key) => call.header("x-api-key", key),
+            None => call,
+        };
+        call.await.expect(401);
+    }
+    let now = app.clock.now_ms() / 1_000;
+    let of_another_time = sign(SECRET, now - 1_000, b"{");
+    for signature in [
+        None,
+        Some("v1=00"),
+        Some("t=1"),
+        Some(&*of_another_time),
+        Some(&*format!("t={now},v1=00")),
+    ] {
+        let call = app.call(Method::POST, "/webhooks/payment").body(endless("{"));
+        let call = match signature {
+            Some(signature) => call.header(HEADER, signature),
+            None => call,
+        };
+        call.await.expect_problem(401, "/problems/invalid-signature");
+    }
 }

@@ -181,6 +181,8 @@ async fn every_refusal_that_the_contract_names_can_be_had() {
             ["WebhookSignature"] => {
                 answers.push(app.call(method.clone(), &path).await);
                 answers.push(ask(&deaf).await);
+                limited.call(method.clone(), &path).await.expect(401);
+                answers.push(ask(&limited).await);
             }
             [] => {}
             ref schemes => panic!("unknown security schemes: {schemes:?}"),
@@ -191,7 +193,10 @@ async fn every_refusal_that_the_contract_names_can_be_had() {
             answers.push(ask("{").await);
             answers.push(ask(&" ".repeat(70_000)).await);
             answers.push(ask("{}").without(CONTENT_TYPE).await);
-            answers.push(app.call(method.clone(), &path).body(stalled).await);
+            // Of another body, which only the whole body shows.
+            let signature = payment::sign(SECRET, app.clock.now_ms() / 1_000, b"");
+            let stalled = app.call(method.clone(), &path).body(stalled);
+            answers.push(stalled.header(payment::HEADER, &signature).await);
         }
         if let Some((path, body)) = invalid(&operation) {
             answers.push(request(&app, &app.clock, method, &path, body).await);

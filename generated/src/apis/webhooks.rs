@@ -41,6 +41,9 @@ pub trait Webhooks: Api {
     /// needs a person (`refund_due`, `duplicate_payment`, `amount_mismatch`, `order_gone`, `partial_refund`) is listed by
     /// `GET /payment-events`. An event for an order id that was never issued is 404 and is not recorded, so a retry may
     /// succeed later.
+    ///
+    /// Calls with a valid signature are exempt from the rate limit. Calls without one count for their client address; an
+    /// address with as many of them in a minute as the limit allows gets 429 `rate-limited` for every call.
     fn receive_payment_event(
         &self,
         caller: Self::Caller,
