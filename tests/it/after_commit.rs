@@ -1,16 +1,19 @@
 //! What follows a commit happens whether or not the caller is still there: warnings about money, and counters.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
+use axum::http::Request;
+use futures_util::FutureExt;
 use orders_inventory::domain::Timestamp;
 use orders_inventory::http::Clock;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::http2::connect;
 use crate::support::payment::{HEADER, refunded, sign, succeeded};
 use crate::support::process::{PATIENCE, Server, command};
 use crate::support::scrape::Scrape;
@@ -33,17 +36,22 @@ fn start(folder: &TempDir, settings: &[(&str, &str)]) -> Server {
     Server::start(&mut command)
 }
 
-/// Sends a request and leaves a moment later without reading the answer. Each caller waits a bit longer, so that on a fast
-/// machine and on a slow one some leave between the request's beginning and its end.
-fn ask_and_leave(server: &Server, number: usize, path: &str, headers: &str, body: &str) {
-    let length = body.len();
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n{headers}\
-         Content-Length: {length}\r\n\r\n{body}"
-    );
-    let mut connection = server.connect();
-    connection.write_all(request.as_bytes()).unwrap();
-    thread::sleep(Duration::from_micros(50 * number as u64));
+/// Sends requests one after the other and leaves each a moment later, with the response unread. The moments get longer, so
+/// that on a fast machine and on a slow one some leave between the request's beginning and its end.
+///
+/// By HTTP/2, where leaving is said: a client of HTTP/1.1 that closes its direction may still wait for its response.
+async fn ask_and_leave(server: &Server, requests: impl Iterator<Item = Request<Body>>) {
+    let client = connect(server).await;
+    for (number, request) in (0..).zip(requests) {
+        let answer = client.clone().send_request(request).map(drop);
+        let _ = tokio::time::timeout(Duration::from_micros(50) * number, answer).await;
+    }
+}
+
+fn post(path: &str, headers: &[(&str, &str)], body: String) -> Request<Body> {
+    let request = Request::post(format!("http://test{path}")).header("content-type", "application/json");
+    let with = |request: axum::http::request::Builder, (name, value): &(&str, &str)| request.header(*name, *value);
+    headers.iter().fold(request, with).body(Body::from(body)).unwrap()
 }
 
 fn signature(body: &str) -> String {
@@ -80,18 +88,18 @@ fn settled(server: &Server, path: &str) -> Vec<Value> {
     }
 }
 
-#[test]
-fn money_that_needs_a_person_is_warned_of_though_the_caller_left() {
+#[tokio::test]
+async fn money_that_needs_a_person_is_warned_of_though_the_caller_left() {
     let folder = TempDir::new().unwrap();
     let server = start(&folder, &[]);
     server.ask("POST", "/products", r#"{"sku":"A","name":"a","price":1,"stock":5}"#);
     server.ask("POST", "/orders", r#"{"product_id":1,"quantity":1}"#);
-    for number in 0..CALLERS {
+    let events = (0..CALLERS).map(|number| {
         let data = json!({"order_id": 1, "payment_id": format!("p{number}"), "amount": 7});
         let event = succeeded(&format!("e{number}"), data).to_string();
-        let header = format!("{HEADER}: {}\r\n", signature(&event));
-        ask_and_leave(&server, number, "/webhooks/payment", &header, &event);
-    }
+        post("/webhooks/payment", &[(HEADER, &signature(&event))], event)
+    });
+    ask_and_leave(&server, events).await;
     let recorded: BTreeSet<String> = settled(&server, "/payment-events")
         .iter()
         .map(|event| event["event_id"].as_str().unwrap().to_owned())
@@ -164,18 +172,18 @@ fn a_payment_that_was_partly_refunded_before_it_came_is_warned_of() {
     );
 }
 
-#[test]
-fn orders_are_counted_though_the_caller_left() {
+#[tokio::test]
+async fn orders_are_counted_though_the_caller_left() {
     let folder = TempDir::new().unwrap();
     let server = start(&folder, &[]);
     server.ask("POST", "/products", r#"{"sku":"A","name":"a","price":1,"stock":5000}"#);
-    for number in 0..CALLERS {
-        let key = match number % 2 {
-            0 => String::new(),
-            _ => format!("Idempotency-Key: k{number}\r\n"),
-        };
-        ask_and_leave(&server, number, "/orders", &key, r#"{"product_id":1,"quantity":1}"#);
-    }
+    let orders = (0..CALLERS).map(|number| {
+        let key = format!("k{number}");
+        let keyed = [("idempotency-key", key.as_str())];
+        let headers = if number % 2 == 0 { &[][..] } else { &keyed };
+        post("/orders", headers, r#"{"product_id":1,"quantity":1}"#.to_owned())
+    });
+    ask_and_leave(&server, orders).await;
     let placed = settled(&server, "/orders").len();
     assert_ne!(placed, 0);
     let counted = Scrape::of(server.metrics_address());

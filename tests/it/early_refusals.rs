@@ -77,13 +77,7 @@ async fn so_does_the_refusal_of_a_caller_over_the_rate_limit() {
     let folder = TempDir::new().unwrap();
     let server = server(&folder, &[("RATE_LIMIT_PER_MINUTE", "1")]);
     assert_eq!(server.ask("GET", "/products", "").0, 200);
-    refused_while_sending(
-        server.address,
-        &head("POST /orders", ""),
-        429,
-        "/problems/rate-limited",
-    )
-    .await;
+    refused_while_sending(server.address, &head("POST /orders", ""), 429, "/problems/rate-limited").await;
 }
 
 #[tokio::test]
@@ -129,7 +123,11 @@ async fn a_client_that_expects_100_continue_is_refused_without_it() {
         wire.send(head.as_bytes()).await.unwrap();
         // No body follows, and the answer does not wait for it.
         let got = wire.answer().await.unwrap();
-        assert_eq!((got.status, got.header("connection")), (status, Some("close")), "{got:?}");
+        assert_eq!(
+            (got.status, got.header("connection")),
+            (status, Some("close")),
+            "{got:?}"
+        );
         assert!(wire.take(&mut Vec::new(), PATIENCE).await, "it is closed");
     }
 }
@@ -146,7 +144,11 @@ async fn a_refused_request_that_has_arrived_whole_leaves_the_connection_open() {
         ("GET", "/healthz", 200),
     ] {
         let got = wire.ask(method, path, "{}").await.unwrap();
-        assert_eq!((got.status, got.header("connection")), (status, None), "{method} {path}");
+        assert_eq!(
+            (got.status, got.header("connection")),
+            (status, None),
+            "{method} {path}"
+        );
     }
 }
 

@@ -57,7 +57,10 @@ async fn half_a_request_before_a_half_close_is_none() {
         wire.half_close().await.unwrap();
         let got = wire.answer().await.ok().map(|got| got.status);
         assert_eq!(got, status, "{sent:?}");
-        assert!(wire.take(&mut Vec::new(), PATIENCE).await, "{sent:?}: it is closed at once");
+        assert!(
+            wire.take(&mut Vec::new(), PATIENCE).await,
+            "{sent:?}: it is closed at once"
+        );
     }
     assert!(server.stop(Signal::TERM).success());
 }

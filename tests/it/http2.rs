@@ -19,7 +19,7 @@ const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":100}"#;
 const ORDER: &str = r#"{"product_id":1,"quantity":1}"#;
 
 /// Opens a connection; clones share it.
-async fn connect(server: &Server) -> SendRequest<Body> {
+pub(crate) async fn connect(server: &Server) -> SendRequest<Body> {
     let stream = TcpStream::connect(server.address).await.unwrap();
     let (client, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
