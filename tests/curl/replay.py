@@ -7,8 +7,8 @@ All ```sh and ```python blocks run in one bash, in order; only the server's addr
 page shows the output of a block in one of two ways:
 
 * the ```http, ```json or ```text block after it equals the output, or
-* comments in the block name status codes ("# Create a product: 201, …"): the block must print these, each alone on a line
-  (-w '\\n%{http_code}\\n'). Its other output is not shown.
+* comments in a Python block name status codes ("# Create a product: 201, …"): the block must print these, each alone on a
+  line. Its other output is not shown. (A shell block has no comments: tests/docs/pasting.rs.)
 
 write  replaces the shown output where it differs. It does not change status codes in comments.
 check  fails where the output differs from the page.

@@ -8,7 +8,7 @@ use regex::Regex;
 use crate::page::{read, root};
 
 /// The hand-written pages.
-fn pages() -> Vec<PathBuf> {
+pub(crate) fn pages() -> Vec<PathBuf> {
     let mut pages = vec![
         PathBuf::from("README.md"),
         PathBuf::from("CONTRIBUTING.md"),

@@ -1,4 +1,5 @@
-//! Compares the documents with the code: modules and their imports, indexes, settings, endpoints, cited tests.
+//! Compares the documents with the code: modules and their imports, indexes, settings, endpoints, cited tests; and whether
+//! their commands can be pasted.
 //!
 //! Tables are between `<!-- name:begin -->` and `<!-- name:end -->`. The tests read them from the pages, so that there
 //! is no second list to maintain.
@@ -15,5 +16,6 @@ mod endpoints;
 mod imports;
 mod indexes;
 mod page;
+mod pasting;
 mod rooms;
 mod settings;
