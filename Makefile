@@ -1,5 +1,6 @@
 # The two main targets are `make run`, which needs a Rust toolchain with a C compiler, and `make test`, which also needs
-# Node with npm and Python 3 with venv. Everything else is pinned and installed below this folder.
+# Node with npm and Python 3 with venv. Packages from npm and PyPI are pinned and installed below this folder; Chromium,
+# Prometheus and wrk, which are in neither, are those of the machine, or else of its distribution (docs/testing.md).
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # The binary that benchmarks measure: the one named by BIN, or the release build.
