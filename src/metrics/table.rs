@@ -25,6 +25,8 @@ table! {
         "Open client connections";
     HTTP_CONNECTIONS_REFUSED: Counter "http_connections_refused_total" []
         "Connections closed at once because there were too many";
+    HTTP_CONNECTIONS_SHED: Counter "http_connections_shed_total" []
+        "Connections closed for others: the one idle longest where there are too many, the largest where memory is short";
     HTTP_PROBLEMS: Counter "http_problems_total" ["type"]
         "Error responses, by type; rate-limited and overloaded count the requests refused by admission control";
 

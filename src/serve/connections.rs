@@ -1,7 +1,12 @@
 //! The accept loop: a limit on connections, timeouts for slow and idle clients, and graceful shutdown.
 //!
 //! A connection is closed when its client is too slow: when it sends nothing, half a request or single bytes, or does
-//! not read its response. A request in progress is cut off only at the end of the drain.
+//! not read its response. Where there are too many connections, the one that has been idle longest is closed; where they
+//! hold too much memory, the largest ones. Else a request in progress is cut off only at the end of the drain.
+//!
+//! - `activity`, `frames`: what a client is expected to do, and since when;
+//! - `answers`: what requests and unread answers hold;
+//! - `open`: all connections, and which of them are closed for others.
 //!
 //! `axum::serve` has no such limits. hyper has one timeout for slow heads and idle connections alike, but a slow head
 //! must end after seconds and an idle keep-alive connection only after minutes, since proxies keep theirs for a minute.
@@ -9,10 +14,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -26,20 +29,29 @@ use metrics::counter;
 use orders_inventory::http::too_many_connections;
 use orders_inventory::metrics::{GaugeGuard, table};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::Service as _;
 
+use self::activity::TrackedSocket;
+use self::answers::Hold;
 use self::discard::{LingeringSocket, Unread};
+use self::open::{Entry, OpenConnections};
 
+mod activity;
+mod answers;
 mod discard;
+mod frames;
+mod open;
 
 /// The listener's backlog: how many connections may wait to be accepted.
 const BACKLOG: i32 = 4_096;
-/// Files that the process opens besides connections: for the database, listeners, log and runtime.
-const FILES_RESERVED: u64 = 64;
+/// Files that the process opens besides connections: for the database, listeners, log, runtime, and connections that are
+/// closing.
+const FILES_RESERVED: u64 = 64 + CLOSING_MAX as u64;
+/// How many connections may be closing beside those that are open.
+const CLOSING_MAX: usize = 32;
 /// How long accepting pauses after the system could not open another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// How long a connection may take to close once its shutdown began.
@@ -48,6 +60,10 @@ const END_WAIT: Duration = Duration::from_secs(1);
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// How many concurrent requests one HTTP/2 connection may make.
 const STREAMS_MAX: u32 = 100;
+/// How much of a body, and of all bodies of an HTTP/2 connection, a client may send before the service reads it.
+const UNREAD_BODY_BYTES: u32 = 65_535;
+/// How much of an answer h2 takes over before the client reads it.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
 
 /// The limits of connections.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +97,7 @@ pub(super) async fn serve(
     let (stopping, is_stopping) = watch::channel(());
     let builder = Arc::new(builder());
     let refusal = too_many_connections();
+    let open = Arc::new(OpenConnections::new(bounds.connections_max));
     let mut connections = JoinSet::new();
     let mut is_full = false;
     let mut stop = pin!(stop);
@@ -91,21 +108,24 @@ pub(super) async fn serve(
             () = &mut stop => break,
         };
         match accepted {
-            Ok((socket, _)) if connections.len() >= bounds.connections_max => {
-                if !is_full {
-                    tracing::warn!(connections = connections.len(), "connections are refused");
-                }
-                is_full = true;
-                counter!(table::HTTP_CONNECTIONS_REFUSED).increment(1);
-                // One attempt without waiting: what does not fit into the send buffer is lost.
-                let _ = socket.try_write(&refusal);
-            }
             Ok((socket, peer)) => {
+                let entry = Some(&open).filter(|open| open.closing() < CLOSING_MAX);
+                let Some(entry) = entry.and_then(OpenConnections::add) else {
+                    if !is_full {
+                        tracing::warn!(connections = connections.len(), "connections are refused");
+                    }
+                    is_full = true;
+                    counter!(table::HTTP_CONNECTIONS_REFUSED).increment(1);
+                    // One attempt without waiting: what does not fit into the send buffer is lost.
+                    let _ = socket.try_write(&refusal);
+                    continue;
+                };
                 is_full = false;
-                let open = GaugeGuard::new(table::HTTP_CONNECTIONS_OPEN);
+                let gauge = GaugeGuard::new(table::HTTP_CONNECTIONS_OPEN);
                 let connection = serve_connection(
                     socket,
                     peer,
+                    entry,
                     router.clone(),
                     Arc::clone(&builder),
                     bounds,
@@ -113,7 +133,7 @@ pub(super) async fn serve(
                 );
                 connections.spawn(async move {
                     connection.await;
-                    drop(open);
+                    drop(gauge);
                 });
             }
             Err(error) if is_client_error(&error) => {}
@@ -175,6 +195,9 @@ fn builder() -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(UNREAD_BODY_BYTES)
+        .initial_connection_window_size(UNREAD_BODY_BYTES)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
         .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
     builder
 }
@@ -189,6 +212,7 @@ fn is_client_error(error: &io::Error) -> bool {
 async fn serve_connection(
     socket: TcpStream,
     peer: SocketAddr,
+    entry: Entry,
     router: Router,
     builder: Arc<Builder<TokioExecutor>>,
     bounds: Bounds,
@@ -196,148 +220,61 @@ async fn serve_connection(
 ) {
     // Responses are written whole; Nagle's algorithm would only delay them.
     let _ = socket.set_nodelay(true);
-    let activity = Arc::new(Activity::default());
-    let socket = TrackedSocket {
-        socket,
-        activity: Arc::clone(&activity),
-    };
+    let (client, activity) = (&entry.connection, &entry.connection.activity);
     let unread = Unread::default();
-    let socket = LingeringSocket::new(socket, unread.clone(), bounds.discard);
+    let socket = LingeringSocket::new(TrackedSocket::new(socket, &entry), unread.clone(), bounds.discard);
     let service = service_fn(|request: Request<Incoming>| {
-        let in_progress = activity.begin();
-        let mut request = unread.watch(request);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let response = router.clone().call(request);
-        let unread = unread.clone();
+        let (head, body) = unread.watch(request).into_parts();
+        let mut hold = Hold::request(Arc::clone(&entry.all), Arc::clone(client), &head);
+        let (mut router, activity, unread) = (router.clone(), Arc::clone(activity), unread.clone());
         async move {
-            let Ok(mut response) = response.await;
-            drop(in_progress);
+            hold.wait_for_room(&head.method).await;
+            let in_progress = activity.begin();
+            let mut request = Request::from_parts(head, in_progress.body(body));
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let Ok(mut response) = router.call(request).await;
             unread.respond(&mut response);
+            let response = response.map(|body| hold.answer(body));
+            drop(in_progress);
             Ok::<_, Infallible>(response)
         }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
-    tokio::select! {
+    let must_end = async |idle| {
+        tokio::select! {
+            () = client.must_close() => Ending::AtOnce,
+            () = activity.client_is_too_slow(bounds.head, idle) => Ending::AfterRequests,
+        }
+    };
+    let ending = tokio::select! {
         _ = connection.as_mut() => return,
-        () = client_is_too_slow(&activity, bounds.head, bounds.idle) => {}
+        ending = must_end(bounds.idle) => ending,
         // Always an error: the channel sends nothing, dropping the sender is the signal.
         _ = stop.changed() => {
             connection.as_mut().graceful_shutdown();
             // During the drain an idle connection gets the shorter timeout.
             tokio::select! {
                 _ = connection.as_mut() => return,
-                () = client_is_too_slow(&activity, bounds.head, bounds.head) => {}
+                ending = must_end(bounds.head) => ending,
             }
         }
+    };
+    if let Ending::AtOnce = ending {
+        return;
     }
     connection.as_mut().graceful_shutdown();
     while tokio::time::timeout(END_WAIT, connection.as_mut()).await.is_err() {
         // A request may have arrived just before the shutdown; it is finished first.
-        if !activity.snapshot().is_in_progress {
+        if !activity.is_in_progress() {
             return;
         }
     }
 }
 
-/// Returns once the client is too slow: longer than `head` in sending a request's head, or longer than `idle` without a
-/// request or in reading a response. It checks once per the shorter of the two, so either may be exceeded by that much.
-async fn client_is_too_slow(activity: &Activity, head: Duration, idle: Duration) {
-    let period = head.min(idle);
-    let (mut before, mut quiet) = (activity.snapshot(), Duration::ZERO);
-    loop {
-        tokio::time::sleep(period).await;
-        let now = activity.snapshot();
-        let has_progressed =
-            now.is_in_progress || now.begun != before.begun || now.is_in_head() && !before.is_in_head();
-        quiet = if has_progressed { Duration::ZERO } else { quiet + period };
-        let bound = if now.is_in_head() { head } else { idle };
-        if quiet >= bound {
-            return;
-        }
-        before = now;
-    }
-}
-
-/// The activity of a connection.
-#[derive(Debug, Default)]
-struct Activity {
-    /// How many requests have begun.
-    begun: AtomicU64,
-    /// How many of them are in progress.
-    in_progress: AtomicU32,
-    /// Whether any byte arrived since the last request ended.
-    has_received: AtomicBool,
-}
-
-/// A copy of the activity at one moment.
-#[derive(Clone, Copy, Debug)]
-struct Snapshot {
-    begun: u64,
-    is_in_progress: bool,
-    has_received: bool,
-}
-
-impl Snapshot {
-    /// Whether the client owes a request's head: the first one, or the rest of one.
-    fn is_in_head(self) -> bool {
-        !self.is_in_progress && (self.begun == 0 || self.has_received)
-    }
-}
-
-impl Activity {
-    fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            begun: self.begun.load(Ordering::Relaxed),
-            is_in_progress: self.in_progress.load(Ordering::Relaxed) > 0,
-            has_received: self.has_received.load(Ordering::Relaxed),
-        }
-    }
-
-    /// Counts a request as in progress until the returned guard is dropped.
-    fn begin(self: &Arc<Self>) -> InProgress {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        self.in_progress.fetch_add(1, Ordering::Relaxed);
-        InProgress(Arc::clone(self))
-    }
-}
-
-/// A request in progress.
-struct InProgress(Arc<Activity>);
-
-impl Drop for InProgress {
-    fn drop(&mut self) {
-        self.0.has_received.store(false, Ordering::Relaxed);
-        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A socket that records received bytes in the connection's activity.
-struct TrackedSocket {
-    socket: TcpStream,
-    activity: Arc<Activity>,
-}
-
-impl AsyncRead for TrackedSocket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.socket).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.activity.has_received.store(true, Ordering::Relaxed);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for TrackedSocket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
+/// How a connection ends that the service closes.
+enum Ending {
+    /// To make room for others.
+    AtOnce,
+    /// When its requests in progress have ended.
+    AfterRequests,
 }

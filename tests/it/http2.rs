@@ -1,6 +1,6 @@
 //! HTTP/2 with prior knowledge, as some clients and proxies use it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Method, Request};
@@ -13,7 +13,9 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use crate::support::http2::{frame, headers, preface, request};
 use crate::support::process::{PATIENCE, Server, command};
+use crate::support::wire::Wire;
 
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":100}"#;
 const ORDER: &str = r#"{"product_id":1,"quantity":1}"#;
@@ -93,4 +95,105 @@ async fn a_request_in_progress_is_answered_during_shutdown() {
     let (status, order) = order.await.unwrap();
     assert_eq!((status, &order["status"]), (201, &json!("PENDING")));
     assert!(server.ended().success());
+}
+
+/// A service with these timeouts in seconds, and a connection on which it has answered a request.
+async fn answered(folder: &TempDir, head: &str, idle: &str) -> (Server, Wire) {
+    let mut command = command(&folder.path().join("test.db"));
+    let server = Server::start(
+        command
+            .env("HEADER_TIMEOUT_SECONDS", head)
+            .env("IDLE_TIMEOUT_SECONDS", idle),
+    );
+    let mut wire = Wire::open(server.address).await.unwrap();
+    wire.send(&preface(65_535)).await.unwrap();
+    wire.send(&headers(1, &request("GET", "/healthz"), true)).await.unwrap();
+    let mut got = Vec::new();
+    assert!(!wire.take(&mut got, Duration::from_millis(500)).await);
+    assert!(String::from_utf8_lossy(&got).contains("ok"), "{got:?}");
+    (server, wire)
+}
+
+/// Sends these bytes again and again; returns after how long the service has closed the connection, or `limit`.
+async fn send_until_closed(wire: &mut Wire, bytes: &[u8], limit: Duration) -> Duration {
+    let begun = Instant::now();
+    while begun.elapsed() < limit {
+        // If the service has closed the connection, the next read shows it.
+        let _ = wire.send(bytes).await;
+        if wire.take(&mut Vec::new(), Duration::from_millis(200)).await {
+            return begun.elapsed();
+        }
+    }
+    limit
+}
+
+/// What a client may send at any time: PING, the acknowledgement of SETTINGS, WINDOW_UPDATE.
+fn frames_of_an_idle_client() -> Vec<u8> {
+    let (ping, acknowledged, window) = (
+        frame(6, 0, 0, b"12345678"),
+        frame(4, 1, 0, &[]),
+        frame(8, 0, 0, &[0, 0, 0, 1]),
+    );
+    [ping, acknowledged, window].concat()
+}
+
+#[tokio::test]
+async fn a_client_that_sends_frames_without_a_request_is_idle_and_no_slow_head() {
+    let folder = TempDir::new().unwrap();
+    let (_server, mut wire) = answered(&folder, "1", "3600").await;
+    let frames = frames_of_an_idle_client();
+    let limit = Duration::from_secs(5);
+    assert_eq!(
+        send_until_closed(&mut wire, &frames, limit).await,
+        limit,
+        "it is not closed"
+    );
+    wire.send(&headers(3, &request("GET", "/healthz"), true)).await.unwrap();
+    let mut got = Vec::new();
+    wire.take(&mut got, Duration::from_millis(500)).await;
+    assert!(String::from_utf8_lossy(&got).contains("ok"), "{got:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_sends_frames_without_a_request_has_the_time_of_an_idle_one() {
+    let folder = TempDir::new().unwrap();
+    let (_server, mut wire) = answered(&folder, "3600", "1").await;
+    let frames = frames_of_an_idle_client();
+    assert!(
+        send_until_closed(&mut wire, &frames, PATIENCE).await < PATIENCE,
+        "it still has its connection"
+    );
+}
+
+#[tokio::test]
+async fn a_header_block_that_does_not_end_is_cut_off() {
+    let folder = TempDir::new().unwrap();
+    let (_server, mut wire) = answered(&folder, "1", "3600").await;
+    // A literal header `x` of 127 bytes or more, whose bytes come one by one.
+    let block = [&b"\x82\x86\x84\0\x01x\x7f\x7f"[..], &[b'a'; 200]].concat();
+    let whole = frame(1, 1, 3, &block);
+    wire.send(&whole[..20]).await.unwrap();
+    assert!(
+        send_until_closed(&mut wire, b"a", PATIENCE).await < PATIENCE,
+        "it still has its connection"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_reads_no_answer_is_cut_off_whatever_else_it_sends() {
+    let folder = TempDir::new().unwrap();
+    let (_server, mut wire) = answered(&folder, "3600", "1").await;
+    // From now on, no window for answers.
+    wire.send(&frame(4, 0, 0, &[0, 4, 0, 0, 0, 0])).await.unwrap();
+    wire.send(&headers(3, &request("GET", "/openapi.json"), true))
+        .await
+        .unwrap();
+    let begun = Instant::now();
+    for stream in (5..).step_by(2) {
+        let _ = wire.send(&headers(stream, &request("HEAD", "/healthz"), true)).await;
+        if wire.take(&mut Vec::new(), Duration::from_millis(200)).await {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it still has its connection");
+    }
 }

@@ -29,6 +29,7 @@ mod idempotency;
 mod limits;
 mod lists;
 mod logs;
+mod memory;
 mod metrics;
 mod money;
 mod operations;

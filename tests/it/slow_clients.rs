@@ -238,17 +238,67 @@ async fn thousands_of_idle_connections_delay_nobody() {
     assert!(server.stop(Signal::TERM).success());
 }
 
-#[tokio::test]
-async fn a_connection_over_the_limit_is_refused_and_affects_no_other() {
-    const MAX: usize = 20;
-    let folder = TempDir::new().unwrap();
-    let server = Server::start(command(&folder.path().join("test.db")).env("CONNECTIONS_MAX", MAX.to_string()));
+/// A service that has as many connections as it allows, in the order in which they last asked for something.
+async fn full(folder: &TempDir, connections_max: usize) -> (Server, Vec<Wire>) {
+    let database = folder.path().join("test.db");
+    let server = Server::start(command(&database).env("CONNECTIONS_MAX", connections_max.to_string()));
     let mut held = Vec::new();
-    for _ in 0..MAX {
+    for _ in 0..connections_max {
         let mut wire = Wire::open(server.address).await.unwrap();
         assert_eq!(wire.ask("GET", "/healthz", "").await.unwrap().status, 200);
         held.push(wire);
     }
+    (server, held)
+}
+
+#[tokio::test]
+async fn where_there_are_too_many_connections_the_one_idle_longest_makes_room() {
+    const MAX: usize = 20;
+    const NEW: usize = 15;
+    let folder = TempDir::new().unwrap();
+    let (server, mut held) = full(&folder, MAX).await;
+    // Used again, so the oldest is no longer the first to go. Bytes of a head do not count as use.
+    let mut used = held.remove(0);
+    assert_eq!(used.ask("GET", "/healthz", "").await.unwrap().status, 200);
+    held[0].send(b"GET /healthz HTTP/1.1\r\nX-").await.unwrap();
+    let mut new = Vec::new();
+    for _ in 0..NEW {
+        let mut wire = Wire::open(server.address).await.unwrap();
+        for path in ["/healthz", "/readyz"] {
+            assert_eq!(wire.ask("GET", path, "").await.unwrap().status, 200);
+        }
+        new.push(wire);
+    }
+    let (gone, kept) = held.split_at_mut(NEW);
+    for wire in gone {
+        assert!(wire.take(&mut Vec::new(), LIMIT).await, "it is closed");
+    }
+    for wire in kept.iter_mut().chain(&mut new).chain([&mut used]) {
+        assert_eq!(wire.ask("GET", "/readyz", "").await.unwrap().status, 200);
+    }
+    assert!(server.stop(Signal::TERM).success());
+}
+
+#[tokio::test]
+async fn a_connection_waiting_for_a_body_makes_room_and_one_at_work_does_not() {
+    const MAX: usize = 20;
+    let folder = TempDir::new().unwrap();
+    let (server, mut held) = full(&folder, MAX).await;
+    assert_eq!(held[0].ask("POST", "/products", PRODUCT).await.unwrap().status, 201);
+    // Another program begins to write and does not end, so the service waits for it.
+    let other = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut waiting = held.pop().unwrap();
+    waiting.send(Slow::POST).await.unwrap();
+    for wire in &mut held {
+        wire.request("POST", "/orders", ORDER).await.unwrap();
+    }
+    sleep(Duration::from_millis(500)).await;
+    let mut last = Wire::open(server.address).await.unwrap();
+    assert_eq!(last.ask("GET", "/healthz", "").await.unwrap().status, 200);
+    assert!(waiting.take(&mut Vec::new(), LIMIT).await, "it is closed");
+    last.request("POST", "/orders", ORDER).await.unwrap();
+    sleep(Duration::from_millis(500)).await;
     for _ in 0..3 * MAX {
         let mut refused = Wire::open(server.address).await.unwrap();
         let got = refused.answer().await.unwrap();
@@ -258,20 +308,12 @@ async fn a_connection_over_the_limit_is_refused_and_affects_no_other() {
         assert!(refused.take(&mut Vec::new(), LIMIT).await, "it is closed");
     }
     server.log_line("connections are refused");
-    for wire in &mut held {
-        assert_eq!(wire.ask("GET", "/readyz", "").await.unwrap().status, 200);
+    other.execute_batch("ROLLBACK").unwrap();
+    for wire in held.iter_mut().chain([&mut last]) {
+        assert_eq!(wire.answer().await.unwrap().status, 201);
     }
-    held.pop();
-    // The service notices the closed connection a little later.
-    let begun = Instant::now();
-    loop {
-        let mut wire = Wire::open(server.address).await.unwrap();
-        match wire.ask("GET", "/healthz", "").await {
-            Ok(got) if got.status == 200 => break,
-            Ok(_) | Err(_) => assert!(begun.elapsed() < LIMIT, "a place that was left is taken again"),
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
+    let mut wire = Wire::open(server.address).await.unwrap();
+    assert_eq!(wire.ask("GET", "/healthz", "").await.unwrap().status, 200);
     assert!(server.stop(Signal::TERM).success());
 }
 
@@ -291,28 +333,18 @@ async fn where_the_system_allows_few_files_there_are_fewer_connections() {
         .stderr(Stdio::piped());
     let server = Server::start(&mut limited);
     server.log_line("CONNECTIONS_MAX exceeds");
-    let (mut held, mut refused) = (Vec::new(), 0);
+    let mut held = Vec::new();
     for _ in 0..files {
         let mut wire = Wire::open(server.address).await.unwrap();
-        // Refused at once, instead of waiting for a free file descriptor.
-        match wire.ask("GET", "/readyz", "").await {
-            Ok(got) if got.status == 200 => held.push(wire),
-            Ok(got) => {
-                assert_eq!(got.status, 503, "{got:?}");
-                refused += 1;
-            }
-            // The response may be lost if the request arrives too late.
-            Err(_) => refused += 1,
-        }
-    }
-    assert!(
-        held.len() >= 20 && refused >= 20,
-        "{} held, {refused} refused",
-        held.len()
-    );
-    for wire in &mut held {
+        // At once, instead of waiting for a free file descriptor.
         assert_eq!(wire.ask("GET", "/readyz", "").await.unwrap().status, 200);
+        held.push(wire);
     }
+    let mut kept = 0;
+    for wire in &mut held {
+        kept += usize::from(wire.ask("GET", "/readyz", "").await.is_ok_and(|got| got.status == 200));
+    }
+    assert!(kept >= 15 && files - kept >= 20, "{kept} of {files} were kept");
     assert!(server.stop(Signal::TERM).success());
 }
 

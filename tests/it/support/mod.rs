@@ -15,6 +15,7 @@ pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod contract;
 pub(crate) mod failing;
+pub(crate) mod http2;
 pub(crate) mod ledger;
 pub(crate) mod payment;
 pub(crate) mod process;
