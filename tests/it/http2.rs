@@ -107,6 +107,8 @@ async fn answered(folder: &TempDir, head: &str, idle: &str) -> (Server, Wire) {
     );
     let mut wire = Wire::open(server.address).await.unwrap();
     wire.send(&preface(65_535)).await.unwrap();
+    // The acknowledgement of the service's SETTINGS.
+    wire.send(&frame(4, 1, 0, &[])).await.unwrap();
     wire.send(&headers(1, &request("GET", "/healthz"), true)).await.unwrap();
     let mut got = Vec::new();
     assert!(!wire.take(&mut got, Duration::from_millis(500)).await);
@@ -127,14 +129,14 @@ async fn send_until_closed(wire: &mut Wire, bytes: &[u8], limit: Duration) -> Du
     limit
 }
 
-/// What a client may send at any time: PING, the acknowledgement of SETTINGS, WINDOW_UPDATE.
+/// What a client may send at any time: PING, SETTINGS, WINDOW_UPDATE.
 fn frames_of_an_idle_client() -> Vec<u8> {
-    let (ping, acknowledged, window) = (
+    let (ping, settings, window) = (
         frame(6, 0, 0, b"12345678"),
-        frame(4, 1, 0, &[]),
+        frame(4, 0, 0, &[]),
         frame(8, 0, 0, &[0, 0, 0, 1]),
     );
-    [ping, acknowledged, window].concat()
+    [ping, settings, window].concat()
 }
 
 #[tokio::test]

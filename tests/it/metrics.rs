@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::support::app::SECRET;
 use crate::support::payment::{HEADER, event, refunded, sign, succeeded};
-use crate::support::process::{PATIENCE, Server, command, run};
+use crate::support::process::{PATIENCE, Server, command, read_answer, run};
 use crate::support::scrape::{Scrape, get};
 
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":10}"#;
@@ -468,7 +468,7 @@ fn refused_requests_and_connections_are_counted() {
         connection.write_all(format!("{head}{rest}").as_bytes()).unwrap();
     }
     eventually(address, |seen| seen.value("http_requests_in_flight") == 4.0);
-    assert_eq!(server.ask("GET", "/healthz", "").0, 503);
+    assert_eq!(read_answer(server.connect()).0, 503);
     assert_eq!(Scrape::of(address).value("http_connections_refused_total"), 1.0);
     other.execute_batch("ROLLBACK").unwrap();
     drop(at_work);

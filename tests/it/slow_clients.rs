@@ -320,7 +320,7 @@ async fn a_connection_waiting_for_a_body_makes_room_and_one_at_work_does_not() {
 #[tokio::test]
 async fn where_the_system_allows_few_files_there_are_fewer_connections() {
     // The process itself needs some for each core.
-    let files = 84 + 8 * std::thread::available_parallelism().unwrap().get();
+    let files = 116 + 8 * std::thread::available_parallelism().unwrap().get();
     let folder = TempDir::new().unwrap();
     let plain = command(&folder.path().join("test.db"));
     let mut limited = Command::new("/bin/sh");

@@ -141,7 +141,6 @@ impl Activity {
     }
 
     pub(super) fn end_answer(&self) {
-        self.write_part();
         self.unread.fetch_sub(1, Relaxed);
         self.touch();
     }

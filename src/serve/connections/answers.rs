@@ -93,8 +93,11 @@ impl Hold {
             let more = answers.forget_permits((wanted - self.permits) as usize);
             self.permits = self.permits.saturating_add(u32::try_from(more).unwrap_or_default());
         }
-        self.has_answer = true;
-        self.connection.activity.begin_answer();
+        // A head alone is not waited for: HTTP/2 has no flow control for it.
+        if !body.is_end_stream() {
+            self.has_answer = true;
+            self.connection.activity.begin_answer();
+        }
         AnswerBody {
             body,
             rest: Bytes::new(),
