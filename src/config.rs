@@ -1,18 +1,22 @@
 //! Every setting: its variable, its default, and why.
 //!
-//! Settings are environment variables; each can also be given as an option. An invalid one stops the start with one
-//! line that names it.
+//! Settings are environment variables; each can also be given as an option. An empty variable counts as unset. An invalid
+//! one stops the start with one line that names it and says what is allowed.
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::builder::RangedU64ValueParser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use self::values::{host, rate_limit, seconds, socket_address, whole_number};
+
+mod read;
+mod values;
+
+pub use read::{Unread, requested_log_format};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -29,7 +33,7 @@ pub struct Cli {
 /// The commands of the binary.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Serve until SIGTERM or SIGINT (the default)
+    /// Serve until SIGTERM, SIGINT or SIGHUP (the default)
     Serve,
     /// Print the signature header of a webhook body, with WEBHOOK_SECRET and the current time
     Sign {
@@ -43,6 +47,11 @@ pub enum Command {
         /// File for the copy; it must not exist
         file: PathBuf,
     },
+    /// Replace the database by a backup, while no service runs; the old database is set aside
+    Restore {
+        /// File with the backup
+        file: PathBuf,
+    },
     /// Print the contract, openapi.yaml
     Openapi,
 }
@@ -50,12 +59,12 @@ pub enum Command {
 /// The settings of the service.
 #[derive(Clone, Debug, Args)]
 pub struct Settings {
-    /// Address to listen on; 0.0.0.0 or :: for every interface
-    #[arg(long, env, global = true, default_value = "127.0.0.1")]
+    /// Address to listen on, or localhost; 0.0.0.0 or :: for every interface
+    #[arg(long, env, global = true, default_value = "127.0.0.1", value_parser = host)]
     pub host: IpAddr,
 
     /// Port to listen on; 0 for any free port
-    #[arg(long, env, global = true, default_value_t = 8080)]
+    #[arg(long, env, global = true, default_value_t = 8080, value_parser = whole_number::<u16>(0..=65_535))]
     pub port: u16,
 
     /// Database file, as sqlite://PATH; its folder is created
@@ -100,7 +109,7 @@ pub struct Settings {
     pub webhook_tolerance_seconds: u64,
 
     /// Time after which an unpaid order is canceled; 0 for never
-    #[arg(long, env, global = true, default_value_t = 86_400, value_parser = RangedU64ValueParser::<u64>::new().range(0..=315_360_000))]
+    #[arg(long, env, global = true, default_value_t = 86_400, value_parser = whole_number::<u64>(0..=315_360_000))]
     pub order_ttl_seconds: u64,
 
     /// How long a request's head may take to arrive
@@ -122,31 +131,31 @@ pub struct Settings {
     pub drain_seconds: u64,
 
     /// Size at which the database's write-ahead log is checkpointed, in bytes
-    #[arg(long, env, global = true, default_value_t = 67_108_864, value_parser = RangedU64ValueParser::<u64>::new().range(1_048_576..=1_073_741_824))]
+    #[arg(long, env, global = true, default_value_t = 67_108_864, value_parser = whole_number::<u64>(1_048_576..=1_073_741_824))]
     pub wal_bytes: u64,
 
     /// Largest body of a request, in bytes
-    #[arg(long, env, global = true, default_value_t = 65_536, value_parser = RangedU64ValueParser::<u64>::new().range(1_024..=16_777_216))]
+    #[arg(long, env, global = true, default_value_t = 65_536, value_parser = whole_number::<u64>(1_024..=16_777_216))]
     pub body_bytes_max: u64,
 
     /// Most open connections; further ones are answered with 503 and closed
-    #[arg(long, env, global = true, default_value_t = 10_000, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000_000))]
+    #[arg(long, env, global = true, default_value_t = 10_000, value_parser = whole_number::<u64>(1..=1_000_000))]
     pub connections_max: u64,
 
     /// Most writes in the queue; further ones are answered with 503
-    #[arg(long, env, global = true, default_value_t = 1_024, value_parser = RangedU64ValueParser::<u64>::new().range(1..=65_536))]
+    #[arg(long, env, global = true, default_value_t = 1_024, value_parser = whole_number::<u64>(1..=65_536))]
     pub requests_max: u64,
 
     /// Most requests a minute of one API key, or of one client address without a key; unset for no limit
-    #[arg(long, env, global = true)]
+    #[arg(long, env, global = true, value_parser = rate_limit)]
     pub rate_limit_per_minute: Option<NonZeroU32>,
 
     /// Number of trusted proxies in front, each of which appends its client's address to X-Forwarded-For
-    #[arg(long, env, global = true, default_value_t = 0, value_parser = RangedU64ValueParser::<u8>::new().range(0..=16))]
+    #[arg(long, env, global = true, default_value_t = 0, value_parser = whole_number::<u8>(0..=16))]
     pub trusted_proxies: u8,
 
     /// Address to serve metrics on, such as 127.0.0.1:9464; unset for no metrics
-    #[arg(long, env, global = true)]
+    #[arg(long, env, global = true, value_parser = socket_address)]
     pub metrics_addr: Option<SocketAddr>,
 
     /// Format of log lines
@@ -187,11 +196,6 @@ impl Settings {
     pub fn is_on_render(&self) -> bool {
         self.render == "true"
     }
-}
-
-/// A timeout in seconds, at most an hour.
-fn seconds() -> RangedU64ValueParser<u64> {
-    RangedU64ValueParser::new().range(1..=3_600)
 }
 
 /// The text of a setting that is secret; `Debug` does not show it.
@@ -245,10 +249,12 @@ impl LogFilter {
 }
 
 impl FromStr for LogFilter {
-    type Err = tracing_subscriber::filter::ParseError;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        tracing_subscriber::EnvFilter::try_new(text).map(|_| Self(text.to_owned()))
+        tracing_subscriber::EnvFilter::try_new(text)
+            .map(|_| Self(text.to_owned()))
+            .map_err(|error| format!("must be filter directives such as info or warn,orders_inventory=debug: {error}"))
     }
 }
 
@@ -270,6 +276,13 @@ impl FromStr for DatabaseUrl {
         match text.strip_prefix("sqlite://") {
             Some("") => Err("must name a file after sqlite://"),
             Some(path) if path.contains(['?', '#', '\0']) => Err("must end with the path, without ? or #"),
+            // SQLite's other names for a database. Nothing of one in memory would be kept.
+            Some(path) if path.starts_with("file:") || path.starts_with(':') => {
+                Err("must name a file by its path after sqlite://, not by :memory: or file:")
+            }
+            Some(path) if path.ends_with('/') || Path::new(path).file_name().is_none() => {
+                Err("must name a file after sqlite://, not a folder")
+            }
             Some(path) => Ok(Self(path.into())),
             None => Err("must start with sqlite://"),
         }
@@ -286,113 +299,89 @@ impl fmt::Display for BadSetting {
     }
 }
 
-impl Cli {
-    /// Reads the environment and the command line. For `--help` and `--version` it prints and ends the process.
-    ///
-    /// # Errors
-    /// [`BadSetting`] for the first invalid setting or argument.
-    pub fn read() -> Result<Self, BadSetting> {
-        Self::try_parse().map_err(|error| {
-            // clap returns help and version as errors, too; it prints them and ends the process.
-            if !error.use_stderr() {
-                error.exit();
-            }
-            BadSetting(one_line(&error))
-        })
-    }
-}
-
-/// clap's error as one line that starts with the variable.
-fn one_line(error: &clap::Error) -> String {
-    if let Some(variable) = variable_that_is_not_utf8(error) {
-        return format!("{variable}: is not UTF-8");
-    }
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let option = text(ContextKind::InvalidArg).unwrap_or_default();
-    let long = option.trim_start_matches('-').split(' ').next().unwrap_or_default();
-    let command = Cli::command();
-    let variable = command
-        .get_arguments()
-        .find(|argument| argument.get_long() == Some(long))
-        .and_then(|argument| argument.get_env());
-    match (variable, text(ContextKind::InvalidValue)) {
-        (Some(variable), Some(value)) => {
-            let reason = std::error::Error::source(error).map_or_else(|| allowed_values(error), ToString::to_string);
-            format!("{}: {reason} (it is {value:?})", variable.display())
-        }
-        _ => {
-            let rendered = error.render().to_string();
-            let first = rendered.lines().next().unwrap_or_default();
-            first.trim_start_matches("error: ").to_owned()
-        }
-    }
-}
-
-/// The variable that clap could not read as text, which its error does not name. The value may be a secret and is not
-/// shown.
-fn variable_that_is_not_utf8(error: &clap::Error) -> Option<String> {
-    if error.kind() != ErrorKind::InvalidUtf8 {
-        return None;
-    }
-    let command = Cli::command();
-    let mut variables = command.get_arguments().filter_map(clap::Arg::get_env);
-    let is_not_utf8 = |variable: &&OsStr| std::env::var_os(variable).is_some_and(|value| value.to_str().is_none());
-    variables
-        .find(is_not_utf8)
-        .map(|variable| variable.display().to_string())
-}
-
-fn allowed_values(error: &clap::Error) -> String {
-    match error.get(ContextKind::ValidValue) {
-        Some(ContextValue::Strings(values)) => format!("must be one of {}", values.join(", ")),
-        _ => "is invalid".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn refused(arguments: &[&str]) -> String {
-        let arguments = std::iter::once(&"orders-inventory").chain(arguments);
-        one_line(&Cli::try_parse_from(arguments).unwrap_err())
+        let arguments = std::iter::once("orders-inventory").chain(arguments.iter().copied());
+        match Cli::read_from(arguments.map(Into::into)) {
+            Err(Unread::Bad(line)) => line.to_string(),
+            Err(Unread::Help(_)) | Ok(_) => panic!("not refused"),
+        }
     }
 
     #[test]
     fn an_invalid_setting_is_named_in_one_line() {
         let cases = [
-            (["--port", "x"], "PORT: "),
-            (["--port", "65536"], "PORT: "),
-            (["--host", "localhost"], "HOST: "),
+            (
+                ["--port", "x"],
+                "PORT: must be a whole number from 0 to 65535 (it is \"x\")",
+            ),
+            (["--port", "65536"], "PORT: must be a whole number from 0 to 65535"),
+            (["--host", "example.org"], "HOST: must be an IP address or localhost"),
             (
                 ["--database-url", "postgres://x"],
                 "DATABASE_URL: must start with sqlite:// (it is \"postgres://x\")",
             ),
             (["--database-url", "sqlite://"], "DATABASE_URL: must name a file"),
             (
+                ["--database-url", "sqlite://:memory:"],
+                "DATABASE_URL: must name a file by its path",
+            ),
+            (
+                ["--database-url", "sqlite://file:x.db"],
+                "DATABASE_URL: must name a file by its path",
+            ),
+            (["--database-url", "sqlite://data/"], "DATABASE_URL: must name a file"),
+            (["--database-url", "sqlite://.."], "DATABASE_URL: must name a file"),
+            (
                 ["--request-timeout-seconds", "0"],
-                "REQUEST_TIMEOUT_SECONDS: 0 is not in 1..=3600",
+                "REQUEST_TIMEOUT_SECONDS: must be a whole number from 1 to 3600",
             ),
             (["--body-bytes-max", "1"], "BODY_BYTES_MAX: "),
-            (["--wal-bytes", "1"], "WAL_BYTES: 1 is not in 1048576..=1073741824"),
-            (["--connections-max", "0"], "CONNECTIONS_MAX: 0 is not in 1..=1000000"),
-            (["--requests-max", "65537"], "REQUESTS_MAX: 65537 is not in 1..=65536"),
-            (["--rate-limit-per-minute", "0"], "RATE_LIMIT_PER_MINUTE: "),
-            (["--trusted-proxies", "17"], "TRUSTED_PROXIES: 17 is not in 0..=16"),
-            (["--metrics-addr", "9100"], "METRICS_ADDR: "),
+            (
+                ["--wal-bytes", "1"],
+                "WAL_BYTES: must be a whole number from 1048576 to 1073741824",
+            ),
+            (
+                ["--connections-max", "0"],
+                "CONNECTIONS_MAX: must be a whole number from 1 to 1000000",
+            ),
+            (
+                ["--requests-max", "65537"],
+                "REQUESTS_MAX: must be a whole number from 1 to 65536",
+            ),
+            (
+                ["--rate-limit-per-minute", "0"],
+                "RATE_LIMIT_PER_MINUTE: must be a whole number from 1 to 4294967295, or unset for no limit",
+            ),
+            (
+                ["--trusted-proxies", "17"],
+                "TRUSTED_PROXIES: must be a whole number from 0 to 16",
+            ),
+            (
+                ["--metrics-addr", "9100"],
+                "METRICS_ADDR: must be an address with a port",
+            ),
             (
                 ["--idle-timeout-seconds", "0"],
-                "IDLE_TIMEOUT_SECONDS: 0 is not in 1..=3600",
+                "IDLE_TIMEOUT_SECONDS: must be a whole number from 1 to 3600",
             ),
             (
                 ["--log-format", "xml"],
                 "LOG_FORMAT: must be one of pretty, json (it is \"xml\")",
             ),
-            (["--log", "a=b=c"], "RUST_LOG: "),
-            (["--nonsense", "1"], "unexpected argument '--nonsense' found"),
+            (["--log", "a=b=c"], "RUST_LOG: must be filter directives"),
+            (
+                ["--nonsense", "1"],
+                "unexpected argument '--nonsense' found; see --help",
+            ),
+            (["frobnicate", "1"], "unrecognized subcommand 'frobnicate'; see --help"),
+            (["backup", "--port=1"], "FILE must be given; see --help"),
+            (["restore", "--port=1"], "FILE must be given; see --help"),
         ];
         for (arguments, start) in cases {
             let line = refused(&arguments);
@@ -437,6 +426,56 @@ mod tests {
         let cli = Cli::try_parse_from(["orders-inventory", "--webhook-secret", "hunter2"]).unwrap();
         assert_eq!(cli.settings.webhook_secret.as_str(), "hunter2");
         assert!(!format!("{cli:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn localhost_is_an_address() {
+        let arguments = [
+            "orders-inventory",
+            "--host",
+            "localhost",
+            "--metrics-addr",
+            "LocalHost:9464",
+        ];
+        let settings = Cli::read_from(arguments.map(Into::into))
+            .map_err(|_| ())
+            .unwrap()
+            .settings;
+        assert!(settings.host.is_loopback());
+        assert_eq!(settings.metrics_addr, Some(([127, 0, 0, 1], 9464).into()));
+    }
+
+    #[test]
+    fn help_of_a_command_lists_its_own_options() {
+        let help = |arguments: &[&str]| {
+            let arguments = std::iter::once("orders-inventory").chain(arguments.iter().copied());
+            match Cli::read_from(arguments.map(Into::into)) {
+                Err(Unread::Help(text)) => text,
+                Err(Unread::Bad(_)) | Ok(_) => panic!("no help"),
+            }
+        };
+        let options = |arguments: &[&str]| {
+            let help = help(arguments);
+            let words = help
+                .split([' ', '\n', ','])
+                .filter(|word| word.starts_with("--") && *word != "--help");
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
+        for command in ["audit", "backup", "restore"] {
+            assert_eq!(options(&[command, "--help"]), ["--database-url"], "{command}");
+            assert_eq!(options(&["help", command]), ["--database-url"], "{command}");
+        }
+        assert_eq!(options(&["sign", "-h"]), ["--webhook-secret"]);
+        assert_eq!(options(&["openapi", "--help"]), [""; 0]);
+        assert!(options(&["serve", "--help"]).len() > 15);
+        assert_eq!(
+            options(&["serve", "--help"]).len() + 1,
+            options(&["--help"]).len(),
+            "and --version"
+        );
+        // Hidden or not, every option is taken everywhere.
+        let arguments = ["orders-inventory", "audit", "--port", "1"];
+        assert!(Cli::read_from(arguments.map(Into::into)).is_ok());
     }
 
     #[test]

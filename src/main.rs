@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
-use orders_inventory::config::{Cli, Command, LogFormat};
+use orders_inventory::config::{Cli, Command, LogFormat, Unread, requested_log_format};
+use orders_inventory::log;
+use serde_json::Map;
 
 mod commands;
 mod serve;
+mod signals;
 
 /// Requests allocate many small, short-lived values; mimalloc is fast at these.
 #[global_allocator]
@@ -14,11 +17,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let Cli { command, settings } = match Cli::read() {
         Ok(cli) => cli,
-        // The settings could not be read, so the log format comes from the environment directly.
-        Err(bad_setting) => match std::env::var("LOG_FORMAT").as_deref() {
-            Ok("json") => return failed_to_serve(&bad_setting.to_string(), LogFormat::Json),
-            Ok(_) | Err(_) => return failed(&bad_setting.to_string()),
-        },
+        Err(Unread::Help(text)) => return commands::print(&text),
+        Err(Unread::Bad(line)) => return failed_to_serve(&line.to_string(), requested_log_format()),
     };
     match command {
         None | Some(Command::Serve) => match serve::serve(&settings) {
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Some(Command::Sign { file }) => commands::sign(&settings, file.as_deref()),
         Some(Command::Audit) => commands::audit(&settings),
         Some(Command::Backup { file }) => commands::backup(&settings, &file),
+        Some(Command::Restore { file }) => commands::restore(&settings, &file),
         Some(Command::Openapi) => commands::openapi(),
     }
 }
@@ -37,7 +38,7 @@ pub(crate) fn failed_to_serve(line: &str, format: LogFormat) -> ExitCode {
     match format {
         LogFormat::Pretty => failed(line),
         LogFormat::Json => {
-            eprintln!("{}", serde_json::json!({"level": "ERROR", "message": line}));
+            log::say(log::json_line("ERROR", line, Map::new()));
             ExitCode::FAILURE
         }
     }
@@ -45,6 +46,6 @@ pub(crate) fn failed_to_serve(line: &str, format: LogFormat) -> ExitCode {
 
 /// Reports a failure in one line.
 fn failed(line: &str) -> ExitCode {
-    eprintln!("orders-inventory: {line}");
+    log::say(format!("orders-inventory: {line}"));
     ExitCode::FAILURE
 }

@@ -10,9 +10,8 @@ use std::path::Path;
 use crate::config::Settings;
 
 /// Warns on Render where no disk is mounted for the database, so that the next deploy would delete it. A free instance
-/// cannot have a disk. The database's folder must exist.
-pub fn warn_without_disk(settings: &Settings) {
-    let database = settings.database_url.path();
+/// cannot have a disk. The database's path must be resolved, and its folder must exist.
+pub fn warn_without_disk(settings: &Settings, database: &Path) {
     // Where the folder cannot be read, the store reports that with more detail.
     if settings.is_on_render() && matches!(is_on_disk(database), Ok(false)) {
         tracing::warn!(

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 use std::thread;
@@ -16,10 +16,10 @@ use orders_inventory::metrics::Exporter;
 use orders_inventory::store::{self, FatalHandler, SqliteStore};
 use orders_inventory::{log, render};
 use tokio::runtime::{Builder, Handle};
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::connections::Bounds;
 use crate::failed_to_serve;
+use crate::signals::stop_signal;
 
 mod connections;
 
@@ -29,14 +29,15 @@ const STORE_WAIT: Duration = Duration::from_secs(5);
 /// How often the runtime is woken from outside; see [`keep_polling`].
 const WAKE_PERIOD: Duration = Duration::from_millis(100);
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM, SIGINT or SIGHUP.
 ///
 /// # Errors
 /// One line for the operator: a bad setting, an address that cannot be bound, a database that cannot be opened, or a
 /// listener that failed.
 pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
     settings.check().map_err(|bad_setting| bad_setting.to_string())?;
-    let log = log::start(settings.log.directives(), settings.log_format);
+    let log = log::start(settings.log.directives(), settings.log_format)
+        .map_err(|error| format!("cannot start threads: {error}"))?;
     // Bind before the store opens: a second service started on this address by mistake does not touch the database.
     let address = SocketAddr::new(settings.host, settings.port);
     let listener =
@@ -57,7 +58,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
     let exporter = exporter.transpose()?;
     let store = SqliteStore::open_with(options, end_process(settings.log_format))
         .map_err(|error| format!("DATABASE_URL: {error}"))?;
-    render::warn_without_disk(settings);
+    render::warn_without_disk(settings, store.path());
 
     // One thread more than there are read connections: a hanging disk blocks reads, and nothing else.
     let runtime = Builder::new_multi_thread()
@@ -67,11 +68,15 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
         .map_err(|error| format!("cannot start threads: {error}"))?;
     keep_polling(runtime.handle().clone()).map_err(|error| format!("cannot start threads: {error}"))?;
     let ended = runtime.block_on(async {
-        tokio::spawn(log.report_dropped_lines());
+        tokio::spawn(log.report_lost_lines());
         let served = serve_until_stopped(settings, listener, store.clone(), exporter).await;
         let closed = tokio::time::timeout(STORE_WAIT, store.close()).await;
         served.map_err(|error| format!("the server failed: {error}"))?;
-        closed.map_err(|_| "DATABASE_URL: the storage did not finish its writes in time".to_owned())
+        closed.map_err(|_| "DATABASE_URL: the storage did not finish its writes in time".to_owned())?;
+        match store.lost() {
+            Some(reason) => Err(format!("DATABASE_URL: {reason}; what this process had of it is gone")),
+            None => Ok(()),
+        }
     });
     // A read that hangs on the disk must not keep the process running.
     runtime.shutdown_background();
@@ -134,17 +139,17 @@ async fn serve_until_stopped(
         drain: Duration::from_secs(settings.drain_seconds),
     };
     tokio::spawn(sweeper::run(store.clone(), clock.clone()));
+    let database = store.path().to_owned();
     let metrics_address = exporter.as_ref().map(Exporter::local_addr).transpose()?;
     if let Some(exporter) = exporter {
-        let database = settings.database_url.path().to_owned();
-        tokio::spawn(serve_metrics(exporter, store.clone(), database, clock));
+        tokio::spawn(serve_metrics(exporter, store.clone(), database.clone(), clock));
     }
     let router = http::router(store, options);
     let address = listener.local_addr()?;
     // From here on a signal is a graceful shutdown, so the greeting comes only now.
     let stop = stop_signal()?;
-    greet(settings, address, metrics_address);
-    connections::serve(listener, router, bounds, stop).await
+    greet(settings.log_format, &database, address, metrics_address);
+    connections::serve(listener, router, bounds, async { _ = stop.await }).await
 }
 
 fn within_usize(number: u64) -> usize {
@@ -174,35 +179,31 @@ fn keyring(settings: &Settings) -> Keyring {
     }
 }
 
-/// Ready once SIGTERM or SIGINT has come.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-/// Prints the addresses of documentation, API and metrics, and the database's path.
-fn greet(settings: &Settings, address: SocketAddr, metrics: Option<SocketAddr>) {
+/// Prints the addresses of documentation, API and metrics, and the database's path. The service goes on where that is
+/// impossible.
+fn greet(format: LogFormat, database: &Path, address: SocketAddr, metrics: Option<SocketAddr>) {
     let api = format!("http://{}", reachable(address));
     let docs = format!("{api}/docs");
     let metrics = metrics.map(|address| format!("http://{}/metrics", reachable(address)));
-    let data = settings.database_url.path().display().to_string();
-    match settings.log_format {
+    let data = database.display().to_string();
+    let text = match format {
         LogFormat::Pretty => {
-            println!("Docs  {docs}\nAPI   {api}\nData  {data}");
-            if let Some(metrics) = metrics {
-                println!("Stats {metrics}");
-            }
+            let metrics = metrics.map(|metrics| format!("Stats {metrics}\n")).unwrap_or_default();
+            format!("Docs  {docs}\nAPI   {api}\nData  {data}\n{metrics}")
         }
-        LogFormat::Json => println!(
-            "{}",
-            serde_json::json!({"message": "serving", "docs": docs, "api": api, "data": data, "metrics": metrics})
-        ),
+        LogFormat::Json => {
+            let members = [
+                ("docs", Some(docs)),
+                ("api", Some(api)),
+                ("data", Some(data)),
+                ("metrics", metrics),
+            ];
+            let members = members.map(|(name, value)| (name.to_owned(), value.into()));
+            log::json_line("INFO", "serving", members.into_iter().collect()) + "\n"
+        }
+    };
+    if let Err(error) = log::print(text) {
+        tracing::warn!(%error, "the addresses could not be printed on standard output");
     }
 }
 

@@ -23,8 +23,8 @@ mod sqlite;
 pub use idempotency::{IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView, StoredResponse};
 pub use payments::{EventFilter, PaymentTx, PaymentView};
 pub use sqlite::{
-    AuditError, AuditReport, Backup, BackupError, Checked, FatalHandler, OpenError, Options, SqliteStore, audit,
-    backup, end_process, measure_files,
+    AuditError, AuditReport, Backup, BackupError, Checked, FatalHandler, OpenError, Options, RestoreError, Restored,
+    SqliteStore, Stop, audit, backup, end_process, measure_files, restore,
 };
 
 /// Where products and orders are stored.

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -59,7 +60,12 @@ fn the_program_the_contract_and_the_metrics_have_one_version() {
 #[test]
 fn what_it_acknowledged_survives_every_end() {
     let (database, _folder) = database();
-    let ends = [(Signal::TERM, Some(0)), (Signal::INT, Some(0)), (Signal::KILL, None)];
+    let ends = [
+        (Signal::TERM, Some(0)),
+        (Signal::INT, Some(0)),
+        (Signal::HUP, Some(0)),
+        (Signal::KILL, None),
+    ];
     for (number, (signal, code)) in (1..).zip(ends) {
         let server = Server::start(&mut command(&database));
         if number == 1 {
@@ -121,6 +127,28 @@ fn a_request_in_progress_is_answered_during_shutdown() {
     assert!(server.ended().success());
     let server = Server::start(&mut command(&database));
     assert_eq!(server.ask("GET", "/orders/1", ""), (200, order));
+}
+
+#[test]
+fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
+    let (database, _folder) = database();
+    let service = command(&database);
+    let mut command = Command::new("sh");
+    command
+        .arg("-c")
+        .arg("trap '' HUP; exec \"$0\"")
+        .arg(service.get_program());
+    command
+        .env_clear()
+        .envs(service.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let server = Server::start(&mut command);
+    server.signal(Signal::HUP);
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    assert!(server.stop(Signal::TERM).success());
 }
 
 #[test]

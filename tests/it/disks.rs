@@ -182,7 +182,7 @@ fn a_folder_that_became_read_only_when_the_service_was_killed_is_refused_too() {
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
     server.stop(Signal::KILL);
     let before = content(disk.folder.path());
-    assert_eq!(before.len(), 3, "the file, its log and the log's index");
+    assert_eq!(before.len(), 4, "the file, its log, the log's index and the lock");
     disk.make_read_only();
     let line = refused(&database);
     assert!(line.contains("it cannot be written"), "{line}");

@@ -93,6 +93,14 @@ fn every_request_is_one_line_and_every_failure_one_more() {
     }
     assert_eq!(answered, wanted);
     assert!(server.rest_of_output().is_empty(), "the greeting is one line");
+    let greeting = parse(&server.greeting);
+    assert_eq!(
+        (&greeting["level"], &greeting["message"]),
+        (&"INFO".into(), &"serving".into())
+    );
+    let times = [&greeting, &lines[0]].map(|line| line["timestamp"].as_str().unwrap());
+    assert_eq!(times[0].len(), times[1].len(), "the same format: {times:?}");
+    assert!(times[0][..10] >= times[1][..10] && times[0].ends_with('Z'), "{times:?}");
     assert_eq!(failures, wanted_failures, "{lines:#?}");
 }
 
@@ -106,6 +114,7 @@ fn a_failed_start_is_one_json_object_as_well() {
         let lines: Vec<Value> = str::from_utf8(&output.stderr).unwrap().lines().map(parse).collect();
         let last = lines.last().unwrap();
         assert_eq!(last["level"], "ERROR", "{last}");
+        assert!(last["timestamp"].as_str().unwrap().ends_with('Z'), "{last}");
         assert!(
             last["message"].as_str().unwrap().starts_with(&format!("{name}: ")),
             "{last}"

@@ -43,12 +43,15 @@ fn an_invalid_setting_is_named() {
         ("PORT", "x"),
         ("PORT", "-1"),
         ("PORT", "65536"),
-        ("PORT", ""),
         ("HOST", "localhost:1"),
         ("HOST", "256.0.0.1"),
         ("DATABASE_URL", "postgres://localhost/orders"),
         ("DATABASE_URL", "sqlite://"),
         ("DATABASE_URL", "sqlite://x?mode=ro"),
+        ("DATABASE_URL", "sqlite://:memory:"),
+        ("DATABASE_URL", "sqlite://file:x.db"),
+        ("DATABASE_URL", "sqlite://file::memory:"),
+        ("DATABASE_URL", "sqlite://data/"),
         ("REQUEST_TIMEOUT_SECONDS", "0"),
         ("REQUEST_TIMEOUT_SECONDS", "1.5"),
         ("HEADER_TIMEOUT_SECONDS", "ten"),
@@ -62,18 +65,97 @@ fn an_invalid_setting_is_named() {
         ("RATE_LIMIT_PER_MINUTE", "4294967296"),
         ("TRUSTED_PROXIES", "-1"),
         ("METRICS_ADDR", "9100"),
-        ("METRICS_ADDR", "localhost:9100"),
+        ("METRICS_ADDR", "localhost"),
+        ("METRICS_ADDR", "example.org:9100"),
         ("LOG_FORMAT", "xml"),
         ("RUST_LOG", "a=b=c"),
     ];
     for (variable, value) in cases {
-        let line = refused(command(&folder.path().join("test.db")).env(variable, value));
+        // In the folder, for a relative path would be made there.
+        let mut command = command(&folder.path().join("test.db"));
+        let line = refused(command.env(variable, value).current_dir(folder.path()));
         assert!(
-            line.starts_with(&format!("orders-inventory: {variable}: ")),
+            line.starts_with(&format!("orders-inventory: {variable}: must ")),
             "{variable}={value}: {line}"
         );
     }
     assert_eq!(folder.path().read_dir().unwrap().count(), 0, "no file was created");
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let folder = TempDir::new().unwrap();
+    let mut command = command(&folder.path().join("test.db"));
+    for variable in [
+        "HOST",
+        "API_KEYS",
+        "WEBHOOK_SECRET",
+        "WEBHOOK_SECRET_PREVIOUS",
+        "WEBHOOK_TOLERANCE_SECONDS",
+        "ORDER_TTL_SECONDS",
+        "HEADER_TIMEOUT_SECONDS",
+        "IDLE_TIMEOUT_SECONDS",
+        "REQUEST_TIMEOUT_SECONDS",
+        "DRAIN_SECONDS",
+        "WAL_BYTES",
+        "BODY_BYTES_MAX",
+        "CONNECTIONS_MAX",
+        "REQUESTS_MAX",
+        "RATE_LIMIT_PER_MINUTE",
+        "TRUSTED_PROXIES",
+        "METRICS_ADDR",
+        "LOG_FORMAT",
+        "RUST_LOG",
+        "RENDER",
+    ] {
+        command.env(variable, "");
+    }
+    let server = Server::start(&mut command);
+    assert!(server.address.ip().is_loopback());
+    assert_eq!(server.ask("GET", "/readyz", "").0, 200);
+    server.log_line("INFO");
+    drop(server);
+
+    // These two have defaults that a test cannot use: a fixed port, and a file in the working folder.
+    let help = run(command.env("PORT", "").env("DATABASE_URL", "").arg("--help"), AT_ONCE);
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(
+        help.contains("[env: PORT=]") && help.contains("[default: 8080]"),
+        "{help}"
+    );
+    let audit = run(
+        self::command(&folder.path().join("test.db"))
+            .env("DATABASE_URL", "")
+            .env("PORT", "")
+            .current_dir(folder.path())
+            .arg("audit"),
+        AT_ONCE,
+    );
+    let line = String::from_utf8(audit.stderr).unwrap();
+    assert!(
+        line.contains("no database of this service at data/orders-inventory.db"),
+        "{line}"
+    );
+}
+
+#[test]
+fn localhost_is_a_host() {
+    let folder = TempDir::new().unwrap();
+    let mut command = command(&folder.path().join("test.db"));
+    let server = Server::start(command.env("HOST", "localhost").env("METRICS_ADDR", "localhost:0"));
+    assert!(server.address.ip().is_loopback() && server.metrics_address().ip().is_loopback());
+    assert_eq!(server.ask("GET", "/healthz", "").0, 200);
+}
+
+#[test]
+fn a_wrong_command_line_says_where_help_is() {
+    let folder = TempDir::new().unwrap();
+    let line = |arguments: &[&str]| refused(command(&folder.path().join("test.db")).args(arguments));
+    assert!(line(&["frobnicate"]).ends_with("unrecognized subcommand 'frobnicate'; see --help\n"));
+    assert!(line(&["--nonsense"]).ends_with("see --help\n"));
+    for command in ["backup", "restore"] {
+        assert_eq!(line(&[command]), "orders-inventory: FILE must be given; see --help\n");
+    }
 }
 
 #[test]

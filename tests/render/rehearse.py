@@ -227,12 +227,17 @@ class Rehearsal:
         return copy
 
     def restores(self, copy, order):
-        """The restore of the same document: a deploy that opens the backup."""
-        database, self.variables["DATABASE_URL"] = self.variables["DATABASE_URL"], f"sqlite://{copy}"
-        self.goes_live("restore")
-        self.has_order("restore", order)
-        self.stops("restore")
-        self.variables["DATABASE_URL"] = database
+        """The restore of the same document: a deploy whose start command puts the backup in the database's place, once."""
+        command = self.service["startCommand"]
+        restored, database = copy.with_name("restored.db"), self.variables["DATABASE_URL"].removeprefix("sqlite://")
+        self.service["startCommand"] = f"{command} restore {copy} && mv {copy} {restored}; exec {command}"
+        for step in ["restore", "restart after it"]:
+            self.goes_live(step)
+            self.has_order(step, order)
+            self.stops(step)
+        if not pathlib.Path(f"{database}.replaced-1").exists() or pathlib.Path(f"{database}.replaced-2").exists():
+            self.fail("restore: the old database was not set aside once")
+        self.service["startCommand"] = command
 
     def left_nothing_beside_the_disk(self, before):
         new = sorted(files(self.source) - before)

@@ -4,11 +4,13 @@
 //! [`checks`], each a question to the data whose answer must be no rows.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::open::{self, Whose};
+use super::{lock, paths};
 use checks::{CHECKS, Check};
 
 mod checks;
@@ -83,6 +85,15 @@ pub enum AuditError {
         /// The file.
         path: PathBuf,
     },
+    /// Another process has the database open by another path, and so with a write-ahead log that is not found here.
+    #[error(
+        "refusing to audit the database {}: another process has it open by another path (a hard link or a mount), and its \
+         newest writes with it", path.display()
+    )]
+    Elsewhere {
+        /// The database file.
+        path: PathBuf,
+    },
     /// The schema is not the one that this version of the service makes, so its audit says nothing.
     #[error(
         "the schema of the database {} is version {found}, and this audit knows {known}: start this version of the \
@@ -107,9 +118,18 @@ pub fn audit(path: &Path) -> Result<AuditReport, AuditError> {
         path: path.to_owned(),
         reason,
     };
+    let foreign = || AuditError::Foreign { path: path.to_owned() };
+    let path = &match paths::resolve(path) {
+        Ok(path) => path,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(foreign()),
+        Err(error) => return Err(unreadable(error.into())),
+    };
     match open::whose(path).map_err(|error| unreadable(error.into()))? {
         Whose::Ours => {}
-        Whose::Nobodys | Whose::Others => return Err(AuditError::Foreign { path: path.to_owned() }),
+        Whose::Nobodys | Whose::HalfRestored | Whose::Others => return Err(foreign()),
+    }
+    if lock::is_in_use_elsewhere(path).map_err(|error| unreadable(error.into()))? {
+        return Err(AuditError::Elsewhere { path: path.to_owned() });
     }
     let connection = open::reader(path).map_err(|error| unreadable(error.into()))?;
     let known = open::schema_version();

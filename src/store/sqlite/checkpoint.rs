@@ -221,7 +221,7 @@ impl Checkpointer {
     fn move_bulk(&mut self) -> rusqlite::Result<Outcome> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => open::writer_beside(&self.path)?,
+            None => open::writer(&self.path)?,
         };
         let connection = self.connection.insert(connection);
         for _ in 0..PASSES_MAX {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use metrics::{counter, gauge, histogram};
 use tokio::task::spawn_blocking;
 
-use super::{Options, open};
+use super::{Options, paths};
 use crate::metrics::table;
 
 /// Sets what never changes in a store of these options, and creates all series that have labels.
@@ -31,7 +31,7 @@ pub async fn measure_files(database: PathBuf) {
         gauge!(table::STORE_DISK_FREE).set(of_disk(|disk| disk.f_bavail * disk.f_frsize));
         let file_bytes = |path| fs::metadata(path).map(|file| file.len() as f64);
         // Without a log there is nothing in it.
-        gauge!(table::STORE_WAL).set(file_bytes(open::log_of(&database)).unwrap_or(0.0));
+        gauge!(table::STORE_WAL).set(file_bytes(paths::log_of(&database)).unwrap_or(0.0));
         gauge!(table::STORE_DATABASE).set(file_bytes(database).unwrap_or(f64::NAN));
     };
     // These system calls may block. A panic is logged by its hook; then the sizes keep their values.

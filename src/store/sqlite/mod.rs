@@ -4,15 +4,18 @@
 //! queue to one thread, the only one that ever writes, which commits many of them at once. Whatever waits has a bound, and
 //! beyond it is refused.
 //!
+//! - `paths`, `lock`, `presence`: where the file is, that only one service has it, and that it stays there
 //! - `open`: the file, its checks, its schema, the settings of connections
 //! - `session`, `rows`: the verbs in SQL, and rows as values
 //! - `readers`, `snapshot`: the connection pools, and connections that keep their snapshot
 //! - `queue`, `writer`: a write on its way, and the thread that runs it
 //! - `checkpoint`: the write-ahead log's way into the file
 //! - `metrics`: gauges of the configuration and of file sizes
-//! - `audit`, `backup`: the operator's commands, on a file that may be in use
+//! - `audit`, `backup`, `copying`: the operator's commands, on a file that may be in use
+//! - `restore`: the operator's command that puts a backup in the place of the file
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -20,6 +23,7 @@ use std::time::Duration;
 use ::metrics::{counter, gauge};
 use tokio::sync::watch;
 
+use self::presence::{Lost, Watch};
 use self::queue::Job;
 use self::readers::Readers;
 use self::writer::Writer;
@@ -30,10 +34,15 @@ use crate::metrics::table;
 mod audit;
 mod backup;
 mod checkpoint;
+mod copying;
+mod lock;
 mod metrics;
 mod open;
+mod paths;
+mod presence;
 mod queue;
 mod readers;
+mod restore;
 mod rows;
 mod session;
 mod snapshot;
@@ -44,8 +53,10 @@ mod tests;
 
 pub use self::audit::{AuditError, AuditReport, Checked, audit};
 pub use self::backup::{Backup, BackupError, backup};
+pub use self::copying::Stop;
 pub use self::metrics::measure_files;
 pub use self::open::OpenError;
+pub use self::restore::{RestoreError, Restored, restore};
 
 /// The size of a page, SQLite's default.
 const PAGE_BYTES: u64 = 4_096;
@@ -56,7 +67,8 @@ pub type FatalHandler = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Prints the line and ends the process: the [`FatalHandler`] of [`SqliteStore::open`].
 pub fn end_process(line: &str) {
-    eprintln!("orders-inventory: {line}");
+    // Where it cannot be printed, the exit status tells.
+    let _ = writeln!(std::io::stderr(), "orders-inventory: {line}");
     std::process::exit(1);
 }
 
@@ -118,6 +130,8 @@ pub struct SqliteStore {
 }
 
 struct Shared {
+    path: PathBuf,
+    lost: Lost,
     readers: Readers,
     /// Where writes go; `None` once the store is closed.
     writes: RwLock<Option<SyncSender<Box<dyn Job>>>>,
@@ -139,7 +153,9 @@ impl SqliteStore {
     ///
     /// # Errors
     /// As [`SqliteStore::open`].
-    pub fn open_with(options: Options, on_fatal: FatalHandler) -> Result<Self, OpenError> {
+    pub fn open_with(mut options: Options, on_fatal: FatalHandler) -> Result<Self, OpenError> {
+        let (path, lock) = open::lock(&options.path)?;
+        options.path = path;
         let connection = open::prepare(&options.path)?;
         let readers = Readers::open(&options)?;
         metrics::register(&options);
@@ -152,6 +168,10 @@ impl SqliteStore {
             ..
         } = options;
         writer::limit_log(&connection, wal_bytes).map_err(|reason| open::inaccessible(&path, reason))?;
+        let watch = Watch::start(&path).map_err(|reason| OpenError::Writer {
+            path: path.clone(),
+            reason,
+        })?;
         // Without a place in the queue, a write could only be taken while the writer happens to wait for one.
         let (writes, jobs) = mpsc::sync_channel(queue_capacity.max(1));
         let writer = Writer {
@@ -161,9 +181,16 @@ impl SqliteStore {
             wal_bytes,
             readers: readers.clone(),
             on_fatal,
+            lost: watch.lost(),
         };
-        let writer_ended = writer::spawn(writer, jobs).map_err(|reason| OpenError::Writer { path, reason })?;
+        let lost = watch.lost();
+        let writer_ended = writer::spawn(writer, jobs, watch, lock).map_err(|reason| OpenError::Writer {
+            path: path.clone(),
+            reason,
+        })?;
         let shared = Shared {
+            path,
+            lost,
             readers,
             writes: RwLock::new(Some(writes)),
             queue_wait,
@@ -172,6 +199,16 @@ impl SqliteStore {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// The path of the database, absolute and without symbolic links.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Why no write is taken: the database or a file beside it is not where it was when the store was opened.
+    pub fn lost(&self) -> Option<String> {
+        self.shared.lost.reason()
     }
 
     /// Accepts no more work, and returns when all accepted writes are done and answered and everything is in the

@@ -12,6 +12,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
 
+use super::lock::{self, Lock, Refused};
+use super::paths;
+
 /// Marks a file as ours, in the header of its first page (`ORIN` in ASCII). Never changes.
 const APPLICATION_ID: i32 = 0x4F52_494E;
 
@@ -70,6 +73,36 @@ pub enum OpenError {
         /// The first thing found.
         finding: String,
     },
+    /// Another process has the lock of the database: a service, or a restore.
+    #[error("refusing the database {}: another process serves or restores it", path.display())]
+    Served {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// Another process has the file open by another path, and so with another write-ahead log.
+    #[error(
+        "refusing the database {}: another process has it open by another path (a hard link or a mount)",
+        path.display()
+    )]
+    Elsewhere {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The file is missing or empty and its write-ahead log is not, so orders would be lost.
+    #[error(
+        "refusing the database {}: it is missing, but its write-ahead log is there; put the file back, restore a backup, \
+         or move the log away", path.display()
+    )]
+    LogAlone {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// A restore ended while it replaced the file.
+    #[error("refusing the database {}: a restore of it was interrupted; run it again", path.display())]
+    HalfRestored {
+        /// The database file.
+        path: PathBuf,
+    },
     /// A newer version of the service wrote the file. It was left as it is.
     #[error("refusing the database {}: a newer version of this service wrote it", path.display())]
     Newer {
@@ -94,17 +127,33 @@ pub enum OpenError {
     },
 }
 
-/// Makes, checks and migrates the file, and returns the connection that writes to it, as [`writer_beside`] gives them.
-pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
-    if let Some(folder) = path.parent() {
-        make_folder(folder).map_err(|reason| OpenError::Folder {
-            path: path.to_owned(),
-            reason,
-        })?;
+/// Resolves the path of a database, makes its folder, and locks it for one service.
+pub(super) fn lock(path: &Path) -> Result<(PathBuf, Lock), OpenError> {
+    paths::make_folder_of(path).map_err(|reason| OpenError::Folder {
+        path: path.to_owned(),
+        reason,
+    })?;
+    let path = paths::resolve(path).map_err(|reason| inaccessible(path, reason))?;
+    let lock = match Lock::acquire(&path, lock::SERVICE_WAIT) {
+        Ok(lock) => lock,
+        Err(Refused::Held) => return Err(OpenError::Served { path }),
+        Err(Refused::Failed(reason)) => return Err(inaccessible(&path, reason)),
+    };
+    match lock::is_in_use_elsewhere(&path) {
+        Ok(false) => Ok((path, lock)),
+        Ok(true) => Err(OpenError::Elsewhere { path }),
+        Err(reason) => Err(inaccessible(&path, reason)),
     }
+}
+
+/// Makes, checks and migrates the file at this resolved path, and returns the connection that writes to it.
+pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
     let is_new = match whose(path).map_err(|reason| inaccessible(path, reason))? {
+        // SQLite would delete the log of a database that is new.
+        Whose::Nobodys if has_frames(path) => return Err(OpenError::LogAlone { path: path.to_owned() }),
         Whose::Nobodys => true,
         Whose::Ours => false,
+        Whose::HalfRestored => return Err(OpenError::HalfRestored { path: path.to_owned() }),
         Whose::Others => return Err(OpenError::Foreign { path: path.to_owned() }),
     };
     if is_new {
@@ -114,6 +163,8 @@ pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
     }
     sync_log(path).map_err(|reason| inaccessible(path, reason))?;
     let mut connection = writer(path).map_err(|reason| inaccessible(path, reason))?;
+    // A file that is refused gets nothing beside it.
+    keep_log(&connection, false).map_err(|reason| inaccessible(path, reason))?;
     let version = schema_version_of(&connection).map_err(|reason| inaccessible(path, reason))?;
     match migrate(&mut connection) {
         Ok(()) => {
@@ -142,24 +193,6 @@ fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
     Ok(())
 }
 
-/// Makes a folder and those that it lies in, where they are missing. A new name is on the disk once the folder that it
-/// stands in is synced.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let is_missing = |folder: &&Path| *folder != Path::new("") && !folder.exists();
-    let missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
-    fs::create_dir_all(folder)?;
-    for made in missing {
-        sync_folder_of(made)?;
-    }
-    Ok(())
-}
-
-/// Has the names in the folder of this path written to the disk.
-pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
 pub(super) fn inaccessible(path: &Path, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OpenError {
     OpenError::Inaccessible {
         path: path.to_owned(),
@@ -173,9 +206,14 @@ pub(super) enum Whose {
     Nobodys,
     /// This service's.
     Ours,
+    /// Nobody's any more: it is what a restore puts there while it replaces a database that cannot be opened.
+    HalfRestored,
     /// Somebody else's.
     Others,
 }
+
+/// What the file begins with that a restore puts in the place of a database that cannot be opened.
+pub(super) const HALF_RESTORED: &[u8] = b"orders-inventory: a restore was interrupted; run it again\n";
 
 /// Whose file it is, by its first bytes (sqlite.org/fileformat.html#the_database_header) and without SQLite, which
 /// might already write to a file that it opens.
@@ -194,6 +232,8 @@ pub(super) fn whose(path: &Path) -> io::Result<Whose> {
         Whose::Nobodys
     } else if header.starts_with(MAGIC) && id == Some(&APPLICATION_ID.to_be_bytes()) {
         Whose::Ours
+    } else if header.starts_with(HALF_RESTORED) {
+        Whose::HalfRestored
     } else {
         Whose::Others
     })
@@ -232,7 +272,7 @@ fn make_and_name(unfinished: &Path, path: &Path) -> Result<(), Box<dyn std::erro
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
         Ok(()) | Err(_) => {}
     }
-    sync_folder_of(path)?;
+    paths::sync_folder_of(path)?;
     Ok(())
 }
 
@@ -294,10 +334,13 @@ pub(super) fn schema_version_of(connection: &Connection) -> rusqlite::Result<i64
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// A connection that writes. The file must be there: a missing database is an error and is not created again.
+/// A connection that writes, and leaves the log when it closes. The file must be there: a missing database is an error and
+/// is not created again.
 pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    // Whatever fails here, the log of a database that cannot be opened stays.
+    keep_log(&connection, true)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Where it may not write, SQLite opens a file to read, and would even serve it if a log lies beside it.
     if connection.is_readonly(MAIN_DB)? {
@@ -318,30 +361,21 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// The same, for a store that has others open already.
-pub(super) fn writer_beside(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = writer(path)?;
-    keep_log(&connection, true)?;
-    Ok(connection)
-}
-
-/// The write-ahead log of this database, a file beside it.
-pub(super) fn log_of(database: &Path) -> PathBuf {
-    let mut file = database.as_os_str().to_owned();
-    file.push("-wal");
-    file.into()
-}
-
 /// Syncs the write-ahead log. The process that wrote it may have ended before it could, and SQLite takes what it finds
 /// there for durable.
-fn sync_log(path: &Path) -> rusqlite::Result<()> {
-    match File::open(log_of(path)).and_then(|log| log.sync_all()) {
+pub(super) fn sync_log(path: &Path) -> rusqlite::Result<()> {
+    match File::open(paths::log_of(path)).and_then(|log| log.sync_all()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(refusal(
             ffi::SQLITE_IOERR_FSYNC,
             &format!("its write-ahead log cannot be synced: {error}"),
         )),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Whether there is anything in the write-ahead log.
+fn has_frames(path: &Path) -> bool {
+    fs::metadata(paths::log_of(path)).is_ok_and(|log| log.len() > 0)
 }
 
 /// Whether the log stays as it is when this connection closes as the last one. Otherwise SQLite checkpoints and removes

@@ -24,6 +24,8 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::watch;
 
 use super::checkpoint::{self, Checkpoints};
+use super::lock::Lock;
+use super::presence::{Lost, Watch};
 use super::queue::Job;
 use super::readers::Readers;
 use super::session::{Session, failure};
@@ -47,11 +49,18 @@ pub(super) struct Writer {
     pub(super) wal_bytes: u64,
     pub(super) readers: Readers,
     pub(super) on_fatal: FatalHandler,
+    /// Whether the files are where they were; otherwise nothing is written.
+    pub(super) lost: Lost,
 }
 
 /// Starts the thread. It ends when the last sender to `jobs` is gone and all jobs are done; then the receiver returned
-/// here sees its sender gone.
-pub(super) fn spawn(mut writer: Writer, jobs: Receiver<Box<dyn Job>>) -> io::Result<watch::Receiver<()>> {
+/// here sees its sender gone, and the lock is released.
+pub(super) fn spawn(
+    mut writer: Writer,
+    jobs: Receiver<Box<dyn Job>>,
+    files: Watch,
+    lock: Lock,
+) -> io::Result<watch::Receiver<()>> {
     let (running, ended) = watch::channel(());
     let checkpoints = Checkpoints::start(
         &writer.path,
@@ -61,10 +70,13 @@ pub(super) fn spawn(mut writer: Writer, jobs: Receiver<Box<dyn Job>>) -> io::Res
     )?;
     thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
         let database = writer.serve(&jobs, checkpoints);
+        // SQLite removes the log when the file is closed.
+        files.end();
         // The last connection to close tidies up, and only a writing one can.
         writer.readers.close(READS_WAIT);
         writer.close();
         drop(database);
+        drop(lock);
         drop(running);
     })?;
     Ok(ended)
@@ -103,6 +115,13 @@ impl Writer {
             job.answer(Err(Error::Overloaded));
         }
         if jobs.is_empty() {
+            return;
+        }
+        if let Some(reason) = self.lost.reason() {
+            counter!(table::STORE_BATCHES_FAILED).increment(1);
+            for job in jobs {
+                job.answer(Err(Error::storage(reason.clone())));
+            }
             return;
         }
         histogram!(table::STORE_BATCH_WRITES).record(jobs.len() as f64);
@@ -176,7 +195,7 @@ impl Writer {
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {
-        let connection = open::writer_beside(&self.path)?;
+        let connection = open::writer(&self.path)?;
         limit_log(&connection, self.wal_bytes)?;
         Ok(connection)
     }
@@ -202,11 +221,15 @@ impl Writer {
         }
     }
 
-    /// Leaves everything in the database file itself.
+    /// Leaves everything in the database file itself, unless that is lost: SQLite would remove the log by its name, which
+    /// may be another file's by now.
     fn close(&mut self) {
         let Some(connection) = self.connection.take() else {
             return;
         };
+        if self.lost.reason().is_some() {
+            return;
+        }
         match checkpoint::truncate(&connection) {
             Ok(checkpoint::Outcome::All) => {
                 // Nothing is left in it that could be lost, so it may go.

@@ -47,7 +47,7 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Output {
 fn has_metrics(command: &Command) -> bool {
     command
         .get_envs()
-        .any(|(name, value)| name == "METRICS_ADDR" && value.is_some())
+        .any(|(name, value)| name == "METRICS_ADDR" && value.is_some_and(|value| !value.is_empty()))
 }
 
 /// The running service; dropping it kills the process.
@@ -58,6 +58,8 @@ pub(crate) struct Server {
     metrics: Option<SocketAddr>,
     /// Behind a lock, since several threads may use the server and one at a time reads the log.
     log: Mutex<Receiver<String>>,
+    /// The first line of its output.
+    pub(crate) greeting: String,
     /// Its output after the greeting.
     printed: Mutex<Receiver<String>>,
 }
@@ -85,6 +87,7 @@ impl Server {
             metrics: greeting["metrics"].as_str().and_then(|url| address(url, "/metrics")),
             log: Mutex::new(log),
             printed: Mutex::new(printed),
+            greeting: first,
         }
     }
 

@@ -13,6 +13,10 @@ use crate::domain::{OrderId, ProductId};
 use crate::store::{Options, OrderFilter, SqliteStore, Store, Tx, audit};
 use crate::testing::{NOW, new_product, options, product_id, quantity};
 
+fn backup(from: &Path, to: &Path) -> Result<Backup, BackupError> {
+    super::backup(from, to, &Stop::default())
+}
+
 /// A store with a thousand mugs.
 async fn shop() -> (SqliteStore, TempDir) {
     let folder = TempDir::new().unwrap();
@@ -240,20 +244,32 @@ async fn a_copy_that_is_not_whole_is_not_published() {
     backup(&from, &copy).unwrap();
     let finding = |bytes: &[u8]| {
         fs::write(&copy, bytes).unwrap();
-        match check(&from, &copy, &copy) {
+        match copying::check(&copy, Pace::BESIDE_OTHERS, &Stop::default()) {
             Ok(()) => None,
-            Err(BackupError::Damaged { path, finding }) => Some((path == from, finding)),
-            Err(other) => panic!("{other}"),
+            Err(CopyError::Damaged(finding)) => Some(finding),
+            Err(other) => panic!("{other:?}"),
         }
     };
     let whole = fs::read(&copy).unwrap();
     assert_eq!(finding(&whole), None);
-    assert!(finding(&whole[..whole.len() / 2]).is_some_and(|(is_named, _)| is_named));
+    assert!(finding(&whole[..whole.len() / 2]).is_some());
     let mut damaged = whole.clone();
     damaged[4_096..4_112].fill(0xff);
     assert!(finding(&damaged).is_some());
-    assert_eq!(finding(b""), Some((true, "its mark is missing".to_owned())));
+    assert_eq!(finding(b""), Some("its mark is missing".to_owned()));
     let mut unmarked = whole;
     unmarked[68..72].fill(0);
-    assert_eq!(finding(&unmarked), Some((true, "its mark is missing".to_owned())));
+    assert_eq!(finding(&unmarked), Some("its mark is missing".to_owned()));
+}
+
+#[tokio::test]
+async fn a_backup_that_is_stopped_leaves_nothing() {
+    let (_store, folder) = shop().await;
+    let to = folder.path().join("copy.db");
+    let stop = Stop::default();
+    stop.store(true, Ordering::SeqCst);
+    let before = files(folder.path());
+    let stopped = super::backup(&options(&folder).path, &to, &stop);
+    assert!(matches!(stopped, Err(BackupError::Stopped { .. })), "{stopped:?}");
+    assert_eq!(files(folder.path()), before);
 }

@@ -83,7 +83,7 @@ fn a_read_in_the_log_is_not_waited_for_again_and_again() {
 fn the_log_is_truncated_when_no_read_is_in_it() {
     let (connection, checkpoints, folder) = log();
     let path = options(&folder).path;
-    let wal_bytes = || std::fs::metadata(open::log_of(&path)).unwrap().len();
+    let wal_bytes = || std::fs::metadata(super::super::paths::log_of(&path)).unwrap().len();
     grow(&connection);
     let reader = open::reader(&path).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM pages").unwrap();

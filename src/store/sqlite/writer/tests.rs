@@ -27,6 +27,7 @@ fn writer() -> (Writer, TempDir) {
         batch_max: 100,
         wal_bytes: 1 << 20,
         on_fatal: fatal(),
+        lost: Lost::default(),
     };
     (writer, folder)
 }
