@@ -208,9 +208,9 @@ mod tests {
 
     #[test]
     fn the_texts_are_those_of_the_contract() {
-        let (requested, available) = units(10_000, 38);
+        let (requested, available) = units(10_000, 132);
         let insufficient = StockRefusal::Insufficient { requested, available };
-        let (requested, available) = units(1_000_000_000, 40);
+        let (requested, available) = units(1_000_000_000, 135);
         let limit = StockRefusal::Limit { requested, available };
         let refused = |refusal| Error::refused_order(order_id(), refusal);
         let errors = [

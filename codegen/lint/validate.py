@@ -1,4 +1,5 @@
-"""Checks a contract against OpenAPI's own schema, and the examples of its headers, which Redocly does not check.
+"""Checks a contract against OpenAPI's own schema, the examples of its headers, which Redocly does not check, and that
+validators accept every price. They calculate with doubles, so that 0.07 is no multiple of 0.01 to them.
 
 Usage: validate.py openapi.yaml. Prints one line per fault and exits 1 where there is any.
 """
@@ -25,6 +26,15 @@ def headers(node, path=""):
                 yield from headers(child, f"{path}/{name}")
 
 
+def amounts(node, path=""):
+    """Yields the path and object of every schema of an amount of money."""
+    if isinstance(node, dict):
+        if "x-decimals-max" in node:
+            yield path, node
+        for name, child in node.items():
+            yield from amounts(child, f"{path}/{name}")
+
+
 def faults(contract):
     """Yields one line for each fault."""
     for error in OpenAPIV30SpecValidator(contract).iter_errors():
@@ -36,6 +46,13 @@ def faults(contract):
             continue
         for error in validator.evolve(schema=header["schema"]).iter_errors(header["example"]):
             yield f"header-example: {path}: {error.message}"
+
+
+    for path, schema in amounts(contract["components"]["schemas"]):
+        validator = OAS30Validator(schema)
+        refused = [cents / 100 for cents in range(1, 10_001) if not validator.is_valid(cents / 100)]
+        if refused:
+            yield f"amounts: {path}: refuses {len(refused)} prices up to 100.00, such as {refused[0]}"
 
 
 if __name__ == "__main__":

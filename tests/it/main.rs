@@ -20,6 +20,7 @@ mod disks;
 mod early_refusals;
 mod errors;
 mod etag;
+mod examples;
 mod expiry;
 mod files;
 mod forgery;

@@ -189,7 +189,7 @@ impl DeleteOrderResponse {
 /// The parameters of `delete_order`.
 #[derive(Clone, Debug)]
 pub struct DeleteOrderParams {
-    /// The order's id.
+    /// The order's id. (2, the second one of the examples, is not needed for the next steps.)
     pub id: i64,
     /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*` for any);
     /// else 412 `stale-version`. May come in several lines, which are one list.

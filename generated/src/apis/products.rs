@@ -274,7 +274,7 @@ impl DeleteProductResponse {
 /// The parameters of `delete_product`.
 #[derive(Clone, Debug)]
 pub struct DeleteProductParams {
-    /// The product's id.
+    /// The product's id. (2, the second one of the examples, is not needed for the next steps.)
     pub id: i64,
     /// Change or delete the resource only if it is still in one of these versions (entity tags from `ETag`, or `*` for any);
     /// else 412 `stale-version`. May come in several lines, which are one list.

@@ -121,12 +121,16 @@ impl Contract {
         members(&operation.definition["responses"]).map(|(status, response)| (status, self.resolved(response)))
     }
 
+    /// The problems that a response's examples show.
+    pub(crate) fn problems<'a>(&'a self, response: &'a Value) -> impl Iterator<Item = &'a Value> {
+        let examples = members(&response["content"]["application/problem+json"]["examples"]);
+        examples.map(|(_, example)| &self.resolved(example)["value"])
+    }
+
     /// The error types that a response's examples show.
     pub(crate) fn problem_types<'a>(&'a self, response: &'a Value) -> BTreeSet<&'a str> {
-        let examples = members(&response["content"]["application/problem+json"]["examples"]);
-        examples
-            .filter_map(|(_, example)| self.resolved(example)["value"]["type"].as_str())
-            .collect()
+        let problems = self.problems(response);
+        problems.filter_map(|problem| problem["type"].as_str()).collect()
     }
 
     /// Checks that the response is documented for this request.
