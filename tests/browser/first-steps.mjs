@@ -28,17 +28,46 @@ test("on a new database the examples work unchanged", async (t) => {
   form = await visitor.find("getProduct");
   assert.deepEqual(await visitor.execute(form, 200, "get-product"), product);
 
+  form = await visitor.find("updateProduct");
+  const { price, stock } = await visitor.execute(form, 200, "change-product");
+  assert.deepEqual([price, stock], [13.95, 38]);
+
+  // The page has filled in the id of the second product, and later of the second order.
+  form = await visitor.find("deleteProduct");
+  await visitor.execute(form, 204, "delete-product");
+
+  form = await visitor.find("createStockMovement");
+  await visitor.execute(form, 201, "restock");
+
+  form = await visitor.find("listStockMovements");
+  const movements = (await visitor.execute(form, 200, "list-stock-movements")).items;
+  assert.deepEqual(movements.map(({ stock_after }) => stock_after), [138, 38, 40]);
+
   form = await visitor.find("createOrder");
   const order = await visitor.execute(form, 201, "place-order");
-  assert.equal(order.product_id, product.id);
+  assert.deepEqual([order.product_id, order.total], [product.id, 27.9]);
+
+  form = await visitor.find("createOrder");
+  await form.example("one");
+  const another = await visitor.execute(form, 201, "place-another-order");
 
   form = await visitor.find("createOrder");
   await form.example("too-many");
   await visitor.execute(form, 409, "order-too-many");
 
   form = await visitor.find("listOrders");
-  assert.deepEqual((await visitor.execute(form, 200, "list-orders")).items, [order]);
+  assert.deepEqual((await visitor.execute(form, 200, "list-orders")).items, [another, order]);
 
+  form = await visitor.find("getOrder");
+  assert.deepEqual(await visitor.execute(form, 200, "get-order"), order);
+
+  form = await visitor.find("updateOrder");
+  assert.equal((await visitor.execute(form, 200, "change-order")).quantity, 3);
+
+  form = await visitor.find("deleteOrder");
+  await visitor.execute(form, 204, "delete-order");
+
+  // Paid as it is now, with its new quantity.
   form = await visitor.find("receivePaymentEvent");
   await visitor.authorize("WebhookSignature", sign(await form.body()), "enter-signature");
   const receipt = await visitor.execute(form, 200, "pay-order");
@@ -51,15 +80,4 @@ test("on a new database the examples work unchanged", async (t) => {
   form = await visitor.find("updateOrder");
   await form.example("ship");
   assert.equal((await visitor.execute(form, 200, "ship-order")).status, "SHIPPED");
-
-  form = await visitor.find("updateProduct");
-  await form.example("count");
-  await visitor.execute(form, 200, "change-product");
-
-  form = await visitor.find("createStockMovement");
-  await visitor.execute(form, 201, "restock");
-
-  form = await visitor.find("listStockMovements");
-  const movements = (await visitor.execute(form, 200, "list-stock-movements")).items;
-  assert.deepEqual(movements.map(({ stock_after }) => stock_after), [138, 38, 40]);
 });

@@ -50,7 +50,7 @@ test("the whole flow, on a desktop", async (t) => {
   await form.parameter("id", product.id);
   await form.example("price");
   const dearer = await visitor.execute(form, 200, "change-product");
-  assert.deepEqual({ ...dearer, updated_at: product.updated_at }, { ...product, price: 13.95 });
+  assert.deepEqual({ ...dearer, updated_at: product.updated_at }, { ...product, price: 13.95, stock: 38 });
 
   form = await visitor.find("deleteProduct");
   await form.parameter("id", product.id);
