@@ -51,22 +51,18 @@ impl BodyReader {
 
     async fn collect(&self, body: Body) -> Result<Bytes, Problem> {
         let mut body = Limited::new(body, self.limits.bytes_max);
-        let mut received = Vec::new();
+        let mut received = Received::default();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| self.refuse(error.as_ref()))?;
             let Ok(data) = frame.into_data() else { continue };
             // Most bodies are one frame, which is not copied.
-            if received.is_empty() && body.is_end_stream() {
+            if received.bytes == 0 && body.is_end_stream() {
                 return Ok(data);
             }
             // Others are: a frame of one byte may keep the whole buffer that it was received into.
-            if received.capacity() - received.len() < data.len() {
-                // Not doubled, so that what is allocated is little more than what counts as received.
-                received.reserve_exact(data.len().max(received.len() / 4));
-            }
-            received.extend_from_slice(&data);
+            received.add(&data);
         }
-        Ok(received.into())
+        Ok(received.blocks.concat().into())
     }
 
     fn refuse(&self, error: &(dyn std::error::Error + 'static)) -> Problem {
@@ -76,6 +72,35 @@ impl BodyReader {
             Error::Overloaded.into()
         } else {
             Problem::body_unreadable(&error)
+        }
+    }
+}
+
+/// The largest block of a body that is arriving.
+const BLOCK_BYTES: usize = 16 << 10;
+
+/// What has arrived, in blocks. One buffer that grows would take several times the memory, for it moves each time.
+#[derive(Default)]
+struct Received {
+    bytes: usize,
+    blocks: Vec<Vec<u8>>,
+}
+
+impl Received {
+    fn add(&mut self, mut data: &[u8]) {
+        while !data.is_empty() {
+            let room = self.blocks.last().map_or(0, |block| block.capacity() - block.len());
+            if room == 0 {
+                let capacity = self.bytes.max(data.len()).min(BLOCK_BYTES);
+                self.blocks.push(Vec::with_capacity(capacity));
+                continue;
+            }
+            let (fits, rest) = data.split_at(room.min(data.len()));
+            if let Some(block) = self.blocks.last_mut() {
+                block.extend_from_slice(fits);
+            }
+            self.bytes += fits.len();
+            data = rest;
         }
     }
 }

@@ -224,35 +224,95 @@ fn is_healthy(connection: &mut TcpStream) -> bool {
     answer[..length].starts_with(b"HTTP/1.1 200 ")
 }
 
-#[test]
-fn a_disk_that_hangs_holds_up_reads_and_nothing_else() {
-    const STALL_MS: u32 = 10_000;
+/// A disk whose reads of the database take as long as the test says: the crash test's shim.
+struct HangingDisk {
+    folder: TempDir,
+    shim: PathBuf,
+}
+
+impl HangingDisk {
+    /// How long a read takes when it hangs.
+    const STALL: Duration = Duration::from_secs(10);
     /// Where the shim's control file has the time that each read of the database takes.
-    const STALL: usize = 8;
-    let shim = match shim::build() {
-        Ok(shim) => shim,
-        Err(why) => return println!("passed over: {why}"),
-    };
-    let folder = TempDir::new().unwrap();
-    let (database, control) = (folder.path().join("test.db"), folder.path().join("control"));
-    let mut numbers = [0_u32; STALL + 1];
-    let mut write_control = |stall_ms| {
-        numbers[STALL] = stall_ms;
+    const PLACE: usize = 8;
+
+    /// A disk that does not hang yet; where there is no shim, prints why and returns `None`.
+    fn new() -> Option<Self> {
+        let shim = shim::build().map_err(|why| println!("passed over: {why}")).ok()?;
+        let folder = TempDir::new().unwrap();
+        let disk = Self { folder, shim };
+        disk.stall(Duration::ZERO);
+        Some(disk)
+    }
+
+    fn control(&self) -> PathBuf {
+        self.folder.path().join("control")
+    }
+
+    fn stall(&self, time: Duration) {
+        let mut numbers = [0_u32; Self::PLACE + 1];
+        numbers[Self::PLACE] = time.as_millis().try_into().unwrap();
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
         // In place, for the shim has it mapped.
         let mut file = fs::OpenOptions::new();
-        let mut file = file.write(true).create(true).truncate(false).open(&control).unwrap();
+        let mut file = file
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(self.control())
+            .unwrap();
         file.write_all(&bytes).unwrap();
-    };
-    write_control(0);
-    let mut command = command(&database);
-    command
-        .env("LD_PRELOAD", shim)
-        .env("DISK_DATABASE", &database)
-        .env("DISK_CONTROL", &control)
-        .env("DRAIN_SECONDS", "1")
-        .env("METRICS_ADDR", "127.0.0.1:0");
-    let server = Server::start(&mut command);
+    }
+
+    /// The service on this disk.
+    fn server(&self) -> Server {
+        let database = self.folder.path().join("test.db");
+        let mut command = command(&database);
+        command
+            .env("LD_PRELOAD", &self.shim)
+            .env("DISK_DATABASE", &database)
+            .env("DISK_CONTROL", self.control())
+            .env("DRAIN_SECONDS", "1")
+            .env("METRICS_ADDR", "127.0.0.1:0");
+        Server::start(&mut command)
+    }
+}
+
+/// Stops the service while its disk hangs, as it has since `began`.
+fn stop_while_it_hangs(server: Server, began: Instant) {
+    server.signal(Signal::TERM);
+    server.log_line("stopping");
+    assert!(began.elapsed() < HangingDisk::STALL, "SIGTERM was heard meanwhile");
+    let told = Instant::now();
+    server.ended();
+    // A second to drain, one for connections, five for the store.
+    assert!(told.elapsed() < Duration::from_secs(9), "{:?}", told.elapsed());
+}
+
+/// The sweeper reads on a thread of the runtime, every second.
+#[test]
+fn a_disk_that_hangs_while_the_sweeper_reads_stops_nobody() {
+    let Some(disk) = HangingDisk::new() else { return };
+    let server = disk.server();
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    let mut open = server.connect();
+    assert!(is_healthy(&mut open));
+    // After a write, no connection has the pages that it reads next.
+    assert_eq!(server.ask("POST", "/orders", ORDER).0, 201);
+    let began = Instant::now();
+    disk.stall(HangingDisk::STALL);
+    std::thread::sleep(Duration::from_secs(3));
+    for _ in 0..20 {
+        assert!(is_healthy(&mut open));
+        assert_eq!(server.ask("GET", "/healthz", "").0, 200);
+    }
+    stop_while_it_hangs(server, began);
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_reads_and_nothing_else() {
+    let Some(disk) = HangingDisk::new() else { return };
+    let server = disk.server();
     assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
 
     // Open before, so that no other event than its request wakes a thread for it.
@@ -262,7 +322,7 @@ fn a_disk_that_hangs_holds_up_reads_and_nothing_else() {
     }
     std::thread::sleep(Duration::from_millis(200));
 
-    write_control(STALL_MS);
+    disk.stall(HangingDisk::STALL);
     let began = Instant::now();
     let [held, healthy] = &mut open;
     held.write_all(b"GET /products/1 HTTP/1.1\r\nHost: test\r\n\r\n")
@@ -296,14 +356,5 @@ fn a_disk_that_hangs_holds_up_reads_and_nothing_else() {
         "a read is still held up"
     );
 
-    server.signal(Signal::TERM);
-    server.log_line("stopping");
-    assert!(
-        began.elapsed() < Duration::from_millis(STALL_MS.into()),
-        "SIGTERM was heard meanwhile"
-    );
-    let told = Instant::now();
-    server.ended();
-    // A second to drain, one for connections, five for the store.
-    assert!(told.elapsed() < Duration::from_secs(9), "{:?}", told.elapsed());
+    stop_while_it_hangs(server, began);
 }

@@ -35,6 +35,8 @@ async fn start() -> (Server, TempDir) {
         command.env(timeout, "600");
     }
     command.env("CONNECTIONS_MAX", CONNECTIONS.to_string());
+    // Large, so that a few would take all memory.
+    command.env("BODY_BYTES_MAX", MIB.to_string());
     // As behind a proxy, so that bodies come from many addresses.
     command.env("TRUSTED_PROXIES", "1").env("RUST_LOG", "warn");
     let server = Server::start(&mut command);
@@ -103,12 +105,12 @@ async fn slow_bodies_take_no_more_memory_than_promised() {
         let mut wire = Wire::open(address).await?;
         let head = format!(
             "POST /orders HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 10.0.{}.{}\r\n\
-             Content-Type: application/json\r\nContent-Length: 65536\r\n\r\n",
+             Content-Type: application/json\r\nContent-Length: 1048576\r\n\r\n",
             number / 100,
             number % 100
         );
         wire.send(head.as_bytes()).await?;
-        for _ in 0..63 {
+        for _ in 0..1_000 {
             wire.send(&[b' '; KIB]).await?;
         }
         Ok(wire)
@@ -131,6 +133,19 @@ async fn unread_answers_take_no_more_memory_than_promised() {
     attack(async |address: SocketAddr, _| {
         let headers = http2::request("GET", "/products?limit=100");
         requests(address, &headers, false).await
+    })
+    .await;
+}
+
+/// The largest answers there are, compressed and not, more than the system's buffers take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unread_pages_take_no_more_memory_than_promised() {
+    attack(async |address: SocketAddr, number: usize| {
+        let mut wire = Wire::open(address).await?;
+        let encoding = ["gzip", "identity"][number % 2];
+        let request = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: test\r\nAccept-Encoding: ";
+        wire.send(format!("{request}{encoding}\r\n\r\n").repeat(20).as_bytes()).await?;
+        Ok(wire)
     })
     .await;
 }
