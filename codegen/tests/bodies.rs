@@ -559,6 +559,20 @@ fn duplicates_are_found_among_more_than_sixteen_members() {
 }
 
 #[test]
+fn an_encoded_body_is_refused_before_it_is_read() {
+    for (method, path) in [("POST", "/numbers"), ("PUT", "/open"), ("PATCH", "/things/1")] {
+        // A body that is not JSON as well.
+        let mut request = json(method, path, "{");
+        request.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+        let answer = ask(fixture::router(), request);
+        assert_eq!((answer.status, answer.text.as_str()), (415, "encoded"), "{method} {path}");
+    }
+    let mut request = json("POST", "/numbers", r#"{"int":1,"long":2}"#);
+    request.headers_mut().insert("content-encoding", "identity".parse().unwrap());
+    assert_eq!(ask(fixture::router(), request).status, 200);
+}
+
+#[test]
 fn a_body_must_be_declared_as_json() {
     let taken = [
         "application/json",

@@ -34,6 +34,7 @@ macro_rules! echo {
                 fn into_response(self) -> Response {
                     let (status, text) = match self.0 {
                         Rejection::UnsupportedMediaType => (415, String::new()),
+                        Rejection::UnsupportedContentEncoding => (415, "encoded".to_owned()),
                         Rejection::MalformedJson(text) => (400, text),
                         Rejection::Unwritable(error) => (500, error.to_string()),
                         Rejection::Invalid(failures) => {

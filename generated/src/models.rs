@@ -751,6 +751,9 @@ pub enum ProblemType {
     /// `/problems/malformed-json`
     #[serde(rename = "/problems/malformed-json")]
     MalformedJson,
+    /// `/problems/invalid-host`
+    #[serde(rename = "/problems/invalid-host")]
+    InvalidHost,
     /// `/problems/missing-api-key`
     #[serde(rename = "/problems/missing-api-key")]
     MissingApiKey,
@@ -835,6 +838,7 @@ impl ProblemType {
     /// Every value, in the contract's order.
     pub const ALL: &[Self] = &[
         Self::MalformedJson,
+        Self::InvalidHost,
         Self::MissingApiKey,
         Self::InvalidApiKey,
         Self::InvalidSignature,
@@ -867,6 +871,7 @@ impl ProblemType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MalformedJson => "/problems/malformed-json",
+            Self::InvalidHost => "/problems/invalid-host",
             Self::MissingApiKey => "/problems/missing-api-key",
             Self::InvalidApiKey => "/problems/invalid-api-key",
             Self::InvalidSignature => "/problems/invalid-signature",

@@ -6,7 +6,8 @@
 //!
 //! - `products`, `orders`, `webhooks`, `operations`: the operations of each tag;
 //! - [`auth`], [`signature`]: API keys and webhook signatures;
-//! - `bodies`, `arriving`, `rate_limit`, `webhook_limit`: admission control; `client`: the address that counts there;
+//! - `host`, `bodies`, `arriving`, `rate_limit`, `webhook_limit`: admission control; `client`: the address that counts
+//!   there;
 //! - `after_commit`: what follows a commit, such as warnings about money;
 //! - `idempotency`, `etag`, `pagination`: idempotency keys, entity tags, cursors;
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
@@ -30,6 +31,7 @@ use orders_inventory_api::{server, types};
 use tower::ServiceBuilder;
 use tower_http::ServiceBuilderExt;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::validate_request::ValidateRequestHeaderLayer;
 use tracing::Span;
 
 use self::arriving::Arriving;
@@ -71,6 +73,7 @@ mod bodies;
 mod client;
 pub mod docs;
 mod etag;
+mod host;
 mod idempotency;
 pub mod metrics;
 mod operations;
@@ -154,6 +157,7 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         .layer(security_headers::referrer_policy())
         .layer(security_headers::cache_control())
         .option_layer(security_headers::strict_transport_security(is_behind_tls))
+        .layer(ValidateRequestHeaderLayer::custom(host::validate))
         .option_layer(rate_limit.map(|limit| from_fn_with_state(limit, rate_limit::enforce)))
         .map_request(move |request| arriving.count(request))
         .map_response(|response: axum::http::Response<_>| response.map(Body::new))

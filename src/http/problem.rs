@@ -13,6 +13,7 @@ use orders_inventory_api::models::{self, ProblemType};
 use orders_inventory_api::read::{Failure, Place, Rejection};
 
 use super::auth::Unauthorized;
+use super::host::InvalidHost;
 use crate::domain::Invalid;
 use crate::error::Error;
 
@@ -24,14 +25,14 @@ pub use table::{Entry, entry, name};
 /// The `Retry-After` of every 503.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// An error response.
+/// An error response: its body, and its `Accept-Encoding`, if any.
 #[derive(Debug)]
-pub struct Problem(Box<models::Problem>);
+pub struct Problem(Box<models::Problem>, Option<HeaderValue>);
 
 impl Problem {
     fn new(kind: ProblemType, detail: impl Display) -> Self {
         let entry = entry(kind);
-        Self(Box::new(models::Problem {
+        let body = models::Problem {
             r_type: kind,
             title: entry.title.to_owned(),
             status: entry.status.as_u16().into(),
@@ -41,7 +42,12 @@ impl Problem {
             requested: None,
             available: None,
             allowed: None,
-        }))
+        };
+        Self(Box::new(body), None)
+    }
+
+    pub(super) fn invalid_host(reason: InvalidHost) -> Self {
+        Self::new(ProblemType::InvalidHost, reason)
     }
 
     pub(super) fn not_found() -> Self {
@@ -194,6 +200,11 @@ impl From<Rejection> for Problem {
                 let detail = "The body must be sent with Content-Type: application/json.";
                 Self::new(ProblemType::UnsupportedMediaType, detail)
             }
+            Rejection::UnsupportedContentEncoding => {
+                let detail = "The body must be sent without Content-Encoding.";
+                let Self(body, _) = Self::new(ProblemType::UnsupportedMediaType, detail);
+                Self(body, Some(HeaderValue::from_static("identity")))
+            }
             Rejection::MalformedJson(why) => {
                 Self::new(ProblemType::MalformedJson, format_args!("The body is not JSON: {why}."))
             }
@@ -268,6 +279,9 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if let Some(coding) = self.1 {
+            headers.insert(header::ACCEPT_ENCODING, coding);
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }

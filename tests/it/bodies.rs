@@ -1,4 +1,5 @@
-//! Bodies that are refused before their values are read: not JSON, not declared as JSON, too large, too slow, cut off.
+//! Bodies that are refused before their values are read: not JSON, not declared as JSON, compressed, too large, too slow,
+//! cut off.
 
 use std::io;
 use std::time::Duration;
@@ -103,6 +104,58 @@ async fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
     endless.await.expect_problem(413, "/problems/payload-too-large");
     assert!(app.walk("/products").await.is_empty());
     app.post("/products", padded(100)).await.expect(201);
+}
+
+/// The largest limit that the settings allow.
+const LIMIT_MAX: usize = 16 << 20;
+
+#[tokio::test]
+async fn the_largest_limit_holds_for_every_operation() {
+    let app = TestApp::with(|options| options.body_limits.bytes_max = LIMIT_MAX);
+    let padded = |text: &str, bytes: usize| {
+        let mut body = text.as_bytes().to_vec();
+        body.resize(bytes, b' ');
+        body
+    };
+    for (method, path) in WITH_BODY {
+        // More than axum's own limit of 2 MiB.
+        let fits = app.call(method.clone(), path).json(padded("{}", 3 << 20));
+        assert!(!fits.await.expect_failures().is_empty(), "{method} {path}");
+        let too_large = app.call(method, path).json(padded("{}", LIMIT_MAX + 1));
+        too_large.await.expect_problem(413, "/problems/payload-too-large");
+    }
+    let delivered = |bytes| app.post("/webhooks/payment", padded("{}", bytes));
+    delivered(LIMIT_MAX)
+        .await
+        .expect_problem(401, "/problems/invalid-signature");
+    let too_large = delivered(LIMIT_MAX + 1).await;
+    too_large.expect_problem(413, "/problems/payload-too-large");
+    app.post("/products", padded(PRODUCT, LIMIT_MAX)).await.expect(201);
+}
+
+#[tokio::test]
+async fn an_encoded_body_is_refused_before_it_is_read() {
+    let app = TestApp::new();
+    let webhook = [(Method::POST, "/webhooks/payment")];
+    for (method, path) in WITH_BODY.into_iter().chain(webhook) {
+        for coding in ["gzip", "br", "identity, gzip", "\u{e4}"] {
+            let never = stream::pending::<io::Result<&'static str>>();
+            let answer = app
+                .call(method.clone(), path)
+                .body(Body::from_stream(never))
+                .header("content-type", "application/json")
+                .header("content-encoding", coding)
+                .await;
+            assert_eq!(answer.header("accept-encoding"), Some("identity"), "{answer:?}");
+            let problem = answer.expect_problem(415, "/problems/unsupported-media-type");
+            assert_eq!(problem["detail"], "The body must be sent without Content-Encoding.");
+        }
+    }
+    let plain = app.post("/products", PRODUCT).header("content-encoding", "Identity");
+    plain.await.expect(201);
+    // Where the encoding is not at fault, nothing is said about it.
+    let form = app.call(Method::POST, "/products").body("{}").await.expect(415);
+    assert_eq!(form.header("accept-encoding"), None);
 }
 
 /// A request for a new product whose body begins with valid JSON and continues with `rest`.

@@ -101,11 +101,11 @@ async fn garbage_in_paths_queries_and_headers_is_refused_or_ignored() {
         let answer = app.get(&format!("/products?{query}")).await;
         assert_eq!(answer.status, if query == "&&&" { 200 } else { 422 }, "{query}");
     }
-    let mut request = Request::get("/products").body(Body::empty()).unwrap();
+    let request = Request::get("/products").header("host", "test");
+    let mut request = request.body(Body::empty()).unwrap();
     for (number, name) in [
         "accept",
         "cookie",
-        "host",
         "authorization",
         "content-length",
         "transfer-encoding",

@@ -26,6 +26,7 @@ mod files;
 mod forgery;
 mod garbage;
 mod half_closed;
+mod hosts;
 mod http2;
 mod idempotency;
 mod limits;

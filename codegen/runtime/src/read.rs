@@ -13,7 +13,7 @@ mod rules;
 mod text;
 mod value;
 
-pub use body::json;
+pub use body::{json, refuse_encoded};
 pub use failure::{FAILURES_MAX, Failure, Failures, Place, Rejection};
 pub use object::Object;
 pub use parameters::{Parameters, refuse_query};

@@ -85,6 +85,7 @@ async fn create_order<A: orders::Orders>(State(api): State<A>, request: Request)
         let (head, body) = request.into_parts();
         let scheme = SecurityScheme::ApiKey;
         let caller = api.authorize(scheme, &head)?;
+        read::refuse_encoded(&head)?;
         let bytes = api.receive(body).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
@@ -144,6 +145,7 @@ async fn update_order<A: orders::Orders>(State(api): State<A>, request: Request)
         let (head, body) = request.into_parts();
         let scheme = SecurityScheme::ApiKey;
         let caller = api.authorize(scheme, &head)?;
+        read::refuse_encoded(&head)?;
         let bytes = api.receive(body).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
@@ -161,6 +163,7 @@ async fn create_product<A: products::Products>(State(api): State<A>, request: Re
         let (head, body) = request.into_parts();
         let scheme = SecurityScheme::ApiKey;
         let caller = api.authorize(scheme, &head)?;
+        read::refuse_encoded(&head)?;
         let bytes = api.receive(body).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
@@ -178,6 +181,7 @@ async fn create_stock_movement<A: products::Products>(State(api): State<A>, requ
         let (head, body) = request.into_parts();
         let scheme = SecurityScheme::ApiKey;
         let caller = api.authorize(scheme, &head)?;
+        read::refuse_encoded(&head)?;
         let bytes = api.receive(body).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
@@ -247,6 +251,7 @@ async fn update_product<A: products::Products>(State(api): State<A>, request: Re
         let (head, body) = request.into_parts();
         let scheme = SecurityScheme::ApiKey;
         let caller = api.authorize(scheme, &head)?;
+        read::refuse_encoded(&head)?;
         let bytes = api.receive(body).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
@@ -278,6 +283,7 @@ async fn receive_payment_event<A: webhooks::Webhooks>(State(api): State<A>, requ
         let (head, body) = request.into_parts();
         let scheme = SecurityScheme::WebhookSignature;
         let caller = api.authorize(scheme, &head)?;
+        read::refuse_encoded(&head)?;
         let bytes = api.receive(body).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();

@@ -25,6 +25,12 @@ pub const fn entry(kind: ProblemType) -> Entry {
             "Malformed JSON",
             "The body is not valid JSON; the detail says where the error is. Send it again as JSON in UTF-8.",
         ),
+        ProblemType::InvalidHost => row(
+            StatusCode::BAD_REQUEST,
+            "Invalid host",
+            "The request does not say which host it is for: its Host header is missing, repeated or malformed. Send one \
+             Host header, with a name or an address and at most a port.",
+        ),
         ProblemType::MissingApiKey => row(
             StatusCode::UNAUTHORIZED,
             "Missing API key",
@@ -115,7 +121,8 @@ pub const fn entry(kind: ProblemType) -> Entry {
         ProblemType::UnsupportedMediaType => row(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported media type",
-            "The body is not declared as JSON. Send the header Content-Type: application/json.",
+            "The body is not declared as JSON, or it is compressed. Send the header Content-Type: application/json, and no \
+             Content-Encoding.",
         ),
         ProblemType::ValidationFailed => row(
             StatusCode::UNPROCESSABLE_ENTITY,

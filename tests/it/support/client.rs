@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -52,6 +52,7 @@ impl Client {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().expect("a path is a URI");
+        request.headers_mut().insert(HOST, HeaderValue::from_static("test"));
         Call {
             client: self.clone(),
             request,

@@ -18,7 +18,7 @@ fn is_outside(path: &str) -> bool {
 }
 
 /// Headers of HTTP itself; all others must be in the contract.
-const HEADERS_OF_HTTP: [&str; 3] = ["allow", "content-length", "content-type"];
+const HEADERS_OF_HTTP: [&str; 4] = ["allow", "connection", "content-length", "content-type"];
 
 /// Headers for browsers on every response, which are not part of the API.
 const HEADERS_FOR_BROWSERS: [&str; 5] = [
@@ -145,6 +145,10 @@ impl Contract {
         )?;
         if !answer.headers.contains_key("x-request-id") {
             return Err("no X-Request-Id".to_owned());
+        }
+        // Whatever the request, its host comes first.
+        if problem_type(answer).as_deref() == Some("/problems/invalid-host") {
+            return self.check_unmatched(answer, 400, "/problems/invalid-host");
         }
         if is_outside(path) {
             return Ok(());

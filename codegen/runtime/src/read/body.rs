@@ -1,6 +1,6 @@
 //! Reads the body of a request as JSON.
 //!
-//! It refuses bodies that are not declared as JSON or are not JSON. Receiving the bytes, within limits, is up to the
+//! It refuses bodies that are encoded, are not declared as JSON, or are not JSON. Receiving the bytes, within limits, is up to the
 //! server.
 
 use axum::body::Bytes;
@@ -8,6 +8,24 @@ use axum::http::{HeaderMap, header, request};
 use serde_json::value::RawValue;
 
 use super::{Failures, Pointer, Read, Rejection};
+
+/// Refuses a body with a `Content-Encoding`, such as gzip, before it is received. `identity` means none.
+///
+/// # Errors
+///
+/// [`Rejection::UnsupportedContentEncoding`].
+pub fn refuse_encoded(parts: &request::Parts) -> Result<(), Rejection> {
+    let mut lines = parts.headers.get_all(header::CONTENT_ENCODING).iter();
+    // An unreadable line is some encoding. Empty elements of a list count for nothing (RFC 9110, section 5.6.1.2).
+    let is_identity = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+    match lines.all(|line| {
+        line.to_str()
+            .is_ok_and(|list| list.split(',').map(str::trim).all(is_identity))
+    }) {
+        true => Ok(()),
+        false => Err(Rejection::UnsupportedContentEncoding),
+    }
+}
 
 /// Reads the JSON body of a request.
 ///
@@ -40,7 +58,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::Request;
+    use axum::http::{HeaderValue, Request};
 
     use super::*;
 
@@ -48,6 +66,40 @@ mod tests {
         let request = Request::builder().header(header::CONTENT_TYPE, media_type);
         let (parts, body) = request.body(Bytes::from(body)).unwrap().into_parts();
         json(&parts, &body, &mut Failures::default())
+    }
+
+    #[test]
+    fn only_identity_is_no_encoding() {
+        let refused = |lines: &[&[u8]]| {
+            let add = |request: axum::http::request::Builder, line: &&[u8]| {
+                request.header(header::CONTENT_ENCODING, HeaderValue::from_bytes(line).unwrap())
+            };
+            let request = lines.iter().fold(Request::builder(), add);
+            let refused = refuse_encoded(&request.body(()).unwrap().into_parts().0);
+            assert!(matches!(refused, Ok(()) | Err(Rejection::UnsupportedContentEncoding)));
+            refused.is_err()
+        };
+        let none: [&[&[u8]]; 5] = [
+            &[],
+            &[b""],
+            &[b"identity"],
+            &[b"Identity , ,identity"],
+            &[b"", b"identity"],
+        ];
+        for lines in none {
+            assert!(!refused(lines), "{lines:?}");
+        }
+        let some: [&[&[u8]]; 6] = [
+            &[b"gzip"],
+            &[b"BR"],
+            &[b"identity, gzip"],
+            &[b"identity", b"deflate"],
+            &[b"identity;q=1"],
+            &[b"\xff"],
+        ];
+        for lines in some {
+            assert!(refused(lines), "{lines:?}");
+        }
     }
 
     #[test]

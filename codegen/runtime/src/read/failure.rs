@@ -11,6 +11,8 @@ use super::Pointer;
 pub enum Rejection {
     /// The body is not declared as JSON.
     UnsupportedMediaType,
+    /// The body has a `Content-Encoding` other than `identity`.
+    UnsupportedContentEncoding,
     /// The body is not JSON (RFC 8259); the text says where the error is.
     MalformedJson(String),
     /// The request breaks the contract; all failures in the order of their places, each once, or the first
