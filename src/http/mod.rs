@@ -10,6 +10,7 @@
 //!   there;
 //! - `after_commit`: what follows a commit, such as warnings about money;
 //! - `idempotency`, `etag`, `pagination`: idempotency keys, entity tags, cursors;
+//! - [`remove_from_bodiless`]: the `Content-Length` of 204 and 304;
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
 //! - `request_id`, `trace`, `security_headers`, [`metrics`]: layers for every request and response;
 //! - [`docs`]: the documentation;
@@ -71,6 +72,7 @@ mod arriving;
 pub mod auth;
 mod bodies;
 mod client;
+mod content_length;
 pub mod docs;
 mod etag;
 mod host;
@@ -92,6 +94,7 @@ mod webhooks;
 
 pub use auth::ApiKeys;
 pub use bodies::BodyLimits;
+pub use content_length::remove_from_bodiless;
 pub use problem::{Problem, too_many_connections};
 pub use signature::Keyring;
 

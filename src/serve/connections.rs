@@ -26,7 +26,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use metrics::counter;
-use orders_inventory::http::too_many_connections;
+use orders_inventory::http::{remove_from_bodiless, too_many_connections};
 use orders_inventory::metrics::{GaugeGuard, table};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
@@ -234,6 +234,7 @@ async fn serve_connection(
             request.extensions_mut().insert(ConnectInfo(peer));
             let Ok(mut response) = router.call(request).await;
             unread.respond(&mut response);
+            remove_from_bodiless(&mut response);
             let response = response.map(|body| hold.answer(body));
             drop(in_progress);
             Ok::<_, Infallible>(response)

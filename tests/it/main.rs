@@ -18,6 +18,7 @@ mod browsers;
 mod concurrency;
 mod disks;
 mod early_refusals;
+mod empty_responses;
 mod errors;
 mod etag;
 mod examples;
