@@ -36,6 +36,7 @@ use crate::world::World;
 #[path = "../it/support/answer.rs"]
 mod answer;
 mod answers;
+mod conditions;
 #[allow(dead_code, reason = "shared with tests/it, which uses all of it")]
 #[path = "../it/support/contract.rs"]
 mod contract;

@@ -7,6 +7,7 @@ use axum::http::Method;
 
 use crate::answer::Answer;
 use crate::answers;
+use crate::conditions;
 use crate::contract::Contract;
 use crate::requests::{self, HTTP2_PREFACE, Head, Rest};
 
@@ -106,7 +107,8 @@ fn judge_answer(contract: &Contract, head: &Head, answer: &Answer) -> Result<(),
     if answer.status >= 400 {
         contract.check_problem(&head.method, answer)?;
     }
-    contract.check(&head.method, &head.path, &without_connection(answer))
+    contract.check(&head.method, &head.path, &without_connection(answer))?;
+    conditions::check(head, answer)
 }
 
 /// Judges an answer of which no more is known than this method.

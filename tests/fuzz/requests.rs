@@ -39,6 +39,10 @@ pub(crate) enum Rest {
 pub(crate) struct Head {
     pub(crate) method: Method,
     pub(crate) path: String,
+    pub(crate) has_query: bool,
+    /// The lines of these headers.
+    pub(crate) if_match: Vec<Vec<u8>>,
+    pub(crate) if_none_match: Vec<Vec<u8>>,
     /// Whether nothing is wrong with its `Host`.
     pub(crate) has_good_host: bool,
     /// Whether a body follows, be it an empty one in chunks.
@@ -131,6 +135,9 @@ fn head(sent: &[u8]) -> Option<(Head, Option<Framing>, &[u8])> {
     let head = Head {
         method,
         path: uri.path().to_owned(),
+        has_query: uri.query().is_some(),
+        if_match: values("if-match").into_iter().map(<[u8]>::to_vec).collect(),
+        if_none_match: values("if-none-match").into_iter().map(<[u8]>::to_vec).collect(),
         has_good_host: matches!(&host[..], [host] if is_plain(host)) && uri.scheme().is_none(),
         has_body: !matches!(framing, Some(Framing::Length(0))),
         body: Vec::new(),

@@ -116,6 +116,67 @@ fn bad_answers_fail() {
 }
 
 #[test]
+fn answers_must_follow_from_the_conditions() {
+    let request =
+        |method: &str, conditions: &str| format!("{method} /products/7 HTTP/1.1\r\nHost: fuzz\r\n{conditions}\r\n");
+    let unchanged = "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nX-Request-Id: 1\r\n\r\n";
+    let deleted = "HTTP/1.1 204 No Content\r\nX-Request-Id: 1\r\n\r\n";
+    let invalid = GONE
+        .replace("product-not-found", "validation-failed")
+        .replace("404", "422");
+    let refused = answer("422 Unprocessable Content", OF_A_PROBLEM, &invalid);
+    for (method, conditions, came) in [
+        (
+            "GET",
+            "If-None-Match: \"2\", W/\"3\"\r\nIf-Match: \"2\"\r\nIf-Match: ,W/\"1\",\r\n",
+            &*product(),
+        ),
+        ("GET", "If-None-Match: \"2\",\"1\"\r\n", unchanged),
+        ("GET", "If-None-Match: *\r\n", unchanged),
+        ("GET", "If-None-Match: 1\r\nIf-Match: **\r\n", &product()),
+        ("DELETE", "If-Match: \"x\"\r\n", deleted),
+        ("DELETE", "If-Match: x\r\n", &refused),
+    ] {
+        assert_eq!(judged(&request(method, conditions), came), "", "{method} {conditions}");
+    }
+    for (method, conditions, came, why) in [
+        (
+            "GET",
+            "If-None-Match: \"2\"\r\n",
+            unchanged,
+            "304 for an unknown version",
+        ),
+        ("GET", "", unchanged, "304 for an unknown version"),
+        (
+            "GET",
+            "If-None-Match: W/\"1\"\r\n",
+            &*product(),
+            "200 for a known version",
+        ),
+        ("GET", "If-Match: \"2\"\r\n", &product(), "200 for another version"),
+        ("GET", "If-Match: x\r\n", &refused, "a condition was refused"),
+        (
+            "DELETE",
+            "If-Match: ,\"1\" ,,W/\"2\"\r\n",
+            &refused,
+            "a good condition was refused",
+        ),
+        (
+            "DELETE",
+            "If-Match: x\r\n",
+            deleted,
+            "an unreadable condition was taken",
+        ),
+    ] {
+        let found = judged(&request(method, conditions), came);
+        assert!(
+            found.contains(why),
+            "{method} {conditions}: {found:?} in place of {why:?}"
+        );
+    }
+}
+
+#[test]
 fn a_connection_that_stays_open_is_a_finding() {
     let open = Came {
         bytes: product().into_bytes(),
