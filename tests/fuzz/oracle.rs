@@ -9,7 +9,7 @@ use crate::answer::Answer;
 use crate::answers;
 use crate::conditions;
 use crate::contract::Contract;
-use crate::requests::{self, HTTP2_PREFACE, Head, Rest};
+use crate::requests::{self, HTTP2_PREFACE, Head, Host, Rest};
 
 /// More than this and the service may close a connection before everything was read, which can take the answer with it.
 const UNREAD_BYTES_MAX: usize = 64 << 10;
@@ -100,15 +100,29 @@ pub(crate) fn judge(contract: &Contract, sent: &[u8], came: &Came) -> Result<Vec
 
 /// Judges the answer to a request that was understood.
 fn judge_answer(contract: &Contract, head: &Head, answer: &Answer) -> Result<(), String> {
-    if !head.has_good_host && answer.status == 400 {
+    match head.host {
         // HTTP asks for this answer whatever the operation (RFC 9112, section 3.2).
-        return judge_any(contract, &head.method, answer);
+        Host::Odd | Host::NotOne if answer.status == 400 => return judge_any(contract, &head.method, answer),
+        Host::NotOne => return Err("not 400, though it does not have one Host".to_owned()),
+        Host::Good if answer.status == 400 && is_about_the_host(head, answer) => {
+            return Err("400 for a good host".to_owned());
+        }
+        Host::Odd | Host::Good => {}
+    }
+    let is_write = head.method == Method::POST || head.method == Method::PUT;
+    if is_write && head.is_encoded && answer.status < 300 {
+        return Err("a body with a Content-Encoding was taken".to_owned());
     }
     if answer.status >= 400 {
         contract.check_problem(&head.method, answer)?;
     }
     contract.check(&head.method, &head.path, &without_connection(answer))?;
     conditions::check(head, answer)
+}
+
+/// Whether a 400 can only be about the host. That of a HEAD always is, for HEAD has no body to be malformed.
+fn is_about_the_host(head: &Head, answer: &Answer) -> bool {
+    head.method == Method::HEAD || answer.body.windows(12).any(|text| text == b"invalid-host")
 }
 
 /// Judges an answer of which no more is known than this method.

@@ -34,6 +34,17 @@ pub(crate) enum Rest {
     Garbage,
 }
 
+/// For which host a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// One, and nothing is wrong with it.
+    Good,
+    /// One that may be wrong, or HTTP/1.0.
+    Odd,
+    /// None or several, which RFC 9112 forbids (section 3.2).
+    NotOne,
+}
+
 /// The head of a request, as far as the oracle needs it, and its body.
 #[derive(Debug)]
 pub(crate) struct Head {
@@ -43,8 +54,9 @@ pub(crate) struct Head {
     /// The lines of these headers.
     pub(crate) if_match: Vec<Vec<u8>>,
     pub(crate) if_none_match: Vec<Vec<u8>>,
-    /// Whether nothing is wrong with its `Host`.
-    pub(crate) has_good_host: bool,
+    pub(crate) host: Host,
+    /// Whether its body is encoded, with gzip for example.
+    pub(crate) is_encoded: bool,
     /// Whether a body follows, be it an empty one in chunks.
     pub(crate) has_body: bool,
     pub(crate) body: Vec<u8>,
@@ -117,10 +129,16 @@ fn head(sent: &[u8]) -> Option<(Head, Option<Framing>, &[u8])> {
     let connection = values("connection");
     let closes = connection.iter().any(|value| names(value, b"close"));
     let host = values("host");
-    let is_plain = |host: &[u8]| {
-        let is_of_a_host = |byte: &u8| byte.is_ascii_alphanumeric() || b".-:".contains(byte);
-        !host.is_empty() && host.iter().all(is_of_a_host)
+    let is_plain = |host: &[u8]| !host.is_empty() && host.iter().all(u8::is_ascii_alphanumeric);
+    let host = match &host[..] {
+        [host] if is_plain(host) && uri.scheme().is_none() => Host::Good,
+        [_] => Host::Odd,
+        [] if is_1_0 => Host::Odd,
+        _ => Host::NotOne,
     };
+    let is_coding = |coding: &[u8]| !(coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"));
+    let codings = values("content-encoding");
+    let mut codings = codings.iter().flat_map(|value| value.split(|byte| *byte == b','));
     let framing = match (&values("transfer-encoding")[..], &values("content-length")[..]) {
         // CONNECT and upgrades end HTTP/1.1 on the connection.
         _ if method == Method::CONNECT || !values("upgrade").is_empty() => None,
@@ -138,7 +156,8 @@ fn head(sent: &[u8]) -> Option<(Head, Option<Framing>, &[u8])> {
         has_query: uri.query().is_some(),
         if_match: values("if-match").into_iter().map(<[u8]>::to_vec).collect(),
         if_none_match: values("if-none-match").into_iter().map(<[u8]>::to_vec).collect(),
-        has_good_host: matches!(&host[..], [host] if is_plain(host)) && uri.scheme().is_none(),
+        host,
+        is_encoded: codings.any(|coding| is_coding(coding.trim_ascii())),
         has_body: !matches!(framing, Some(Framing::Length(0))),
         body: Vec::new(),
         closes: closes || is_1_0,

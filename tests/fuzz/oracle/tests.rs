@@ -38,7 +38,7 @@ fn good_answers_pass() {
     let head = GET.replace("GET", "HEAD");
     let not_found = gone().replace("product-not-found", "not-found");
     let not_found = not_found.replace("Content-Length: 92", "Content-Length: 84");
-    let unread = "GET /products/7 HTTP/1.1\r\nContent-Length: 9\r\n\r\nshort";
+    let unread = "GET /products/7 HTTP/1.1\r\nHost: fuzz\r\nContent-Length: 9\r\n\r\nshort";
     let odd_host = GET.replace("fuzz", "a/b");
     for (sent, came) in [
         (GET.to_owned(), product()),
@@ -96,6 +96,26 @@ fn bad_answers_fail() {
         (GET, gone().replace("product", "orderly"), "'/type'"),
         (GET, gone().replace("\"title\"", "\"Title\""), "title"),
         (post, product(), "status 200 is not documented"),
+        (
+            &post.replace("Host", "Content-Encoding: br\r\nHost"),
+            product(),
+            "a body with a Content-Encoding was taken",
+        ),
+        (&get.replace("Host", "Ghost"), product(), "does not have one Host"),
+        (
+            GET,
+            answer(
+                "400 Bad Request",
+                OF_A_PROBLEM,
+                &GONE.replace("product-not-found", "invalid-host"),
+            ),
+            "400 for a good host",
+        ),
+        (
+            &get.replace("Host", "Host: a\r\nHost"),
+            gone(),
+            "does not have one Host",
+        ),
         (
             "GET HEAD",
             answer("400 Bad Request", "X-Request-Id: 1\r\n", ""),
