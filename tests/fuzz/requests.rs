@@ -57,8 +57,6 @@ pub(crate) struct Head {
     pub(crate) host: Host,
     /// Whether its body is encoded, with gzip for example.
     pub(crate) is_encoded: bool,
-    /// Whether a body follows, be it an empty one in chunks.
-    pub(crate) has_body: bool,
     pub(crate) body: Vec<u8>,
     closes: bool,
 }
@@ -158,7 +156,6 @@ fn head(sent: &[u8]) -> Option<(Head, Option<Framing>, &[u8])> {
         if_none_match: values("if-none-match").into_iter().map(<[u8]>::to_vec).collect(),
         host,
         is_encoded: codings.any(|coding| is_coding(coding.trim_ascii())),
-        has_body: !matches!(framing, Some(Framing::Length(0))),
         body: Vec::new(),
         closes: closes || is_1_0,
     };

@@ -84,6 +84,11 @@ fn bad_answers_fail() {
         (GET, HYPERS_OWN.to_owned(), "content type"),
         (GET, product() + &product(), "there was no request for it"),
         (&format!("{get}{get}"), product(), "2 requests got 1 answers"),
+        (
+            &format!("{}{{}}{get}", get.replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\n")),
+            product(),
+            "2 requests got 1 answers",
+        ),
         (GET, answer("201 Created", OF_A_PRODUCT, PRODUCT), "not documented"),
         (GET, answer("418 Teapot", OF_A_PROBLEM, GONE), "is not the response's"),
         (GET, wrong_status, "is not the response's"),
