@@ -1,21 +1,19 @@
 //! The log: a line for each request and each failure, on standard error. Standard output has only the greeting and what
 //! a command prints.
 //!
-//! The calling thread formats a line; a separate thread writes it. Where standard error is slow, full or read by nobody,
-//! lines are lost and counted, and no request waits; nor does the end of the process. `tracing-appender` has the same
-//! queue, but prints to standard output when the process ends while it is full, and does not count what could not be
-//! written.
-//!
-//! This module does not decide what is logged: the callers do.
+//! The calling thread formats a line, and the thread of `tracing-appender` writes it. Where standard error is slow, full or
+//! read by nobody, lines are lost and counted, and no request waits; nor does the end of the process. This module does not
+//! decide what is logged: the callers do.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -25,11 +23,10 @@ use tracing_subscriber::{EnvFilter, fmt};
 use crate::config::LogFormat;
 use crate::error::panic_message;
 
-/// How many lines may wait to be written; more are dropped.
+/// How many lines may wait to be written; more are lost.
 const LINES_MAX: usize = 16_384;
 
-/// How long lines gather after some were written. Else each line would wake the writing thread, at a cost to the thread
-/// that logs.
+/// How long lines gather after some were written.
 const GATHER: Duration = Duration::from_millis(10);
 
 /// How many bytes of lines are written together, but for the last line.
@@ -38,25 +35,46 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// How often lost lines are reported.
 const REPORT_PERIOD: Duration = Duration::from_secs(10);
 
-/// How long the end of the process waits for lines that are being written.
+/// How long the end of the process waits for what is being printed.
 const END_WAIT: Duration = Duration::from_secs(1);
 
-/// The log of this process. Dropping it writes the waiting lines, for at most [`END_WAIT`].
+/// The log of this process. Dropping it writes the waiting lines, for about a second at most.
 #[must_use]
 #[derive(Debug)]
 pub struct Log {
-    lines: Lines,
+    lost: Lost,
+    writer: Option<WorkerGuard>,
+}
+
+/// How many lines were lost.
+#[derive(Debug, Clone)]
+struct Lost {
+    /// Those that found the queue full.
+    refused: ErrorCounter,
+    /// Those that could not be written.
+    unwritten: Arc<AtomicU64>,
+}
+
+impl Lost {
+    fn lines(&self) -> u64 {
+        self.unwritten.load(Ordering::Relaxed) + self.refused.dropped_lines() as u64
+    }
 }
 
 /// Starts the log of this process; only the first call has an effect.
-///
-/// # Errors
-/// Where no thread can be started.
-pub fn start(filter: EnvFilter, format: LogFormat) -> io::Result<Log> {
-    let lines = Lines::to(io::stderr())?;
-    let writer = lines.clone();
+pub fn start(filter: EnvFilter, format: LogFormat) -> Log {
+    let unwritten = Arc::new(AtomicU64::new(0));
+    let (lines, writer) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES_MAX)
+        .lossy(true)
+        .thread_name("log")
+        .finish(Lines::to(io::stderr(), Arc::clone(&unwritten)));
+    let lost = Lost {
+        refused: lines.error_counter(),
+        unwritten,
+    };
     let layer = fmt::layer()
-        .with_writer(move || writer.clone())
+        .with_writer(lines)
         .with_target(false)
         .with_ansi(io::stderr().is_terminal());
     let layer = match format {
@@ -70,18 +88,21 @@ pub fn start(filter: EnvFilter, format: LogFormat) -> io::Result<Log> {
     }));
     // Fails only where the process has a log already; that one stays.
     let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
-    Ok(Log { lines })
+    Log {
+        lost,
+        writer: Some(writer),
+    }
 }
 
 impl Log {
     /// Logs how many lines were lost, if any, every 10 seconds, for as long as the future is polled.
     pub fn report_lost_lines(&self) -> impl Future<Output = ()> + Send + use<> {
-        let lost = Arc::clone(&self.lines.lost);
+        let lost = self.lost.clone();
         async move {
             let mut reported = 0;
             loop {
                 tokio::time::sleep(REPORT_PERIOD).await;
-                let now = lost.load(Ordering::Relaxed);
+                let now = lost.lines();
                 if now > reported {
                     tracing::warn!(
                         lines = now - reported,
@@ -96,115 +117,44 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.lines.write_all_waiting(END_WAIT);
+        // On a thread of its own: where the queue is full, the guard prints so to standard output, which may block, or panic
+        // where that is closed.
+        let writer = self.writer.take();
+        let _ = within(2 * END_WAIT, move || {
+            drop(writer);
+            Ok(())
+        });
     }
 }
 
-/// What the writing thread gets.
-enum Message {
-    Line(Vec<u8>),
-    /// Lets the sender know when all that came before was written.
-    Tell(SyncSender<()>),
-}
-
-/// The queue of lines. Clones share it.
-#[derive(Debug, Clone)]
-struct Lines {
-    queue: SyncSender<Message>,
-    lost: Arc<AtomicU64>,
-}
-
-impl Lines {
-    /// Starts the thread that writes them.
-    fn to(stream: impl Write + Send + 'static) -> io::Result<Self> {
-        let (queue, waiting) = sync_channel(LINES_MAX);
-        let lost = Arc::new(AtomicU64::new(0));
-        let mut sink = Sink {
-            stream,
-            is_in_line: false,
-            lost: Arc::clone(&lost),
-        };
-        thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(move || sink.write(&waiting))?;
-        Ok(Self { queue, lost })
-    }
-
-    /// Waits until all lines that wait now are written, or for so long.
-    fn write_all_waiting(&self, wait: Duration) {
-        const POLL: Duration = Duration::from_millis(10);
-
-        let (tell, is_written) = sync_channel(1);
-        let mut left = wait;
-        while self.queue.try_send(Message::Tell(tell.clone())).is_err() {
-            if left.is_zero() {
-                return;
-            }
-            thread::sleep(POLL);
-            left = left.saturating_sub(POLL);
-        }
-        let _ = is_written.recv_timeout(left);
-    }
-}
-
-/// Each write is a whole line.
-impl Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.queue.try_send(Message::Line(line.to_vec())).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The writing thread's end.
-struct Sink<W> {
+/// Writes lines in bunches: when no more wait, or the buffer is full; then the writing thread rests for a moment. Else each
+/// line would wake it, at a cost to the thread that logs. What cannot be written, such as with a full disk, is lost: no
+/// error is returned, and nothing is kept for later.
+struct Lines<W> {
     stream: W,
+    buffer: Vec<u8>,
     /// Whether the last write ended within a line.
     is_in_line: bool,
-    lost: Arc<AtomicU64>,
+    unwritten: Arc<AtomicU64>,
 }
 
-impl<W: Write> Sink<W> {
-    fn write(&mut self, waiting: &Receiver<Message>) {
-        let mut buffer = Vec::with_capacity(BUFFER_BYTES);
-        while let Ok(first) = waiting.recv() {
-            let mut next = Some(first);
-            while let Some(message) = next {
-                match message {
-                    Message::Line(line) => buffer.extend_from_slice(&line),
-                    Message::Tell(written) => {
-                        self.write_lines(&buffer);
-                        buffer.clear();
-                        let _ = written.try_send(());
-                    }
-                }
-                if buffer.len() >= BUFFER_BYTES {
-                    self.write_lines(&buffer);
-                    buffer.clear();
-                }
-                next = waiting.try_recv().ok();
-            }
-            self.write_lines(&buffer);
-            buffer.clear();
-            thread::sleep(GATHER);
+impl<W: Write> Lines<W> {
+    fn to(stream: W, unwritten: Arc<AtomicU64>) -> Self {
+        Self {
+            stream,
+            buffer: Vec::with_capacity(BUFFER_BYTES),
+            is_in_line: false,
+            unwritten,
         }
     }
 
-    /// Writes these lines. What cannot be written is lost, such as with a full disk.
-    fn write_lines(&mut self, mut lines: &[u8]) {
-        if lines.is_empty() {
-            return;
-        }
+    fn write_buffer(&mut self) {
         // A line that was cut off is not joined with the next.
-        if self.is_in_line {
+        if self.is_in_line && !self.buffer.is_empty() {
             self.is_in_line = self.stream.write_all(b"\n").is_err();
         }
         let is_writable = !self.is_in_line;
+        let mut lines = &*self.buffer;
         while is_writable && !lines.is_empty() {
             match self.stream.write(lines) {
                 Ok(written) if written > 0 => {
@@ -215,8 +165,26 @@ impl<W: Write> Sink<W> {
                 Ok(_) | Err(_) => break,
             }
         }
-        let lost = lines.iter().filter(|byte| **byte == b'\n').count();
-        self.lost.fetch_add(lost as u64, Ordering::Relaxed);
+        let unwritten = lines.iter().filter(|byte| **byte == b'\n').count();
+        self.unwritten.fetch_add(unwritten as u64, Ordering::Relaxed);
+        self.buffer.clear();
+    }
+}
+
+/// Each write is a whole line.
+impl<W: Write> Write for Lines<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(line);
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.write_buffer();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.write_buffer();
+        thread::sleep(GATHER);
+        Ok(())
     }
 }
 
@@ -295,11 +263,12 @@ mod tests {
     #[test]
     fn a_full_disk_costs_lines_and_never_joins_two() {
         let disk = Disk(Arc::new(Mutex::new((Vec::new(), 10))));
-        let mut lines = Lines::to(disk.clone()).unwrap();
+        let unwritten = Arc::new(AtomicU64::new(0));
+        let mut lines = Lines::to(disk.clone(), Arc::clone(&unwritten));
         let mut log = |line: &str| {
             lines.write_all(line.as_bytes()).unwrap();
-            lines.write_all_waiting(Duration::from_secs(20));
-            lines.lost.load(Ordering::Relaxed)
+            lines.flush().unwrap();
+            unwritten.load(Ordering::Relaxed)
         };
         assert_eq!(log("first\n"), 0);
         assert_eq!(log("second\n"), 1);
@@ -311,26 +280,5 @@ mod tests {
             String::from_utf8_lossy(&disk.0.lock().unwrap().0),
             "first\nseco\nfourth\nfifth\n"
         );
-    }
-
-    #[test]
-    fn a_stream_that_blocks_costs_lines_and_no_time() {
-        let (hold, held) = sync_channel::<()>(0);
-        struct Blocked(Receiver<()>);
-        impl Write for Blocked {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::Error::other(self.0.recv().unwrap_err()))
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut lines = Lines::to(Blocked(held)).unwrap();
-        for _ in 0..LINES_MAX * 2 {
-            lines.write_all(b"line\n").unwrap();
-        }
-        assert!(lines.lost.load(Ordering::Relaxed) > 0);
-        lines.write_all_waiting(Duration::from_millis(50));
-        drop(hold);
     }
 }

@@ -36,8 +36,7 @@ const WAKE_PERIOD: Duration = Duration::from_millis(100);
 /// listener that failed.
 pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
     settings.check().map_err(|bad_setting| bad_setting.to_string())?;
-    let log = log::start(settings.log.directives(), settings.log_format)
-        .map_err(|error| format!("cannot start threads: {error}"))?;
+    let log = log::start(settings.log.directives(), settings.log_format);
     // Bind before the store opens: a second service started on this address by mistake does not touch the database.
     let address = SocketAddr::new(settings.host, settings.port);
     let listener =

@@ -9,6 +9,7 @@ use axum::http::Method;
 use futures_util::{Stream, StreamExt, stream};
 
 use crate::support::client::Call;
+use crate::support::payment::HEADER;
 use crate::support::{Client, TestApp};
 
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":1}"#;
@@ -124,7 +125,9 @@ async fn the_largest_limit_holds_for_every_operation() {
         let too_large = app.call(method, path).json(padded("{}", LIMIT_MAX + 1));
         too_large.await.expect_problem(413, "/problems/payload-too-large");
     }
-    let delivered = |bytes| app.post("/webhooks/payment", padded("{}", bytes));
+    // Its head is signed in its form, so the body counts.
+    let signature = app.sign("another body");
+    let delivered = |bytes| app.signed(&signature, padded("{}", bytes));
     delivered(LIMIT_MAX)
         .await
         .expect_problem(401, "/problems/invalid-signature");
@@ -145,6 +148,7 @@ async fn an_encoded_body_is_refused_before_it_is_read() {
                 .body(Body::from_stream(never))
                 .header("content-type", "application/json")
                 .header("content-encoding", coding)
+                .header(HEADER, &app.sign(""))
                 .await;
             assert_eq!(answer.header("accept-encoding"), Some("identity"), "{answer:?}");
             let problem = answer.expect_problem(415, "/problems/unsupported-media-type");

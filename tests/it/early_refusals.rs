@@ -8,11 +8,13 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::Request;
 use hyper::client::conn::http2::handshake;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use orders_inventory::http::Clock;
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
+use crate::support::payment::{HEADER, sign};
 use crate::support::process::{PATIENCE, Server, command};
 use crate::support::wire::Wire;
 
@@ -59,9 +61,12 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
     let folder = TempDir::new().unwrap();
     let server = server(&folder, &[("API_KEYS", "right"), ("WEBHOOK_SECRET", "secret")]);
     let key = "X-API-Key: right\r\n";
+    let now = Clock::system().now().millis() / 1_000;
+    let signed = format!("{HEADER}: {}\r\n", sign("another", now, b""));
     for (line, headers, status, kind) in [
         ("POST /orders", key, 413, "/problems/payload-too-large"),
-        ("POST /webhooks/payment", "", 413, "/problems/payload-too-large"),
+        ("POST /webhooks/payment", &signed, 413, "/problems/payload-too-large"),
+        ("POST /webhooks/payment", "", 401, "/problems/invalid-signature"),
         ("POST /orders", "", 401, "/problems/missing-api-key"),
         ("POST /nope", key, 404, "/problems/not-found"),
         ("PATCH /orders", key, 405, "/problems/method-not-allowed"),

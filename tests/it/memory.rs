@@ -144,7 +144,8 @@ async fn unread_pages_take_no_more_memory_than_promised() {
         let mut wire = Wire::open(address).await?;
         let encoding = ["gzip", "identity"][number % 2];
         let request = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: test\r\nAccept-Encoding: ";
-        wire.send(format!("{request}{encoding}\r\n\r\n").repeat(20).as_bytes()).await?;
+        wire.send(format!("{request}{encoding}\r\n\r\n").repeat(20).as_bytes())
+            .await?;
         Ok(wire)
     })
     .await;
