@@ -22,6 +22,14 @@ const MIB: usize = 1 << 20;
 /// The promise: so much, and so much for each connection.
 const PROMISED_BYTES: usize = 128 * MIB + CONNECTIONS * 128 * KIB;
 
+#[test]
+fn the_deployment_guide_says_what_is_promised() {
+    let guide = include_str!("../../docs/deploy-render.md").replace('\n', " ");
+    let sentence = "128 MiB, and 128 KiB for each of `CONNECTIONS_MAX` connections**, which is 378 MiB with 2000.";
+    assert!(guide.contains(sentence));
+    assert_eq!((128 * MIB + 2_000 * 128 * KIB) / MIB, 378);
+}
+
 /// A service with products, and time enough for an attack.
 async fn start() -> (Server, TempDir) {
     allow_files(4_096);

@@ -33,8 +33,34 @@ pub(super) struct OpenConnections {
     /// How many bytes all of them hold.
     held: AtomicUsize,
     next_id: AtomicU64,
-    by_id: Mutex<HashMap<u64, Arc<Connection>>>,
+    list: Mutex<List>,
     reported: Mutex<Option<Instant>>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    by_id: HashMap<u64, Arc<Connection>>,
+    /// How many of them were told to close.
+    closing: usize,
+}
+
+impl List {
+    /// Those that were not told to close.
+    fn staying(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        self.by_id.values().filter(|connection| !connection.is_closing())
+    }
+
+    fn staying_count(&self) -> usize {
+        self.by_id.len() - self.closing
+    }
+
+    /// Tells this one to close.
+    fn close(&mut self, connection: &Connection) {
+        counter!(table::HTTP_CONNECTIONS_SHED).increment(1);
+        self.closing += 1;
+        connection.is_closing.store(true, Relaxed);
+        connection.closing.notify_one();
+    }
 }
 
 /// An open connection.
@@ -56,7 +82,7 @@ impl OpenConnections {
             bytes_max: connections_max.saturating_mul(BYTES_PER_CONNECTION).max(BYTES_MIN),
             held: AtomicUsize::default(),
             next_id: AtomicU64::default(),
-            by_id: Mutex::default(),
+            list: Mutex::default(),
             reported: Mutex::default(),
         }
     }
@@ -64,11 +90,14 @@ impl OpenConnections {
     /// Adds a connection until the returned value is dropped. Where there are as many as allowed, it closes the one that has
     /// been idle longest; `None` where none is idle.
     pub(super) fn add(self: &Arc<Self>) -> Option<Entry> {
-        let mut by_id = self.by_id();
-        if staying(&by_id).count() >= self.connections_max {
-            let idle = staying(&by_id).filter_map(|connection| Some((connection.activity.idle_since()?, connection)));
+        let mut list = self.list();
+        if list.staying_count() >= self.connections_max {
+            let idle = list
+                .staying()
+                .filter_map(|connection| Some((connection.activity.idle_since()?, connection)));
             let (_, idle_longest) = idle.min_by_key(|(since, _)| *since)?;
-            idle_longest.close();
+            let idle_longest = Arc::clone(idle_longest);
+            list.close(&idle_longest);
         }
         let id = self.next_id.fetch_add(1, Relaxed);
         let connection = Arc::new(Connection {
@@ -78,7 +107,7 @@ impl OpenConnections {
             is_closing: AtomicBool::default(),
             closing: Notify::default(),
         });
-        by_id.insert(id, Arc::clone(&connection));
+        list.by_id.insert(id, Arc::clone(&connection));
         Some(Entry {
             all: Arc::clone(self),
             connection,
@@ -88,12 +117,11 @@ impl OpenConnections {
 
     /// How many were told to close and are still open.
     pub(super) fn closing(&self) -> usize {
-        let by_id = self.by_id();
-        by_id.len() - staying(&by_id).count()
+        self.list().closing
     }
 
-    fn by_id(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
-        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts so many bytes as held by this connection. Where all hold too many together, it closes the connections that
@@ -120,16 +148,17 @@ impl OpenConnections {
     /// Closes the largest connections until the others hold no more than they may. Those told to close before do not count,
     /// for what they hold is about to go.
     fn close_largest(&self) {
-        let by_id = self.by_id();
+        let mut list = self.list();
         let held = |connection: &&Arc<Connection>| connection.held.load(Relaxed);
-        let mut all: usize = staying(&by_id).map(|connection| held(&connection)).sum();
+        let mut all: usize = list.staying().map(|connection| held(&connection)).sum();
         while all > self.bytes_max {
-            let Some(largest) = staying(&by_id).max_by_key(held) else {
+            let Some(largest) = list.staying().max_by_key(held).map(Arc::clone) else {
                 break;
             };
-            all = all.saturating_sub(held(&largest));
-            largest.close();
-            self.report(held(&largest));
+            let bytes = largest.held.load(Relaxed);
+            all = all.saturating_sub(bytes);
+            list.close(&largest);
+            self.report(bytes);
         }
     }
 
@@ -146,18 +175,7 @@ impl OpenConnections {
     }
 }
 
-/// Those that were not told to close.
-fn staying(by_id: &HashMap<u64, Arc<Connection>>) -> impl Iterator<Item = &Arc<Connection>> {
-    by_id.values().filter(|connection| !connection.is_closing())
-}
-
 impl Connection {
-    fn close(&self) {
-        counter!(table::HTTP_CONNECTIONS_SHED).increment(1);
-        self.is_closing.store(true, Relaxed);
-        self.closing.notify_one();
-    }
-
     pub(super) fn is_closing(&self) -> bool {
         self.is_closing.load(Relaxed)
     }
@@ -178,7 +196,9 @@ pub(super) struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.all.by_id().remove(&self.id);
+        let mut list = self.all.list();
+        list.by_id.remove(&self.id);
+        list.closing -= usize::from(self.connection.is_closing());
     }
 }
 
@@ -221,7 +241,7 @@ mod tests {
         assert!(all.add().is_some());
         entries.clear();
         drop((fifth, sixth));
-        assert!(all.by_id().is_empty());
+        assert!(all.list().by_id.is_empty() && all.closing() == 0);
     }
 
     #[test]
