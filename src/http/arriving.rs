@@ -196,6 +196,10 @@ impl HttpBody for CountedBody {
 
 #[cfg(test)]
 mod tests {
+    use axum::extract::ConnectInfo;
+    use futures_util::{FutureExt, StreamExt, future, stream};
+    use http_body_util::BodyExt;
+
     use super::*;
 
     fn share(arriving: &Arriving, address: [u8; 4], connection: Option<u16>) -> Share {
@@ -205,6 +209,37 @@ mod tests {
             holders: [Some(Holder::Address(address.into())), connection.map(peer)],
             bytes: 0,
         }
+    }
+
+    /// Who holds bytes of a request from 192.0.2.1:80 while its body is arriving.
+    fn holders(trusted_proxies: usize) -> Vec<Holder> {
+        let arriving = Arriving::new(65_536, trusted_proxies);
+        let begin = stream::once(future::ready(Ok::<_, axum::Error>("{")));
+        let mut request = Request::new(Body::from_stream(begin.chain(stream::pending())));
+        let peer = SocketAddr::from(([192, 0, 2, 1], 80));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let forwarded = "198.51.100.1".parse().unwrap();
+        request.headers_mut().insert("x-forwarded-for", forwarded);
+        let mut body = arriving.count(request).into_body();
+        assert!(arriving.0.taken().by.is_empty(), "nothing has arrived");
+        assert!(body.frame().now_or_never().is_some());
+        let taken = arriving.0.taken();
+        assert!(
+            taken.all == 1 && taken.by.values().all(|bytes| *bytes == 1),
+            "{taken:?}"
+        );
+        taken.by.keys().copied().collect()
+    }
+
+    #[test]
+    fn bytes_count_for_the_client_and_for_its_connection_where_that_is_its_own() {
+        let direct = holders(0);
+        assert!(direct.contains(&Holder::Address([192, 0, 2, 1].into())), "{direct:?}");
+        assert!(
+            direct.contains(&Holder::Connection(([192, 0, 2, 1], 80).into())),
+            "{direct:?}"
+        );
+        assert_eq!(holders(1), [Holder::Address([198, 51, 100, 1].into())]);
     }
 
     #[test]

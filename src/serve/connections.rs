@@ -37,7 +37,7 @@ use tower::Service as _;
 use self::activity::TrackedSocket;
 use self::answers::Hold;
 use self::discard::{LingeringSocket, Unread};
-use self::open::{Entry, OpenConnections};
+use self::open::{CLOSING_MAX, Entry, OpenConnections};
 
 mod activity;
 mod answers;
@@ -50,8 +50,6 @@ const BACKLOG: i32 = 4_096;
 /// Files that the process opens besides connections: for the database, listeners, log, runtime, and connections that are
 /// closing.
 const FILES_RESERVED: u64 = 64 + CLOSING_MAX as u64;
-/// How many connections may be closing beside those that are open.
-const CLOSING_MAX: usize = 32;
 /// How long accepting pauses after the system could not open another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// How long a connection may take to close once its shutdown began.
@@ -109,8 +107,7 @@ pub(super) async fn serve(
         };
         match accepted {
             Ok((socket, peer)) => {
-                let entry = Some(&open).filter(|open| open.closing() < CLOSING_MAX);
-                let Some(entry) = entry.and_then(OpenConnections::add) else {
+                let Some(entry) = open.add() else {
                     if !is_full {
                         tracing::warn!(connections = connections.len(), "connections are refused");
                     }

@@ -20,6 +20,8 @@ const BYTES_PER_CONNECTION: usize = 32 << 10;
 const BYTES_MIN: usize = 32 << 20;
 /// How many bytes of answers one connection may hold before it gets no more.
 pub(super) const ANSWER_BYTES_MAX: u32 = 1 << 20;
+/// How many connections that were told to close may be open beside those that are allowed.
+pub(super) const CLOSING_MAX: usize = 32;
 /// How often closed connections are reported.
 const REPORT_PERIOD: Duration = Duration::from_secs(10);
 /// How long a connection pauses where memory is short, before it looks again.
@@ -88,9 +90,12 @@ impl OpenConnections {
     }
 
     /// Adds a connection until the returned value is dropped. Where there are as many as allowed, it closes the one that has
-    /// been idle longest; `None` where none is idle.
+    /// been idle longest; `None` where none is idle, or too many are still closing.
     pub(super) fn add(self: &Arc<Self>) -> Option<Entry> {
         let mut list = self.list();
+        if list.by_id.len() >= self.connections_max.saturating_add(CLOSING_MAX) {
+            return None;
+        }
         if list.staying_count() >= self.connections_max {
             let idle = list
                 .staying()
@@ -113,11 +118,6 @@ impl OpenConnections {
             connection,
             id,
         })
-    }
-
-    /// How many were told to close and are still open.
-    pub(super) fn closing(&self) -> usize {
-        self.list().closing
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
@@ -231,7 +231,7 @@ mod tests {
         drop(entries[0].connection.activity.begin());
         let working = entries[1].connection.activity.begin();
         let fifth = all.add().unwrap();
-        assert_eq!((closed(&entries), all.closing()), (vec![2], 1));
+        assert_eq!((closed(&entries), all.list().closing), (vec![2], 1));
         let sixth = all.add().unwrap();
         assert_eq!(closed(&entries), [2, 3]);
         let at_work = [&entries[0], &fifth, &sixth].map(|entry| entry.connection.activity.begin());
@@ -241,7 +241,18 @@ mod tests {
         assert!(all.add().is_some());
         entries.clear();
         drop((fifth, sixth));
-        assert!(all.list().by_id.is_empty() && all.closing() == 0);
+        let list = all.list();
+        assert!(list.by_id.is_empty() && list.closing == 0);
+    }
+
+    #[test]
+    fn connections_that_are_closing_are_not_without_bound() {
+        let (all, entries) = open(4);
+        let new: Vec<_> = (0..=CLOSING_MAX).map_while(|_| all.add()).collect();
+        assert_eq!(new.len(), CLOSING_MAX);
+        // Those closed for their memory make room.
+        drop(entries);
+        assert!(all.add().is_some());
     }
 
     #[test]
