@@ -14,7 +14,7 @@ use crate::support::http2::{self, Header};
 use crate::support::process::{Server, command};
 use crate::support::wire::{Wire, allow_files};
 
-const CONNECTIONS: usize = 1_000;
+const CONNECTIONS: usize = 500;
 const STREAMS: u32 = 100;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;

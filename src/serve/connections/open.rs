@@ -133,11 +133,13 @@ impl OpenConnections {
         }
     }
 
-    /// Whether this connection must not begin more: memory is short, and it holds more than its part. A connection that is
-    /// told to close still holds its memory until the runtime gets to it, so the larger ones pause meanwhile.
+    /// Whether this connection must not begin more for now. A connection that is told to close still holds its memory until
+    /// the runtime gets to it. So the larger ones pause meanwhile, and where that is not enough, all do.
     pub(super) fn must_pause(&self, connection: &Connection) -> bool {
-        let is_short = self.held.load(Relaxed) > self.bytes_max + self.bytes_max / 4;
-        is_short && connection.held.load(Relaxed) > BYTES_PER_CONNECTION || connection.is_closing()
+        let held = self.held.load(Relaxed);
+        let is_short = held > self.bytes_max + self.bytes_max / 4;
+        let is_large = connection.held.load(Relaxed) > BYTES_PER_CONNECTION;
+        is_short && is_large || held > 2 * self.bytes_max || connection.is_closing()
     }
 
     pub(super) fn release(&self, connection: &Connection, bytes: usize) {
