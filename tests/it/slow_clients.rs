@@ -111,8 +111,9 @@ impl Slow {
 
     /// Acts like this until the service closes the connection; returns how long that took.
     async fn keep_waiting(self, address: SocketAddr) -> Duration {
-        let mut wire = Wire::open(address).await.unwrap();
+        // Before it is open, for on a busy machine the service may know of it long before this task.
         let begun = Instant::now();
+        let mut wire = Wire::open(address).await.unwrap();
         wire.send(&self.beginning()).await.unwrap();
         if let NeverReads = self {
             // Unread responses fill the buffers until the service cannot write.
