@@ -122,7 +122,8 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 120, value_parser = seconds())]
     pub idle_timeout_seconds: u64,
 
-    /// How long a request's body may take to arrive, and how long a request may wait before its work begins
+    /// How long a request's body may take to arrive, or the rest of a refused one, and how long a request may wait before
+    /// its work begins
     #[arg(long, env, global = true, default_value_t = 10, value_parser = seconds())]
     pub request_timeout_seconds: u64,
 
