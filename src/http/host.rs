@@ -29,6 +29,7 @@ pub(super) enum InvalidHost {
 ///
 /// # Errors
 /// The response.
+#[allow(clippy::result_large_err, reason = "the layer wants a response")]
 pub(super) fn validate<B>(request: &mut Request<B>) -> Result<(), Response> {
     check(request).map_err(|reason| {
         let mut response = Problem::invalid_host(reason).into_response();
