@@ -16,6 +16,7 @@ mod binary;
 mod bodies;
 mod browsers;
 mod concurrency;
+mod conditions;
 mod disks;
 mod early_refusals;
 mod empty_responses;

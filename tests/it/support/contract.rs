@@ -7,9 +7,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::http::Method;
-use jsonschema::{Draft, Keyword, ValidationError, Validator};
+use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
+use self::decimals::DecimalsMax;
 use super::Answer;
 
 /// Whether the path is one of the documentation's, which the contract does not describe.
@@ -392,45 +393,14 @@ fn json_schema(schema: &Value) -> Value {
     }
 }
 
-/// `x-decimals-max`: a number has at most so many digits after the point.
-struct DecimalsMax(usize);
-
-impl DecimalsMax {
-    fn of(max: &Value) -> Self {
-        let max = max.as_u64().and_then(|max| usize::try_from(max).ok());
-        Self(max.expect("x-decimals-max is a small number"))
-    }
-}
-
-impl<'i> Keyword<'i> for DecimalsMax {
-    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
-        match self.is_valid(instance) {
-            true => Ok(()),
-            false => Err(ValidationError::custom(format!(
-                "{instance} has more than {} decimals",
-                self.0
-            ))),
-        }
-    }
-
-    fn is_valid(&self, instance: &'i Value) -> bool {
-        // The shortest text that is the same double; none of a valid amount is so large that it would have an exponent.
-        let text = if instance.is_number() {
-            instance.to_string()
-        } else {
-            String::new()
-        };
-        text.split_once('.')
-            .is_none_or(|(_, decimals)| decimals.trim_end_matches('0').len() <= self.0)
-    }
-}
-
 /// Whether this is RFC 3339 in UTC with milliseconds, and the day exists.
 fn is_timestamp(text: &str) -> bool {
     let shape = text.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
     shape.eq(*b"0000-00-00T00:00:00.000Z") && text.parse::<jiff::Timestamp>().is_ok()
 }
 
-// With a path, since tests/fuzz.rs includes this file too.
+// With paths, since tests/fuzz includes this file too.
+#[path = "contract/decimals.rs"]
+mod decimals;
 #[path = "contract/tests.rs"]
 mod tests;
