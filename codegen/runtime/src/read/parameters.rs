@@ -1,6 +1,7 @@
 //! Reads the parameters of a request's path, query and headers.
 //!
-//! It refuses unknown query parameters, repeated parameters, and percent-encoding that is not UTF-8.
+//! It refuses unknown query parameters, repeated parameters (but headers that are lists, in several lines), and
+//! percent-encoding that is not UTF-8.
 
 use std::borrow::Cow;
 
