@@ -260,11 +260,10 @@ impl<'a> Run<'a> {
             thread::sleep(Duration::from_millis(1));
         };
         let log = self.place.log();
-        // The line of the process itself, which has no time: what goes through the log may not be written any more.
+        // The line of the process itself, past the log, which may not be written any more.
         let is_said = log
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(|line| line["timestamp"].is_null())
             .any(|line| {
                 let message = line["message"].as_str().unwrap_or_default();
                 LAST_LINES.iter().any(|said| message.contains(said))
