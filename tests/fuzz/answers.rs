@@ -1,6 +1,9 @@
 //! Reads what came back as a sequence of HTTP/1.1 responses; anything else is a finding.
 
+use std::io::{self, Read};
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use flate2::read::GzDecoder;
 
 use crate::answer::Answer;
 use crate::requests::chunks;
@@ -63,12 +66,23 @@ fn one(came: &[u8], is_head: bool) -> Result<(Answer, &[u8]), String> {
         Framing::ToTheEnd if found.get("connection").is_some_and(|value| value == "close") => (rest.to_vec(), &[][..]),
         Framing::ToTheEnd => return Err("its body has no end".to_owned()),
     };
+    let is_compressed = found.get("content-encoding").is_some_and(|coding| coding == "gzip");
+    let body = match is_compressed && has_body {
+        true => decompressed(&body).map_err(|error| format!("its body cannot be decompressed: {error}"))?,
+        false => body,
+    };
     let answer = Answer {
         status,
         headers: found,
         body: body.into(),
     };
     Ok((answer, rest))
+}
+
+fn decompressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    GzDecoder::new(bytes).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// How the body of a response ends.
@@ -139,4 +153,24 @@ fn only_whole_answers_are_read() {
     ] {
         assert!(read(bad, Some(false)).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn a_compressed_body_is_read_and_a_broken_one_is_not() {
+    let mut compressed = flate2::read::GzEncoder::new(&b"{}"[..], flate2::Compression::fast());
+    let mut body = Vec::new();
+    compressed.read_to_end(&mut body).unwrap();
+    let read_body = |body: &[u8]| {
+        let head = format!(
+            "HTTP/1.1 404 x\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let answers = read(&[head.as_bytes(), body].concat(), |_| Some(false))?;
+        Ok::<_, String>(answers[0].text().to_owned())
+    };
+    assert_eq!(read_body(&body).as_deref(), Ok("{}"));
+    assert!(read_body(&body[1..]).unwrap_err().contains("cannot be decompressed"));
+    // The answer to HEAD has no body to decompress.
+    let head = b"HTTP/1.1 200 x\r\nContent-Encoding: gzip\r\nContent-Length: 30\r\n\r\n";
+    assert_eq!(read(head, |_| Some(true)).unwrap()[0].body.len(), 0);
 }
