@@ -8,9 +8,11 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use orders_inventory::config::Settings;
-use orders_inventory::http::signature::{self, Secret};
+use orders_inventory::http::signature::{Secret, standard, timestamped};
 use orders_inventory::http::{Clock, docs};
 use orders_inventory::store::{self, Stop};
+
+use uuid::Uuid;
 
 use crate::failed;
 use crate::signals::Interruption;
@@ -20,18 +22,42 @@ const BROKEN: u8 = 1;
 /// The audit could not read the database.
 const UNREADABLE: u8 = 2;
 
-/// Prints the signature header of the body in `file` or on standard input, with the current time.
-pub(crate) fn sign(settings: &Settings, file: Option<&Path>) -> ExitCode {
+/// Prints the signature headers of the body in `file` or on standard input, with the current time: one, or those of
+/// Standard Webhooks.
+pub(crate) fn sign(settings: &Settings, file: Option<&Path>, is_standard: bool) -> ExitCode {
     let Some(secret) = Secret::new(settings.webhook_secret.as_str()) else {
         return failed("WEBHOOK_SECRET: must be set to sign a body");
     };
-    match body(file.filter(|file| *file != Path::new("-"))) {
-        Ok(body) => print(&format!(
-            "X-Webhook-Signature: {}\n",
-            signature::sign(&secret, Clock::system().now(), &body)
-        )),
-        Err(line) => failed(&line),
+    let body = match body(file.filter(|file| *file != Path::new("-"))) {
+        Ok(body) => body,
+        Err(line) => return failed(&line),
+    };
+    let now = Clock::system().now();
+    if !is_standard {
+        let value = timestamped::sign(&secret, now, &body);
+        return print(&format!("X-Webhook-Signature: {value}\n"));
     }
+    match standard::sign(&secret, &message_id(&body), now, &body) {
+        Some(values) => {
+            let lines = standard::HEADERS.iter().zip(values);
+            print(
+                &lines
+                    .map(|(name, value)| format!("{name}: {value}\n"))
+                    .collect::<String>(),
+            )
+        }
+        None => failed("WEBHOOK_SECRET: what follows whsec_ must be base64 to sign for Standard Webhooks"),
+    }
+}
+
+/// The id of the event in this body, so that signing it again gives the same; a new one where it has none that a header can
+/// hold.
+fn message_id(body: &[u8]) -> String {
+    let event: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let id = event.as_ref().and_then(|event| event.get("id")?.as_str());
+    let fits = |id: &&str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic());
+    id.filter(fits)
+        .map_or_else(|| format!("msg_{}", Uuid::now_v7().simple()), str::to_owned)
 }
 
 fn body(file: Option<&Path>) -> Result<Vec<u8>, String> {

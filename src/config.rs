@@ -39,6 +39,9 @@ pub enum Command {
     Sign {
         /// File with the body; none or - for standard input
         file: Option<PathBuf>,
+        /// Print the three headers of Standard Webhooks; the id is the event's, or a new one
+        #[arg(long)]
+        standard: bool,
     },
     /// Check every invariant of the database, also while the service runs; exit status 1 where one is broken
     Audit,

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(line) => failed_to_serve(&line, settings.log_format),
         },
-        Some(Command::Sign { file }) => commands::sign(&settings, file.as_deref()),
+        Some(Command::Sign { file, standard }) => commands::sign(&settings, file.as_deref(), standard),
         Some(Command::Audit) => commands::audit(&settings),
         Some(Command::Backup { file }) => commands::backup(&settings, &file),
         Some(Command::Restore { file }) => commands::restore(&settings, &file),

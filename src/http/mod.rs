@@ -266,7 +266,7 @@ impl<S: Store> Api for Service<S> {
 fn signature_refused(reason: SignatureError) -> Problem {
     tracing::warn!(%reason, "a webhook was refused because of its signature");
     counter!(table::WEBHOOK_SIGNATURES_REFUSED, "reason" => reason.name()).increment(1);
-    Problem::invalid_signature()
+    Problem::invalid_signature(reason)
 }
 
 /// A clock with millisecond resolution.

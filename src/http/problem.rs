@@ -14,6 +14,7 @@ use orders_inventory_api::read::{Failure, Place, Rejection};
 
 use super::auth::Unauthorized;
 use super::host::InvalidHost;
+use super::signature::SignatureError;
 use crate::domain::Invalid;
 use crate::error::Error;
 
@@ -73,8 +74,21 @@ impl Problem {
         }
     }
 
-    pub(super) fn invalid_signature() -> Self {
-        let detail = "The signature in X-Webhook-Signature does not match this body, or its time is too far from now.";
+    /// The detail says what an honest caller can mend, and no more than a forger knows.
+    pub(super) fn invalid_signature(reason: SignatureError) -> Self {
+        let detail = match reason {
+            SignatureError::NoHeader => {
+                "The request is not signed: it has neither X-Webhook-Signature, nor webhook-id, webhook-timestamp and \
+                 webhook-signature."
+            }
+            SignatureError::NotOneHeader => "The request repeats a signature header, or is signed in two ways.",
+            SignatureError::Unreadable => {
+                "The signature headers cannot be read: X-Webhook-Signature is t=<unix seconds>,v1=<hex>, and the \
+                 webhook-* headers belong together."
+            }
+            SignatureError::TooFarFromNow => "The signature's time is too far from the service's clock.",
+            SignatureError::DoesNotFit => "No signature of this request matches its body and the webhook secret.",
+        };
         Self::new(ProblemType::InvalidSignature, detail)
     }
 

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fastrand::Rng;
 use orders_inventory::http::Clock;
-use orders_inventory::http::signature::{Secret, sign};
+use orders_inventory::http::signature::Secret;
+use orders_inventory::http::signature::timestamped::sign;
 use serde_json::{Value, json};
 
 use crate::books::{Books, number, text};

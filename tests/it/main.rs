@@ -48,6 +48,7 @@ mod refusals;
 mod restore;
 mod secrets;
 mod settings;
+mod signatures;
 mod slow_clients;
 mod spans;
 mod stock_movements;

@@ -231,7 +231,7 @@ fn a_day_of_the_shop_is_counted_to_the_last_one() {
         ),
         (r#"shop_webhook_events_total{type="other",result="ignored"}"#, 2.0),
         (r#"shop_webhook_signatures_refused_total{reason="does_not_fit"}"#, 1.0),
-        (r#"shop_webhook_signatures_refused_total{reason="not_one_header"}"#, 1.0),
+        (r#"shop_webhook_signatures_refused_total{reason="no_header"}"#, 1.0),
         (r#"shop_money_needing_a_person_total{result="duplicate_payment"}"#, 1.0),
         (r#"shop_money_needing_a_person_total{result="amount_mismatch"}"#, 1.0),
         (r#"shop_money_needing_a_person_total{result="partial_refund"}"#, 1.0),

@@ -125,6 +125,38 @@ fn a_header_printed_by_sign_pays_an_order_once() {
 }
 
 #[test]
+fn sign_prints_the_headers_of_standard_webhooks_which_pay_an_order() {
+    let (database, folder) = database();
+    let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    let server = Server::start(command(&database).env("WEBHOOK_SECRET", secret));
+    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
+    assert_eq!(server.ask("POST", "/orders", ORDER).0, 201);
+    let event = r#"{"id":"evt_1","type":"payment.succeeded","data":{"order_id":1,"amount":25}}"#;
+    let file = folder.path().join("event.json");
+    fs::write(&file, event).unwrap();
+    let sign = |secret: &str| {
+        let mut sign = command(&database);
+        sign.env("WEBHOOK_SECRET", secret)
+            .args(["sign", "--standard"])
+            .arg(&file);
+        sign
+    };
+    let printed = run(&mut sign(secret), AT_ONCE);
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let headers: Vec<_> = printed.lines().map(|line| line.split_once(": ").unwrap()).collect();
+    let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["webhook-id", "webhook-timestamp", "webhook-signature"]);
+    assert_eq!(headers[0].1, "evt_1");
+    let ((status, receipt), _) = server.ask_with("POST", "/webhooks/payment", &headers, event);
+    assert_eq!((status, &receipt["result"]), (200, &json!("applied")));
+    // An event without an id gets a new one; a secret that is no base64 cannot sign this way.
+    fs::write(&file, "{}").unwrap();
+    let [first, second] = [0, 1].map(|_| run(&mut sign(secret), AT_ONCE).stdout);
+    assert!(first.starts_with(b"webhook-id: msg_") && first != second);
+    assert!(refused(&mut sign("whsec_no base64"), 1).contains("WEBHOOK_SECRET: what follows whsec_ must be base64"));
+}
+
+#[test]
 fn sign_refuses_in_one_line() {
     let (database, folder) = database();
     for secret in [None, Some("")] {

@@ -211,7 +211,8 @@ async fn every_refusal_that_the_contract_names_can_be_had() {
                 answers.push(ask(&with_keys).header("x-api-key", "wrong").await);
             }
             ["WebhookSignature"] => {
-                answers.push(app.call(method.clone(), &path).await);
+                let signature = payment::sign("another", app.clock.now_ms() / 1_000, b"");
+                answers.push(app.signed(&signature, json!({})).await);
                 answers.push(ask(&deaf).await);
                 limited.call(method.clone(), &path).await.expect(401);
                 answers.push(ask(&limited).await);
@@ -225,6 +226,7 @@ async fn every_refusal_that_the_contract_names_can_be_had() {
             answers.push(ask("{").await);
             answers.push(ask(&" ".repeat(70_000)).await);
             answers.push(ask("{}").without(CONTENT_TYPE).await);
+            answers.push(ask("{}").header("content-encoding", "gzip").await);
             // Of another body, which only the whole body shows.
             let signature = payment::sign(SECRET, app.clock.now_ms() / 1_000, b"");
             let stalled = app.call(method.clone(), &path).body(stalled);

@@ -517,12 +517,7 @@ fn assert_signature_refused(answer: Answer, why: &str) {
         Some(r#"Signature header="X-Webhook-Signature""#),
         "{why}"
     );
-    let problem = answer.expect_problem(401, "/problems/invalid-signature");
-    assert_eq!(
-        problem["detail"],
-        "The signature in X-Webhook-Signature does not match this body, or its time is too far from now.",
-        "the response does not give the reason: {why}"
-    );
+    answer.expect_problem(401, "/problems/invalid-signature");
 }
 
 #[tokio::test]

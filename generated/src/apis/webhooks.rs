@@ -30,8 +30,9 @@ pub trait Webhooks: Api {
 
     /// Receive a payment event.
     ///
-    /// The payment provider calls this. The service checks the signature in `X-Webhook-Signature` (see the security scheme
-    /// `WebhookSignature`) over the raw body before it parses the body; `orders-inventory sign` makes one.
+    /// The payment provider calls this. The service checks the signature over the raw body before it parses the body (see
+    /// the security scheme `WebhookSignature`): in `X-Webhook-Signature`, or in the three headers of Standard Webhooks, but
+    /// not in both; `orders-inventory sign` makes either.
     ///
     /// Every event is recorded once under its `id`; one that is delivered again is answered `duplicate` and changes nothing.
     /// `payment.succeeded` makes a `PENDING` order `PAID`, `payment.refunded` closes a payment and cancels the `PAID`

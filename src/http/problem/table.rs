@@ -44,7 +44,7 @@ pub const fn entry(kind: ProblemType) -> Entry {
         ProblemType::InvalidSignature => row(
             StatusCode::UNAUTHORIZED,
             "Invalid signature",
-            "The signature in X-Webhook-Signature does not match this body and the webhook secret, or its time is too far \
+            "The event has no signature that matches its body and the webhook secret, or the signature's time is too far \
              from now. The security scheme WebhookSignature in the documentation says how to sign a body.",
         ),
         ProblemType::NotFound => row(
