@@ -129,7 +129,7 @@ fn head(sent: &[u8]) -> Option<(Head, Option<Framing>, &[u8])> {
     let host = values("host");
     let is_plain = |host: &[u8]| !host.is_empty() && host.iter().all(u8::is_ascii_alphanumeric);
     let host = match &host[..] {
-        [host] if is_plain(host) && uri.scheme().is_none() => Host::Good,
+        [host] if is_plain(host) && uri.authority().is_none() => Host::Good,
         [_] => Host::Odd,
         [] if is_1_0 => Host::Odd,
         _ => Host::NotOne,
