@@ -36,12 +36,14 @@ pub trait Webhooks: Api {
     ///
     /// Every event is recorded once under its `id`; one that is delivered again is answered `duplicate` and changes nothing.
     /// `payment.succeeded` makes a `PENDING` order `PAID`, `payment.refunded` closes a payment and cancels the `PAID`
-    /// order whose own payment it was; `result` says what happened. A refund is known by its `refund_id`, or by its event's
-    /// `id` where it has none, and counts once whatever number of events tell of it; one that comes before its payment is
-    /// kept and counts once that is there. Other types are recorded and `ignored`. Money that
-    /// needs a person (`refund_due`, `duplicate_payment`, `amount_mismatch`, `order_gone`, `partial_refund`) is listed by
-    /// `GET /payment-events`. An event for an order id that was never issued is 404 and is not recorded, so a retry may
-    /// succeed later.
+    /// order whose own payment it was; `result` says what happened. Other types are recorded and `ignored`. An event for an
+    /// order id that was never issued is 404 and is not recorded, so a retry may succeed later.
+    ///
+    /// A refund is known by its `refund_id`, or by its event's `id` where it has none. It counts once, whatever number of
+    /// events tell of it. One that comes before its payment is kept, and counts once that is there.
+    ///
+    /// Money that needs a person (`refund_due`, `duplicate_payment`, `amount_mismatch`, `order_gone`, `partial_refund`) is
+    /// listed by `GET /payment-events`.
     ///
     /// Calls with a valid signature are exempt from the rate limit. Calls without one count for their client address; an
     /// address with as many of them in a minute as the limit allows gets 429 `rate-limited` for every call.
