@@ -188,13 +188,13 @@ impl<W: Write> Write for Lines<W> {
     }
 }
 
-/// Writes a line to standard error, past the log, for at most [`END_WAIT`]: nobody may be reading. Whether it was written
+/// Writes a line to standard error, past the log, for a second at most: nobody may be reading. Whether it was written
 /// does not matter to the caller, which is about to end the process.
 pub fn say(line: String) {
     let _ = within(END_WAIT, move || io::stderr().write_all(format!("{line}\n").as_bytes()));
 }
 
-/// Writes text to standard output, for at most [`END_WAIT`].
+/// Writes text to standard output, for a second at most.
 ///
 /// # Errors
 /// Those of the stream; [`io::ErrorKind::TimedOut`].

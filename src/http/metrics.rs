@@ -2,7 +2,7 @@
 //!
 //! Operations and statuses come from the contract, so every series exists from the start, at 0, and no client can
 //! create one. A request whose caller leaves before its response is not counted; what it changed is
-//! ([`super::after_commit`]).
+//! (`after_commit`).
 
 use std::sync::Arc;
 use std::time::Instant;
