@@ -33,6 +33,8 @@ def main(arguments):
         sys.exit("run.py: no steps to run")
     # Ending the runner ends the steps that are running, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A shell without job control starts background jobs with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     of = f"of {len(alone + beside)}"
     waiting = list(enumerate(alone + beside, 1))
     started, running, results = time.monotonic(), [], []
