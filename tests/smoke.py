@@ -98,7 +98,7 @@ def flow():
     call("take its SKU", 409, "POST", "/products", mug, error="duplicate-sku", sku=mug["sku"])
     wrong = {"sku": f"smoke-{RUN}-wrong", "name": " ", "price": 0, "stock": 1}
     call("break the contract", 422, "POST", "/products", wrong, error="validation-failed", errors=[
-        {"pointer": "/name", "detail": "must not consist of blanks only"},
+        {"pointer": "/name", "detail": "must have a visible character and no control characters"},
         {"pointer": "/price", "detail": "must be greater than 0 and at most 1000000"}])
     call("get one that does not exist", 404, "GET", f"/products/{2**63 - 1}", error="product-not-found")
     call("get a path that does not exist", 404, "GET", "/smoke", error="not-found")
