@@ -304,7 +304,7 @@ impl NewProductDraft {
     fn name_pattern(text: &str) -> Result<(), ValidationError> {
         static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
             read::pattern(
-                r"^(?:[ -~\xa0-\u2027\u202a-\ufffd]|[^\x00-\ufffd])*(?:[!-~\xa1-\xac\xae-\u034e\u0350-\u061b\u061d-\u115e\u1161-\u167f\u1681-\u17b3\u17b6-\u180a\u1810-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\u27ff\u2801-\u2fff\u3001-\u3163\u3165-\ufdff\ufe10-\ufefe\uff00-\uff9f\uffa1-\uffef\ufffc-\ufffd]|[^\x00-\ufffd])(?:[ -~\xa0-\u2027\u202a-\ufffd]|[^\x00-\ufffd])*$",
+                r"^(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*(?:[^\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2027-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|\u2027)(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*$",
             )
         });
         read::matches(
@@ -366,7 +366,7 @@ impl NewStockMovementDraft {
     fn note_pattern(text: &str) -> Result<(), ValidationError> {
         static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
             read::pattern(
-                r"^(?:[ -~\xa0-\u2027\u202a-\ufffd]|[^\x00-\ufffd])*(?:[!-~\xa1-\xac\xae-\u034e\u0350-\u061b\u061d-\u115e\u1161-\u167f\u1681-\u17b3\u17b6-\u180a\u1810-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\u27ff\u2801-\u2fff\u3001-\u3163\u3165-\ufdff\ufe10-\ufefe\uff00-\uff9f\uffa1-\uffef\ufffc-\ufffd]|[^\x00-\ufffd])(?:[ -~\xa0-\u2027\u202a-\ufffd]|[^\x00-\ufffd])*$",
+                r"^(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*(?:[^\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2027-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|\u2027)(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*$",
             )
         });
         read::matches(
@@ -1019,7 +1019,7 @@ impl ProductUpdateDraft {
     fn name_pattern(text: &str) -> Result<(), ValidationError> {
         static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
             read::pattern(
-                r"^(?:[ -~\xa0-\u2027\u202a-\ufffd]|[^\x00-\ufffd])*(?:[!-~\xa1-\xac\xae-\u034e\u0350-\u061b\u061d-\u115e\u1161-\u167f\u1681-\u17b3\u17b6-\u180a\u1810-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\u27ff\u2801-\u2fff\u3001-\u3163\u3165-\ufdff\ufe10-\ufefe\uff00-\uff9f\uffa1-\uffef\ufffc-\ufffd]|[^\x00-\ufffd])(?:[ -~\xa0-\u2027\u202a-\ufffd]|[^\x00-\ufffd])*$",
+                r"^(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*(?:[^\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2027-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|\u2027)(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*$",
             )
         });
         read::matches(
