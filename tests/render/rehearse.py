@@ -229,7 +229,9 @@ class Rehearsal:
     def restores(self, copy, order):
         """The restore of the same document: a deploy whose start command puts the backup in the database's place, once."""
         command = self.service["startCommand"]
-        restored, database = copy.with_name("restored.db"), self.variables["DATABASE_URL"].removeprefix("sqlite://")
+        restored = copy.with_name("restored.db")
+        # A relative path starts where the service does.
+        database = self.source / self.variables["DATABASE_URL"].removeprefix("sqlite://")
         self.service["startCommand"] = f"{command} restore {copy} && mv {copy} {restored}; exec {command}"
         for step in ["restore", "restart after it"]:
             self.goes_live(step)
