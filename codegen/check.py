@@ -50,7 +50,7 @@ def is_text(value):
 
 KEYWORD_VALUES = {
     **dict.fromkeys(
-        ("minLength", "maxLength", "minItems", "maxItems", "minProperties"), (is_count, "a whole number, 0 or more")
+        ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "x-bytes-max"), (is_count, "a whole number, 0 or more")
     ),
     **dict.fromkeys(("minimum", "maximum"), (is_number, "a number")),
     **dict.fromkeys(
@@ -387,7 +387,7 @@ class Check:
 
     def request_body(self, node, at):
         """Checks a request body; returns the name of its schema."""
-        check_node(node, at, {"required", "x-with-bytes"}, needed=["content"])
+        check_node(node, at, {"required", "x-with-bytes", "x-bytes-max"}, needed=["content"])
         if node.get("required") is not True:
             refuse(at, "a request body must be required")
         if list(node["content"]) != ["application/json"]:

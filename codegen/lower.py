@@ -156,6 +156,8 @@ class Lowering:
         if "requestBody" in operation:
             lowered["requestBody"] = self.request_body(operation["requestBody"])
             lowered["x-with-bytes"] = operation["requestBody"].get("x-with-bytes", False)
+            if "x-bytes-max" in operation["requestBody"]:
+                lowered["x-bytes-max"] = str(operation["requestBody"]["x-bytes-max"])
         for code, node in operation["responses"].items():
             if str(code)[0] in "23":
                 lowered["responses"][str(code)] = self.response(node)

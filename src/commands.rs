@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use orders_inventory::config::Settings;
-use orders_inventory::http::signature::{Secret, standard, timestamped};
+use orders_inventory::http::signature::{Secret, SignatureHeaders, standard, timestamped};
 use orders_inventory::http::{Clock, docs};
 use orders_inventory::store::{self, Stop};
 
@@ -22,32 +22,45 @@ const BROKEN: u8 = 1;
 /// The audit could not read the database.
 const UNREADABLE: u8 = 2;
 
-/// Prints the signature headers of the body in `file` or on standard input, with the current time: one, or those of
-/// Standard Webhooks.
-pub(crate) fn sign(settings: &Settings, file: Option<&Path>, is_standard: bool) -> ExitCode {
-    let Some(secret) = Secret::new(settings.webhook_secret.as_str()) else {
-        return failed("WEBHOOK_SECRET: must be set to sign a body");
+/// How a body is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// With the service's own header.
+    Own,
+    /// With the three headers of Standard Webhooks.
+    Standard,
+    /// With Stripe's header.
+    Stripe,
+}
+
+/// Prints the signature headers of the body in `file` or on standard input, with the current time.
+pub(crate) fn sign(settings: &Settings, file: Option<&Path>, way: Way) -> ExitCode {
+    let (variable, text) = match way {
+        Way::Own | Way::Standard => ("WEBHOOK_SECRET", &settings.webhook_secret),
+        Way::Stripe => ("STRIPE_WEBHOOK_SECRET", &settings.stripe.stripe_webhook_secret),
+    };
+    let Some(secret) = Secret::new(text.as_str()) else {
+        return failed(&format!("{variable}: must be set to sign a body"));
     };
     let body = match body(file.filter(|file| *file != Path::new("-"))) {
         Ok(body) => body,
         Err(line) => return failed(&line),
     };
     let now = Clock::system().now();
-    if !is_standard {
+    let one = |headers: SignatureHeaders| {
         let value = timestamped::sign(&secret, now, &body);
-        return print(&format!("X-Webhook-Signature: {value}\n"));
-    }
-    match standard::sign(&secret, &message_id(&body), now, &body) {
-        Some(values) => {
-            let lines = standard::HEADERS.iter().zip(values);
-            print(
-                &lines
-                    .map(|(name, value)| format!("{name}: {value}\n"))
-                    .collect::<String>(),
-            )
-        }
-        None => failed("WEBHOOK_SECRET: what follows whsec_ must be base64 to sign for Standard Webhooks"),
-    }
+        vec![(headers.timestamped(), value)]
+    };
+    let lines = match way {
+        Way::Own => one(SignatureHeaders::Own),
+        Way::Stripe => one(SignatureHeaders::Stripe),
+        Way::Standard => match standard::sign(&secret, &message_id(&body), now, &body) {
+            Some(values) => standard::HEADERS.into_iter().zip(values).collect(),
+            None => return failed("WEBHOOK_SECRET: what follows whsec_ must be base64 to sign for Standard Webhooks"),
+        },
+    };
+    let lines = lines.into_iter().map(|(name, value)| format!("{name}: {value}\n"));
+    print(&lines.collect::<String>())
 }
 
 /// The id of the event in this body, so that signing it again gives the same; a new one where it has none that a header can

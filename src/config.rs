@@ -14,9 +14,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use self::values::{host, rate_limit, seconds, socket_address, whole_number};
 
 mod read;
+mod stripe;
 mod values;
 
 pub use read::{Unread, requested_log_format};
+pub use stripe::StripeSettings;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -35,13 +37,16 @@ pub struct Cli {
 pub enum Command {
     /// Serve until SIGTERM, SIGINT or SIGHUP (the default)
     Serve,
-    /// Print the signature header of a webhook body, with WEBHOOK_SECRET and the current time
+    /// Print the signature header of a webhook body, with the webhook secret and the current time
     Sign {
         /// File with the body; none or - for standard input
         file: Option<PathBuf>,
         /// Print the three headers of Standard Webhooks; the id is the event's, or a new one
         #[arg(long)]
         standard: bool,
+        /// Print the header of Stripe, with STRIPE_WEBHOOK_SECRET
+        #[arg(long, conflicts_with = "standard")]
+        stripe: bool,
     },
     /// Check every invariant of the database, also while the service runs; exit status 1 where one is broken
     Audit,
@@ -106,6 +111,10 @@ pub struct Settings {
         hide_default_value = true
     )]
     pub webhook_secret_previous: SecretText,
+
+    /// The settings of Stripe's webhook.
+    #[command(flatten)]
+    pub stripe: StripeSettings,
 
     /// How far a webhook signature's time may be from now, either way
     #[arg(long, env, global = true, default_value_t = 300, value_parser = seconds())]
@@ -178,7 +187,8 @@ pub struct Settings {
 impl Settings {
     /// Refuses settings that are invalid together.
     ///
-    /// # Errors [`BadSetting`] for an API key that cannot be sent in a header, and on Render where `API_KEYS` or
+    /// # Errors
+    /// [`BadSetting`] for an API key that cannot be sent in a header, for Stripe's settings, and on Render where `API_KEYS` or
     /// `WEBHOOK_SECRET` is not set.
     pub fn check(&self) -> Result<(), BadSetting> {
         if let Some(number) = self.api_keys.first_invalid_key() {
@@ -187,6 +197,7 @@ impl Settings {
                 "API_KEYS: key {number} has characters other than visible ASCII, so it cannot be sent in a header"
             )));
         }
+        self.stripe.check()?;
         let needed = [("API_KEYS", &self.api_keys), ("WEBHOOK_SECRET", &self.webhook_secret)];
         match needed.into_iter().find(|(_, value)| value.as_str().trim().is_empty()) {
             Some((variable, _)) if self.is_on_render() => Err(BadSetting(format!(
@@ -469,7 +480,10 @@ mod tests {
             assert_eq!(options(&[command, "--help"]), ["--database-url"], "{command}");
             assert_eq!(options(&["help", command]), ["--database-url"], "{command}");
         }
-        assert_eq!(options(&["sign", "-h"]), ["--webhook-secret"]);
+        assert_eq!(
+            options(&["sign", "-h"]),
+            ["--webhook-secret", "--stripe-webhook-secret"]
+        );
         assert_eq!(options(&["openapi", "--help"]), [""; 0]);
         assert!(options(&["serve", "--help"]).len() > 15);
         assert_eq!(

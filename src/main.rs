@@ -25,7 +25,14 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(line) => failed_to_serve(&line, settings.log_format),
         },
-        Some(Command::Sign { file, standard }) => commands::sign(&settings, file.as_deref(), standard),
+        Some(Command::Sign { file, standard, stripe }) => {
+            let way = match (standard, stripe) {
+                (false, false) => commands::Way::Own,
+                (true, _) => commands::Way::Standard,
+                (false, true) => commands::Way::Stripe,
+            };
+            commands::sign(&settings, file.as_deref(), way)
+        }
         Some(Command::Audit) => commands::audit(&settings),
         Some(Command::Backup { file }) => commands::backup(&settings, &file),
         Some(Command::Restore { file }) => commands::restore(&settings, &file),

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use orders_inventory::config::{LogFormat, Settings};
-use orders_inventory::http::signature::{Keyring, Secret};
-use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, sweeper};
+use orders_inventory::config::{LogFormat, SecretText, Settings};
+use orders_inventory::http::signature::{Keyring, Secret, SignatureHeaders};
+use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, Stripe, sweeper};
 use orders_inventory::metrics::Exporter;
 use orders_inventory::store::{self, FatalHandler, SqliteStore};
 use orders_inventory::{log, render};
@@ -127,6 +127,7 @@ async fn serve_until_stopped(
         is_behind_tls: settings.is_on_render() || settings.trusted_proxies > 0,
         api_keys: api_keys(settings),
         keyring: keyring(settings),
+        stripe: stripe(settings),
         order_ttl: Some(Duration::from_secs(settings.order_ttl_seconds)).filter(|ttl| !ttl.is_zero()),
         counted: counted.transpose()?,
     };
@@ -164,18 +165,40 @@ fn api_keys(settings: &Settings) -> ApiKeys {
 }
 
 fn keyring(settings: &Settings) -> Keyring {
-    let secrets = [&settings.webhook_secret, &settings.webhook_secret_previous];
-    let secrets: Vec<_> = secrets
-        .into_iter()
-        .filter_map(|text| Secret::new(text.as_str()))
-        .collect();
+    let secrets = secrets([&settings.webhook_secret, &settings.webhook_secret_previous]);
     if secrets.is_empty() {
         tracing::warn!("WEBHOOK_SECRET is not set, so payment webhooks are refused");
     }
     Keyring {
+        headers: SignatureHeaders::Own,
         secrets,
         tolerance: Duration::from_secs(settings.webhook_tolerance_seconds),
     }
+}
+
+/// What Stripe's webhook needs; `None` where it is not configured.
+fn stripe(settings: &Settings) -> Option<(Keyring, Stripe)> {
+    let of = &settings.stripe;
+    let keyring = Keyring {
+        headers: SignatureHeaders::Stripe,
+        secrets: secrets([&of.stripe_webhook_secret, &of.stripe_webhook_secret_previous]),
+        tolerance: Duration::from_secs(settings.webhook_tolerance_seconds),
+    };
+    let stripe = Stripe {
+        currency: of.currency?,
+        is_live: of.stripe_livemode,
+        order_key: of.stripe_order_key.clone(),
+        account: of.stripe_account.clone(),
+        hold: of.payment_hold(),
+    };
+    Some((keyring, stripe))
+}
+
+fn secrets(texts: [&SecretText; 2]) -> Vec<Secret> {
+    texts
+        .into_iter()
+        .filter_map(|text| Secret::new(text.as_str()))
+        .collect()
 }
 
 /// Prints the addresses of documentation, API and metrics, and the database's path. The service goes on where that is

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::domain::{
-    Amount, EventId, EventKind, Money, NewMovement, NewOrder, NewProduct, OrderId, PaymentData, PaymentEvent,
-    PaymentId, Price, ProductId, ProductName, Quantity, Reason, RefundData, RefundId, Sku, Stock, Timestamp,
+    Amount, Content, EventId, EventType, Fact, FactKind, Money, NewMovement, NewOrder, NewProduct, OrderId,
+    PaymentEvent, PaymentId, Price, ProductId, ProductName, Provider, Quantity, Reason, RefundId, Sku, Stock, Sum,
+    Timestamp,
 };
 use crate::store::{FatalHandler, Options, SqliteStore};
 
@@ -76,33 +77,58 @@ pub(crate) fn payment_id(text: &str) -> PaymentId {
     PaymentId::new(text).unwrap()
 }
 
-/// What an event says of money, where it names the payment and the cents.
-pub(crate) fn money(order: OrderId, payment: Option<&str>, cents: Option<i64>) -> PaymentData {
-    PaymentData {
+/// A payment, where its event names the payment and the cents.
+pub(crate) fn money(order: OrderId, payment: Option<&str>, cents: Option<i64>) -> Fact {
+    Fact {
+        kind: FactKind::Paid { is_of_total: true },
+        order_id: Some(order),
+        payment_id: payment.map(payment_id),
+        sum: cents.map(|cents| Sum::of_cents(Amount::new(Money::from_cents(cents)).unwrap())),
+    }
+}
+
+/// A refund of this much, where its event names the refund.
+pub(crate) fn refund(of: Fact, refund: Option<&str>) -> Fact {
+    let id = refund.map(|id| RefundId::new(id).unwrap());
+    Fact {
+        kind: FactKind::Refund { id, has_failed: false },
+        ..of
+    }
+}
+
+/// A payment that failed, where its event names an order.
+pub(crate) fn failed(order: Option<OrderId>, payment: Option<&str>) -> Fact {
+    Fact {
+        kind: FactKind::NotPaid,
         order_id: order,
         payment_id: payment.map(payment_id),
-        amount: cents.map(|cents| Amount::new(Money::from_cents(cents)).unwrap()),
+        sum: None,
     }
 }
 
-/// What an event says of a refund, where it names it.
-pub(crate) fn refund(of: PaymentData, refund: Option<&str>) -> RefundData {
-    RefundData {
-        order_id: of.order_id,
-        payment_id: of.payment_id,
-        refund_id: refund.map(|id| RefundId::new(id).unwrap()),
-        amount: of.amount,
-    }
-}
-
-/// An event with this id.
-pub(crate) fn payment_event(id: &str, kind: EventKind) -> PaymentEvent {
+/// An event with this id, in the service's own format.
+pub(crate) fn payment_event(id: &str, content: impl Into<Content>) -> PaymentEvent {
+    let content = content.into();
+    let event_type = match &content {
+        Content::Fact(fact) => match fact.kind {
+            FactKind::Paid { .. } => "payment.succeeded",
+            FactKind::Refund { .. } => "payment.refunded",
+            _ => "payment.failed",
+        },
+        Content::Nothing(_) => "customer.created",
+    };
     PaymentEvent {
+        provider: Provider::Own,
         id: event_id(id),
+        event_type: EventType::new(event_type).unwrap(),
         created_seconds: Some(1_772_359_200),
-        kind,
+        early_until: None,
+        content,
     }
 }
+
+/// An event with this id that means nothing here.
+pub(crate) const NOTHING: Content = Content::Nothing(None);
 
 /// Options for a file in this folder.
 pub(crate) fn options(folder: &TempDir) -> Options {

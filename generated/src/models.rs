@@ -25,6 +25,9 @@ pub enum DeliveryResult {
     /// `amount_mismatch`
     #[serde(rename = "amount_mismatch")]
     AmountMismatch,
+    /// `currency_mismatch`
+    #[serde(rename = "currency_mismatch")]
+    CurrencyMismatch,
     /// `duplicate_payment`
     #[serde(rename = "duplicate_payment")]
     DuplicatePayment,
@@ -34,9 +37,18 @@ pub enum DeliveryResult {
     /// `order_gone`
     #[serde(rename = "order_gone")]
     OrderGone,
+    /// `order_unknown`
+    #[serde(rename = "order_unknown")]
+    OrderUnknown,
     /// `partial_refund`
     #[serde(rename = "partial_refund")]
     PartialRefund,
+    /// `refund_failed`
+    #[serde(rename = "refund_failed")]
+    RefundFailed,
+    /// `disputed`
+    #[serde(rename = "disputed")]
+    Disputed,
     /// `duplicate`
     #[serde(rename = "duplicate")]
     Duplicate,
@@ -48,10 +60,14 @@ impl DeliveryResult {
         Self::Applied,
         Self::Ignored,
         Self::AmountMismatch,
+        Self::CurrencyMismatch,
         Self::DuplicatePayment,
         Self::RefundDue,
         Self::OrderGone,
+        Self::OrderUnknown,
         Self::PartialRefund,
+        Self::RefundFailed,
+        Self::Disputed,
         Self::Duplicate,
     ];
 
@@ -61,10 +77,14 @@ impl DeliveryResult {
             Self::Applied => "applied",
             Self::Ignored => "ignored",
             Self::AmountMismatch => "amount_mismatch",
+            Self::CurrencyMismatch => "currency_mismatch",
             Self::DuplicatePayment => "duplicate_payment",
             Self::RefundDue => "refund_due",
             Self::OrderGone => "order_gone",
+            Self::OrderUnknown => "order_unknown",
             Self::PartialRefund => "partial_refund",
+            Self::RefundFailed => "refund_failed",
+            Self::Disputed => "disputed",
             Self::Duplicate => "duplicate",
         }
     }
@@ -513,6 +533,41 @@ impl Read for OrderUpdate {
     }
 }
 
+/// Money that came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// The provider's id of the payment; the id of its event where that named none.
+    #[serde(rename = "payment_id")]
+    pub payment_id: String,
+    /// Who tells of it: `own` is whoever sends events in the service's own format. Ids of two providers are different ones.
+    #[serde(rename = "provider")]
+    pub provider: models::Provider,
+    /// The order that it is for, which may be deleted; null where that was never placed.
+    #[serde(rename = "order_id")]
+    pub order_id: Option<i64>,
+    /// How much, null where that is unknown, or in another currency or in parts of a cent.
+    #[serde(rename = "amount")]
+    pub amount: Option<Decimal>,
+    /// Its currency (ISO 4217), null where its event named none.
+    #[serde(rename = "currency")]
+    pub currency: Option<String>,
+    /// How much of it was refunded so far, null where `amount` is in another currency or in parts of a cent.
+    #[serde(rename = "refunded")]
+    pub refunded: Option<Decimal>,
+    /// Whether any of it is still here; false once refunds add up to its amount.
+    #[serde(rename = "open")]
+    pub open: bool,
+    /// Whether it is the payment that made its order `PAID`.
+    #[serde(rename = "own")]
+    pub own: bool,
+    /// Whether the customer's bank disputes it, or took it back.
+    #[serde(rename = "disputed")]
+    pub disputed: bool,
+    /// RFC 3339 in UTC with milliseconds.
+    #[serde(rename = "created_at")]
+    pub created_at: Timestamp,
+}
+
 /// What a `payment.*` event is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentData {
@@ -569,12 +624,12 @@ impl PaymentDataDraft {
     }
 }
 
-/// An event as the payment provider sends it; other members are ignored.
+/// An event in the service's own format; other members are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentEvent {
-    /// The provider's id of an event.
-    #[serde(rename = "id")]
-    pub id: String,
+    /// The provider's id of the event. It may be missing only where the header `webhook-id` has it.
+    #[serde(rename = "id", default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// `payment.succeeded`, `payment.refunded` and `payment.failed` are handled; any other type is recorded only.
     #[serde(rename = "type")]
     pub r_type: String,
@@ -602,14 +657,14 @@ impl Read for PaymentEvent {
     fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
         let mut object = Object::open(json, at, failures)?;
         let draft = PaymentEventDraft {
-            id: object.required("id"),
+            id: object.optional("id"),
             r_type: object.required("type"),
             created: object.optional("created"),
             data: object.optional("data"),
         };
         object.check(&draft, &[("r_type", "type")]);
         Some(Self {
-            id: draft.id?,
+            id: draft.id,
             r_type: draft.r_type?,
             created: draft.created,
             data: draft.data,
@@ -637,7 +692,7 @@ pub struct PaymentEventReceipt {
     /// What became of the event, as in `PaymentResult`; `duplicate` if it was recorded before.
     #[serde(rename = "result")]
     pub result: models::DeliveryResult,
-    /// The order that the event names (for a `duplicate`, the recorded event), null where it names none.
+    /// The order that the event is about (for a `duplicate`, the recorded event), null where that is none.
     #[serde(rename = "order_id")]
     pub order_id: Option<i64>,
     /// The status of that order now; null where there is no such order.
@@ -645,10 +700,24 @@ pub struct PaymentEventReceipt {
     pub order_status: Option<models::OrderStatus>,
 }
 
+/// A page of payments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentPage {
+    /// The payments, newest first.
+    #[serde(rename = "items")]
+    pub items: Vec<models::Payment>,
+    /// Pass it as `cursor` for the next page; null on the last.
+    #[serde(rename = "next_cursor")]
+    pub next_cursor: Option<String>,
+}
+
 /// What became of an event. `applied`: the order was paid, or a payment was refunded whole. `ignored`: nothing
-/// changed, or a refund is kept until its payment comes. The others are money that needs a person: `amount_mismatch` (a payment of another amount than the order's
-/// total), `duplicate_payment` (a further payment of a paid order), `refund_due` (a payment of a canceled order),
-/// `order_gone` (a payment of a deleted order), `partial_refund` (a refund of less than the payment).
+/// changed, or a refund or dispute is kept until its payment comes. The others are money that needs a person:
+/// `amount_mismatch` (a payment of another amount than the order's total), `currency_mismatch` (a payment in another
+/// currency, or in parts of a cent), `duplicate_payment` (a further payment of a paid order), `refund_due` (a payment of
+/// a canceled order, or a refund of one that failed), `order_gone` (a payment of a deleted order), `order_unknown` (a
+/// payment of an order that was never placed), `partial_refund` (a refund of less than the payment), `refund_failed` (a
+/// refund that failed, so the money is still here), `disputed` (the customer's bank takes the money back, or tries to).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PaymentResult {
     /// `applied`
@@ -660,6 +729,9 @@ pub enum PaymentResult {
     /// `amount_mismatch`
     #[serde(rename = "amount_mismatch")]
     AmountMismatch,
+    /// `currency_mismatch`
+    #[serde(rename = "currency_mismatch")]
+    CurrencyMismatch,
     /// `duplicate_payment`
     #[serde(rename = "duplicate_payment")]
     DuplicatePayment,
@@ -669,9 +741,18 @@ pub enum PaymentResult {
     /// `order_gone`
     #[serde(rename = "order_gone")]
     OrderGone,
+    /// `order_unknown`
+    #[serde(rename = "order_unknown")]
+    OrderUnknown,
     /// `partial_refund`
     #[serde(rename = "partial_refund")]
     PartialRefund,
+    /// `refund_failed`
+    #[serde(rename = "refund_failed")]
+    RefundFailed,
+    /// `disputed`
+    #[serde(rename = "disputed")]
+    Disputed,
 }
 
 impl PaymentResult {
@@ -680,10 +761,14 @@ impl PaymentResult {
         Self::Applied,
         Self::Ignored,
         Self::AmountMismatch,
+        Self::CurrencyMismatch,
         Self::DuplicatePayment,
         Self::RefundDue,
         Self::OrderGone,
+        Self::OrderUnknown,
         Self::PartialRefund,
+        Self::RefundFailed,
+        Self::Disputed,
     ];
 
     /// The value's name in the contract.
@@ -692,10 +777,14 @@ impl PaymentResult {
             Self::Applied => "applied",
             Self::Ignored => "ignored",
             Self::AmountMismatch => "amount_mismatch",
+            Self::CurrencyMismatch => "currency_mismatch",
             Self::DuplicatePayment => "duplicate_payment",
             Self::RefundDue => "refund_due",
             Self::OrderGone => "order_gone",
+            Self::OrderUnknown => "order_unknown",
             Self::PartialRefund => "partial_refund",
+            Self::RefundFailed => "refund_failed",
+            Self::Disputed => "disputed",
         }
     }
 }
@@ -1034,16 +1123,55 @@ impl ProductUpdateDraft {
     }
 }
 
+/// Who tells of it: `own` is whoever sends events in the service's own format. Ids of two providers are different ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Provider {
+    /// `own`
+    #[serde(rename = "own")]
+    Own,
+    /// `stripe`
+    #[serde(rename = "stripe")]
+    Stripe,
+}
+
+impl Provider {
+    /// Every value, in the contract's order.
+    pub const ALL: &[Self] = &[Self::Own, Self::Stripe];
+
+    /// The value's name in the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Stripe => "stripe",
+        }
+    }
+}
+
+impl Text for Provider {
+    fn from_text(text: &str) -> Result<Self, String> {
+        read::one_of(Self::ALL, Self::as_str, text)
+    }
+}
+
+impl Read for Provider {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        read::string(json, at, failures)
+    }
+}
+
 /// A payment event as it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedPaymentEvent {
+    /// Who tells of it: `own` is whoever sends events in the service's own format. Ids of two providers are different ones.
+    #[serde(rename = "provider")]
+    pub provider: models::Provider,
     /// The provider's id of an event.
     #[serde(rename = "event_id")]
     pub event_id: String,
     /// Its type, as sent.
     #[serde(rename = "type")]
     pub r_type: String,
-    /// The order that it names, null where it names none.
+    /// The order that it is about, null where that is none.
     #[serde(rename = "order_id")]
     pub order_id: Option<i64>,
     /// The payment that it names, null where it names none.
@@ -1052,13 +1180,19 @@ pub struct RecordedPaymentEvent {
     /// The refund that it names, null where it names none.
     #[serde(rename = "refund_id")]
     pub refund_id: Option<String>,
-    /// The amount that it names, null where it names none.
+    /// The amount that it names, null where it names none, or one in another currency or in parts of a cent.
     #[serde(rename = "amount")]
     pub amount: Option<Decimal>,
+    /// The currency that it names (ISO 4217), null where it names none.
+    #[serde(rename = "currency")]
+    pub currency: Option<String>,
     /// What became of an event. `applied`: the order was paid, or a payment was refunded whole. `ignored`: nothing
-    /// changed, or a refund is kept until its payment comes. The others are money that needs a person: `amount_mismatch` (a payment of another amount than the order's
-    /// total), `duplicate_payment` (a further payment of a paid order), `refund_due` (a payment of a canceled order),
-    /// `order_gone` (a payment of a deleted order), `partial_refund` (a refund of less than the payment).
+    /// changed, or a refund or dispute is kept until its payment comes. The others are money that needs a person:
+    /// `amount_mismatch` (a payment of another amount than the order's total), `currency_mismatch` (a payment in another
+    /// currency, or in parts of a cent), `duplicate_payment` (a further payment of a paid order), `refund_due` (a payment of
+    /// a canceled order, or a refund of one that failed), `order_gone` (a payment of a deleted order), `order_unknown` (a
+    /// payment of an order that was never placed), `partial_refund` (a refund of less than the payment), `refund_failed` (a
+    /// refund that failed, so the money is still here), `disputed` (the customer's bank takes the money back, or tries to).
     #[serde(rename = "result")]
     pub result: models::PaymentResult,
     /// RFC 3339 in UTC with milliseconds.
@@ -1104,4 +1238,144 @@ pub struct StockMovementPage {
     /// Pass it as `cursor` for the next page; null on the last.
     #[serde(rename = "next_cursor")]
     pub next_cursor: Option<String>,
+}
+
+/// A snapshot event as Stripe sends it. What is listed here is checked; other members are ignored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StripeEvent {
+    /// The provider's id of an event.
+    #[serde(rename = "id")]
+    pub id: String,
+    /// Always `event`.
+    #[serde(rename = "object")]
+    pub object: String,
+    /// Its type. One that is not listed above is recorded only.
+    #[serde(rename = "type")]
+    pub r_type: String,
+    /// When it happened, in Unix seconds.
+    #[serde(rename = "created")]
+    pub created: i64,
+    /// Whether it is about real money. Events of the mode that the service is not configured for are ignored.
+    #[serde(rename = "livemode")]
+    pub livemode: bool,
+    /// The connected account that it is of. Events of another account than the configured one are ignored.
+    #[serde(rename = "account", default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// What the event is about.
+    #[serde(rename = "data")]
+    pub data: models::StripeEventData,
+}
+
+/// The members of a [`StripeEvent`] that could be read, to be validated even where others failed.
+#[derive(Validate)]
+struct StripeEventDraft {
+    #[validate(length(min = 1, max = 255))]
+    id: Option<String>,
+    #[validate(custom(function = "Self::object_pattern"))]
+    object: Option<String>,
+    #[validate(length(min = 1, max = 255))]
+    r_type: Option<String>,
+    #[validate(range(min = 0i64))]
+    created: Option<i64>,
+    livemode: Option<bool>,
+    #[validate(length(min = 1, max = 255))]
+    account: Option<String>,
+    data: Option<models::StripeEventData>,
+}
+
+impl Read for StripeEvent {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        let mut object = Object::open(json, at, failures)?;
+        let draft = StripeEventDraft {
+            id: object.required("id"),
+            object: object.required("object"),
+            r_type: object.required("type"),
+            created: object.required("created"),
+            livemode: object.required("livemode"),
+            account: object.optional("account"),
+            data: object.required("data"),
+        };
+        object.check(&draft, &[("r_type", "type")]);
+        Some(Self {
+            id: draft.id?,
+            object: draft.object?,
+            r_type: draft.r_type?,
+            created: draft.created?,
+            livemode: draft.livemode?,
+            account: draft.account,
+            data: draft.data?,
+        })
+    }
+}
+
+impl StripeEventDraft {
+    fn object_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^event$"));
+        read::matches(
+            text,
+            &PATTERN,
+            Some(
+                "must be \"event\"; a thin event has no object in it, so choose the payload style Snapshot for this endpoint",
+            ),
+        )
+    }
+}
+
+/// What the event is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StripeEventData {
+    /// The object as it was then. Only its `id` and what is needed of its type is read; where that cannot be read, the event
+    /// is `ignored`, with a warning in the log.
+    #[serde(rename = "object")]
+    pub object: AnyJson,
+}
+
+/// The members of a [`StripeEventData`] that could be read, to be validated even where others failed.
+#[derive(Validate)]
+struct StripeEventDataDraft {
+    object: Option<AnyJson>,
+}
+
+impl Read for StripeEventData {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        let mut object = Object::open(json, at, failures)?;
+        let draft = StripeEventDataDraft {
+            object: object.required("object"),
+        };
+        object.check(&draft, &[]);
+        Some(Self { object: draft.object? })
+    }
+}
+
+/// An object of Stripe, such as a Checkout Session, a PaymentIntent, a Charge, a Refund or a Dispute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StripeObject {
+    /// Stripe's id of it.
+    #[serde(rename = "id", default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What it is.
+    #[serde(rename = "object", default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+}
+
+/// The members of a [`StripeObject`] that could be read, to be validated even where others failed.
+#[derive(Validate)]
+struct StripeObjectDraft {
+    id: Option<String>,
+    object: Option<String>,
+}
+
+impl Read for StripeObject {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        let mut object = Object::open(json, at, failures)?;
+        let draft = StripeObjectDraft {
+            id: object.optional("id"),
+            object: object.optional("object"),
+        };
+        object.check(&draft, &[]);
+        Some(Self {
+            id: draft.id,
+            object: draft.object,
+        })
+    }
 }

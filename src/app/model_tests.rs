@@ -11,7 +11,7 @@ use self::model::{Model, Outcome};
 use super::idempotency::{self, IdempotencyKey, StoredResponse};
 use super::{orders, payments, products, stock};
 use crate::domain::{
-    Delta, EventKind, Expected, MovementId, NewProduct, Order, OrderChange, OrderId, ProductChange, ProductId,
+    Amount, Delta, Expected, MovementId, NewProduct, Order, OrderChange, OrderId, ProductChange, ProductId, Provider,
     Quantity, Status, Timestamp, Version,
 };
 use crate::error::Error;
@@ -263,13 +263,9 @@ fn receive(tx: &mut dyn Tx, event: u8, said: model::Said, now: Timestamp) -> Res
     let refund = said.refund.map(|refund| format!("ref-{refund}"));
     let data = money(order_id(said.order.unwrap()), payment.as_deref(), said.cents);
     let kind = match said.kind {
-        "payment.succeeded" => EventKind::Succeeded(data),
-        "payment.refunded" => EventKind::Refunded(testing::refund(data, refund.as_deref())),
-        _ => EventKind::Failed {
-            order_id: Some(data.order_id),
-            payment_id: data.payment_id,
-            amount: None,
-        },
+        "payment.succeeded" => data,
+        "payment.refunded" => testing::refund(data, refund.as_deref()),
+        _ => testing::failed(data.order_id, payment.as_deref()),
     };
     let receipt = payments::receive(tx, &payment_event(&format!("evt-{event}"), kind), now)?;
     Ok(receipt.result.name().to_owned())
@@ -339,7 +335,7 @@ fn observe(view: &dyn View, model: &Model) -> Result<Model, Error> {
     for event in view.events(EventFilter::default(), None, 1_000)?.iter().rev() {
         let kind = ["payment.succeeded", "payment.refunded", "payment.failed"]
             .into_iter()
-            .find(|name| *name == event.type_name);
+            .find(|name| *name == event.event_type.as_str());
         let said = model::Said {
             kind: kind.unwrap(),
             order: event.order_id.map(OrderId::get),
@@ -354,18 +350,22 @@ fn observe(view: &dyn View, model: &Model) -> Result<Model, Error> {
     for order in 1..=model.last_order {
         for payment in view.open_payments(order_id(order))?.iter().rev() {
             let name = payment.payment_id.as_ref().map(|name| number_of(name.as_str()));
-            let cents = payment.balance.amount.map(|amount| amount.cents());
+            let cents = payment.balance.amount;
             seen.open.push(model::Payment {
                 order,
                 name,
                 cents,
-                back: payment.balance.refunded.cents(),
+                back: payment.balance.refunded,
                 is_own: payment.is_own,
             });
         }
         for payment in 0..3 {
-            for refund in view.kept_refunds(order_id(order), &payment_id(&format!("pay-{payment}")))? {
-                let cents = refund.amount.map(|amount| amount.cents());
+            let kept = view.kept_refunds(Provider::Own, &payment_id(&format!("pay-{payment}")))?;
+            for refund in kept
+                .into_iter()
+                .filter(|refund| refund.told.order_id == Some(order_id(order)))
+            {
+                let cents = refund.told.sum.and_then(|sum| sum.cents).map(Amount::cents);
                 seen.kept.push(model::Kept { order, payment, cents });
             }
         }

@@ -1,18 +1,21 @@
-//! Payments: the events of the provider, and what they do.
+//! Payments: the events of the providers, and what they do.
 //!
 //! Each event is recorded with its effect, once, and each refund counts once. An event for an order id that was never issued
-//! is refused and not recorded.
+//! is refused and not recorded, as long as that may be an order which is just being placed.
+
+use std::time::Duration;
 
 use tracing::instrument;
 
 use super::{Page, orders};
-use crate::domain::payment::rules::{self, Known, PaymentStep, Ruling};
+use crate::domain::payment::rules::{self, Before, Held, OrderKnown, RefundKnown, RefundStep, Ruling, Step};
 use crate::domain::{
-    EventId, EventKind, EventNumber, EventResult, OrderId, PaymentData, PaymentEvent, PaymentId, Reason, RecordedEvent,
-    Refund, RefundData, RefundId, Status, Timestamp,
+    Content, Dispute, DisputeId, DisputeState, DisputeTold, EventId, EventNumber, EventResult, Fact, FactKind,
+    ListedPayment, Notice, Order, OrderId, Payment, PaymentEvent, Provider, Reason, RecordedEvent, Refund, RefundId,
+    RefundTold, Refusal, Status, Timestamp,
 };
 use crate::error::Error;
-use crate::store::{EventFilter, Tx, View};
+use crate::store::{EventFilter, PaymentFilter, Tx, View};
 
 /// How an event was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub struct Receipt {
     pub event_id: EventId,
     /// How it was received.
     pub result: Delivery,
-    /// The order that it names, or named when it was recorded.
+    /// The order that it is about, or was about when it was recorded.
     pub order_id: Option<OrderId>,
     /// The status of that order before; `None` where the event was no payment or refund.
     pub order_was: Option<Status>,
@@ -48,52 +51,53 @@ pub struct Receipt {
     pub order_status: Option<Status>,
     /// Whether the event is of a payment, a part of which was refunded before it.
     pub is_partly_refunded: bool,
+    /// Whether the event is of a payment that was disputed before it.
+    pub is_disputed: bool,
+    /// What a person should know of an event that had no effect.
+    pub notice: Option<Notice>,
 }
 
 /// Receives an event: applies and records it, once.
 ///
 /// # Errors
-/// [`Error::OrderNotFound`] for a payment or refund of an order id that was never issued; then the event is not recorded,
-/// so that the provider can send it again.
+/// [`Error::OrderNotFound`] for a payment, or a refund in the service's own format, of an order id that was never issued
+/// and may yet be; then the event is not recorded, so that the provider can send it again.
 #[instrument(level = "debug", name = "payments::receive", skip_all, fields(event_id = event.id.as_str()))]
 pub fn receive(tx: &mut dyn Tx, event: &PaymentEvent, now: Timestamp) -> Result<Receipt, Error> {
-    if let Some(recorded) = tx.event(&event.id)? {
+    if let Some(recorded) = tx.event(event.provider, &event.id)? {
         return receipt(tx, event, Delivery::Duplicate, recorded.order_id);
     }
-    let (known, ruling) = match &event.kind {
-        EventKind::Succeeded(data) => {
-            let known = recall_payment(tx, data)?;
-            let ruling = rules::succeeded(data, &known, now);
-            (known, ruling)
-        }
-        EventKind::Refunded(data) => {
-            let known = recall_refund(tx, event, data)?;
-            let ruling = rules::refunded(data, &known, now);
-            (known, ruling)
-        }
-        EventKind::Failed { .. } | EventKind::Other(_) => {
-            tx.insert_event(event, EventResult::Ignored, now)?;
-            let result = Delivery::Recorded(EventResult::Ignored);
-            return receipt(tx, event, result, event.kind.order_id());
+    let fact = match &event.content {
+        Content::Fact(fact) => fact,
+        Content::Nothing(notice) => {
+            tx.insert_event(event, None, EventResult::Ignored, now)?;
+            let ignored = Delivery::Recorded(EventResult::Ignored);
+            return Ok(Receipt {
+                notice: *notice,
+                ..receipt(tx, event, ignored, None)?
+            });
         }
     };
-    let ruling = ruling.map_err(|refusal| Error::internal(format!("a payment was refused: {refusal:?}")))?;
-    apply(tx, event, &ruling, &known, now)?;
-    Ok(Receipt {
-        order_was: known.order.map(|order| order.status()),
-        is_partly_refunded: match &ruling.payment {
-            PaymentStep::Pays(payment) => !known.kept.is_empty() && !payment.balance.is_closed,
-            PaymentStep::None | PaymentStep::Refunds(_) | PaymentStep::Keeps => false,
-        },
-        ..receipt(tx, event, Delivery::Recorded(ruling.result), event.kind.order_id())?
-    })
+    match &fact.kind {
+        FactKind::Paid { is_of_total } => paid(tx, event, fact, *is_of_total, now),
+        FactKind::Refund { id, has_failed } => {
+            // A refund without an id is known by that of its event.
+            let of_event = || RefundId::new(event.id.as_str()).map_err(Error::internal);
+            let id = id.clone().map_or_else(of_event, Ok)?;
+            refunded(tx, event, fact, Some(id), *has_failed, now)
+        }
+        FactKind::RefundedSoFar => refunded(tx, event, fact, None, false, now),
+        FactKind::Dispute { id, state } => disputed(tx, event, fact, (id, *state), now),
+        FactKind::Processing { hold } => held(tx, event, fact, Some(*hold), now),
+        FactKind::NotPaid => held(tx, event, fact, None, now),
+    }
 }
 
 /// Recorded events of this filter, newest first, before this one.
 ///
 /// # Errors
 /// As the storage fails.
-pub fn list(
+pub fn list_events(
     view: &dyn View,
     filter: EventFilter,
     before: Option<EventNumber>,
@@ -103,99 +107,299 @@ pub fn list(
     Ok(Page::cut(items, limit, |event| event.number))
 }
 
-/// What is known of the order that a payment is for.
-fn recall_payment(view: &dyn View, data: &PaymentData) -> Result<Known, Error> {
-    let known = recall(view, data.order_id, data.payment_id.as_ref())?;
-    Ok(Known {
-        kept: match &data.payment_id {
-            Some(payment_id) => view.kept_refunds(data.order_id, payment_id)?,
-            None => Vec::new(),
-        },
-        ..known
-    })
+/// Payments of this filter, newest first, before this one.
+///
+/// # Errors
+/// As the storage fails.
+pub fn list(
+    view: &dyn View,
+    filter: PaymentFilter,
+    before: Option<EventNumber>,
+    limit: usize,
+) -> Result<Page<ListedPayment, EventNumber>, Error> {
+    let items = view.payments(filter, before, limit.saturating_add(1))?;
+    Ok(Page::cut(items, limit, |listed| listed.payment.number))
 }
 
-/// What is known of the order that a refund is for.
-fn recall_refund(view: &dyn View, event: &PaymentEvent, data: &RefundData) -> Result<Known, Error> {
-    let known = recall(view, data.order_id, data.payment_id.as_ref())?;
-    Ok(Known {
-        is_refund_known: view.is_refund_known(data.order_id, &refund_id(event, data)?)?,
-        ..known
-    })
-}
-
-fn recall(view: &dyn View, id: OrderId, payment_id: Option<&PaymentId>) -> Result<Known, Error> {
-    // An id that was issued and has no order is that of a deleted one. One that was not issued yet may become an order
-    // whose event came too early.
-    if view.last_order_id()?.is_none_or(|last| id > last) {
-        return Err(Error::OrderNotFound { id });
-    }
-    Ok(Known {
-        order: view.order(id)?,
-        is_payment_known: match payment_id {
-            Some(payment_id) => view.is_payment_known(id, payment_id)?,
-            None => false,
-        },
-        is_refund_known: false,
-        open: view.open_payments(id)?,
-        kept: Vec::new(),
-    })
-}
-
-/// What a refund is known by: its own id, or else that of its event.
-fn refund_id(event: &PaymentEvent, data: &RefundData) -> Result<RefundId, Error> {
-    match &data.refund_id {
-        Some(refund_id) => Ok(refund_id.clone()),
-        None => RefundId::new(event.id.as_str()).map_err(Error::internal),
-    }
-}
-
-/// Records an event with what it does.
-fn apply(tx: &mut dyn Tx, event: &PaymentEvent, ruling: &Ruling, known: &Known, now: Timestamp) -> Result<(), Error> {
-    let number = tx.insert_event(event, ruling.result, now)?;
-    match &ruling.payment {
-        PaymentStep::None => {}
-        PaymentStep::Pays(payment) => {
-            tx.insert_payment(&payment.clone().with_number(number))?;
-            for refund in &known.kept {
-                let payment = Some(number);
-                tx.save_refund(&Refund {
-                    payment,
-                    ..refund.clone()
-                })?;
-            }
-        }
-        PaymentStep::Refunds(payment) => {
-            insert_refund(tx, event, number, Some(payment.number))?;
-            tx.save_payment(payment)?;
-        }
-        PaymentStep::Keeps => insert_refund(tx, event, number, None)?,
-    }
-    match (&known.order, &ruling.order) {
-        (Some(before), Some(after)) => orders::save(tx, before, after, Reason::OrderCanceled(after.id()), now),
-        (_, None) => Ok(()),
-        (None, Some(order)) => Err(Error::internal(format!("order {} came out of nowhere", order.id()))),
-    }
-}
-
-/// Adds the refund that this event tells of, against this payment or to be kept.
-fn insert_refund(
+/// Money came.
+fn paid(
     tx: &mut dyn Tx,
     event: &PaymentEvent,
+    fact: &Fact,
+    is_of_total: bool,
+    now: Timestamp,
+) -> Result<Receipt, Error> {
+    let known = known_payment(tx, event.provider, fact)?;
+    let is_known = known.is_some() || is_recorded(tx, event.provider, fact)?;
+    let order = match fact.order_id {
+        _ if is_known => OrderKnown::Unnamed,
+        None => OrderKnown::Unnamed,
+        Some(id) => match (is_issued(tx, id)?, event.early_until) {
+            (true, _) => tx.order(id)?.map_or(OrderKnown::Deleted(id), OrderKnown::Placed),
+            (false, Some(until)) if until <= now => OrderKnown::NeverPlaced,
+            (false, Some(_) | None) => return Err(Error::OrderNotFound { id }),
+        },
+    };
+    let (refunds, disputes) = match &fact.payment_id {
+        Some(payment_id) => (
+            tx.kept_refunds(event.provider, payment_id)?,
+            tx.kept_disputes(event.provider, payment_id)?,
+        ),
+        None => (Vec::new(), Vec::new()),
+    };
+    let before = Before {
+        order,
+        is_known,
+        known_order: known.map_or(fact.order_id, |payment| payment.order_id),
+        refunds,
+        disputes,
+    };
+    let about = match is_known {
+        true => before.known_order,
+        false => order.id(),
+    };
+    let ruling = rules::paid(fact, is_of_total, &before, now);
+    apply(tx, event, about, order.placed(), ruling, now)
+}
+
+/// Money went back, or did not after all.
+fn refunded(
+    tx: &mut dyn Tx,
+    event: &PaymentEvent,
+    fact: &Fact,
+    id: Option<RefundId>,
+    has_failed: bool,
+    now: Timestamp,
+) -> Result<Receipt, Error> {
+    let payment = match event.provider {
+        Provider::Own => payment_of_own_refund(tx, fact)?,
+        Provider::Stripe => known_payment(tx, event.provider, fact)?,
+    };
+    let refund = match &id {
+        Some(id) => tx.refund(event.provider, fact.order_id, id)?,
+        None => None,
+    };
+    let about = subject(tx, payment.as_ref(), fact)?;
+    let order = about.map(|id| tx.order(id)).transpose()?.flatten();
+    let (mut refunds, mut is_another_open) = (Vec::new(), false);
+    if let Some(payment) = &payment {
+        refunds = tx.refunds_of(payment.number)?;
+        let open = about.map(|id| tx.open_payments(id)).transpose()?;
+        is_another_open = open.iter().flatten().any(|open| open.number != payment.number);
+    }
+    let told = RefundTold {
+        provider: event.provider,
+        order_id: fact.order_id,
+        id,
+        payment_id: fact.payment_id.clone(),
+        sum: fact.sum,
+        has_failed,
+    };
+    let known = RefundKnown {
+        payment,
+        refunds,
+        refund,
+        order,
+        is_another_open,
+    };
+    let ruling = rules::refunded(&told, &known, now);
+    apply(tx, event, about, order, ruling, now)
+}
+
+/// The customer's bank disputes a payment, or a dispute is over.
+fn disputed(
+    tx: &mut dyn Tx,
+    event: &PaymentEvent,
+    fact: &Fact,
+    (id, state): (&DisputeId, DisputeState),
+    now: Timestamp,
+) -> Result<Receipt, Error> {
+    let payment = known_payment(tx, event.provider, fact)?;
+    let about = subject(tx, payment.as_ref(), fact)?;
+    let Some(payment_id) = fact.payment_id.clone() else {
+        // There is no payment to follow it with.
+        return apply(tx, event, about, None, Ok(Ruling::IGNORED), now);
+    };
+    let told = DisputeTold {
+        provider: event.provider,
+        id: id.clone(),
+        order_id: fact.order_id,
+        payment_id,
+        state,
+    };
+    let known = tx.dispute(event.provider, id)?;
+    let ruling = rules::disputed(&told, payment.as_ref(), known.as_ref());
+    apply(tx, event, about, None, Ok(ruling), now)
+}
+
+/// A payment is on its way, or was given up.
+fn held(
+    tx: &mut dyn Tx,
+    event: &PaymentEvent,
+    fact: &Fact,
+    hold_for: Option<Duration>,
+    now: Timestamp,
+) -> Result<Receipt, Error> {
+    let payment = known_payment(tx, event.provider, fact)?;
+    let about = match event.provider {
+        // Its events are recorded with the order that they name, whatever that is.
+        Provider::Own => fact.order_id,
+        Provider::Stripe => subject(tx, payment.as_ref(), fact)?,
+    };
+    let order = about.map(|id| tx.order(id)).transpose()?.flatten();
+    let mut after = None;
+    if let (Some(order), Some(payment_id)) = (order, &fact.payment_id) {
+        let held = Held {
+            order,
+            holds: tx.holds(order.id())?,
+            hold: tx.hold(event.provider, payment_id)?,
+        };
+        let (of, created) = ((event.provider, payment_id), event.created_seconds);
+        let step = match hold_for {
+            Some(duration) => rules::processing(of, created, duration, &held, now),
+            None => rules::not_paid(of, created, &held, now),
+        };
+        if let Some((hold, changed)) = step {
+            tx.save_hold(&hold)?;
+            after = changed;
+        }
+    }
+    let ruling = Ruling {
+        order: after,
+        ..Ruling::IGNORED
+    };
+    apply(tx, event, about, order, Ok(ruling), now)
+}
+
+/// The payment that was recorded under the id that the fact names.
+fn known_payment(view: &dyn View, provider: Provider, fact: &Fact) -> Result<Option<Payment>, Error> {
+    match (&fact.payment_id, provider, fact.order_id) {
+        (Some(id), Provider::Stripe, _) => view.payment_of_provider(provider, id),
+        // In the service's own format the same id can name payments of several orders.
+        (Some(id), Provider::Own, Some(order_id)) => view.payment_of_order(order_id, id),
+        (Some(_), Provider::Own, None) | (None, _, _) => Ok(None),
+    }
+}
+
+/// Whether a payment of this order and id was recorded in the service's own format, be it by an old version that kept no
+/// payment of it.
+fn is_recorded(view: &dyn View, provider: Provider, fact: &Fact) -> Result<bool, Error> {
+    match (provider, fact.order_id, &fact.payment_id) {
+        (Provider::Own, Some(order_id), Some(payment_id)) => view.is_payment_known(order_id, payment_id),
+        (Provider::Own | Provider::Stripe, _, _) => Ok(false),
+    }
+}
+
+/// The payment that a refund in the service's own format is of: the one that it names; else, where one of the two names
+/// none, the newest open one.
+fn payment_of_own_refund(view: &dyn View, fact: &Fact) -> Result<Option<Payment>, Error> {
+    let Some(order_id) = fact.order_id else {
+        return Ok(None);
+    };
+    if !is_issued(view, order_id)? {
+        return Err(Error::OrderNotFound { id: order_id });
+    }
+    if let known @ Some(_) = known_payment(view, Provider::Own, fact)? {
+        return Ok(known);
+    }
+    if is_recorded(view, Provider::Own, fact)? {
+        return Ok(None);
+    }
+    let mut open = view.open_payments(order_id)?.into_iter();
+    Ok(open.find(|payment| {
+        payment.provider == Provider::Own && (fact.payment_id.is_none() || payment.payment_id.is_none())
+    }))
+}
+
+/// The order that a fact is about: that of its payment, or the one that it names, if that was ever issued.
+fn subject(view: &dyn View, payment: Option<&Payment>, fact: &Fact) -> Result<Option<OrderId>, Error> {
+    match (payment, fact.order_id) {
+        (Some(payment), _) => Ok(payment.order_id),
+        (None, Some(id)) if is_issued(view, id)? => Ok(Some(id)),
+        (None, _) => Ok(None),
+    }
+}
+
+/// Whether this id was ever given to an order. One that was, and has no order, is that of a deleted one.
+fn is_issued(view: &dyn View, id: OrderId) -> Result<bool, Error> {
+    Ok(view.last_order_id()?.is_some_and(|last| id <= last))
+}
+
+/// Records an event with what it does. `order` is the one that it may change.
+fn apply(
+    tx: &mut dyn Tx,
+    event: &PaymentEvent,
+    about: Option<OrderId>,
+    order: Option<Order>,
+    ruling: Result<Ruling, Refusal>,
+    now: Timestamp,
+) -> Result<Receipt, Error> {
+    let ruling = ruling.map_err(|refusal| Error::internal(format!("a payment was refused: {refusal:?}")))?;
+    let number = tx.insert_event(event, about, ruling.result, now)?;
+    record(tx, event, number, &ruling.step)?;
+    match (&order, &ruling.order) {
+        (Some(before), Some(after)) => orders::save(tx, before, after, Reason::OrderCanceled(after.id()), now)?,
+        (_, None) => {}
+        (None, Some(order)) => return Err(Error::internal(format!("order {} came out of nowhere", order.id()))),
+    }
+    let (is_partly_refunded, is_disputed) = match &ruling.step {
+        Step::Pays(payment, _, disputes) => (
+            payment.balance.refunded > 0 && !payment.balance.is_closed,
+            disputes.iter().any(|dispute| dispute.told.state.needs_a_person()),
+        ),
+        Step::None | Step::Refunds(..) | Step::Keeps(_) | Step::Disputes(..) | Step::Settles(_) => (false, false),
+    };
+    Ok(Receipt {
+        order_was: order.map(|order| order.status()),
+        is_partly_refunded,
+        is_disputed,
+        notice: ruling.notice,
+        ..receipt(tx, event, Delivery::Recorded(ruling.result), about)?
+    })
+}
+
+/// Writes what the event of this number does to payments, refunds and disputes.
+fn record(tx: &mut dyn Tx, event: &PaymentEvent, number: EventNumber, step: &Step) -> Result<(), Error> {
+    let payment = Some(number);
+    match step {
+        Step::None => {}
+        Step::Pays(new, refunds, disputes) => {
+            tx.insert_payment(&new.clone().with_number(event.provider, number))?;
+            for refund in refunds.iter().cloned() {
+                tx.save_refund(&Refund { payment, ..refund })?;
+            }
+            for dispute in disputes.iter().cloned() {
+                tx.save_dispute(&Dispute { payment, ..dispute })?;
+            }
+        }
+        Step::Refunds(step, payment) => {
+            record_refund(tx, number, step, Some(payment.number))?;
+            tx.save_payment(payment)?;
+        }
+        Step::Keeps(step) => record_refund(tx, number, step, None)?,
+        Step::Disputes(new, payment) => tx.insert_dispute(&Dispute {
+            number,
+            told: new.clone(),
+            payment: payment.as_ref().map(|payment| payment.number),
+        })?,
+        Step::Settles(dispute) => tx.save_dispute(dispute)?,
+    }
+    Ok(())
+}
+
+fn record_refund(
+    tx: &mut dyn Tx,
     number: EventNumber,
+    step: &RefundStep,
     payment: Option<EventNumber>,
 ) -> Result<(), Error> {
-    let EventKind::Refunded(data) = &event.kind else {
-        return Err(Error::internal(format!("event {number} is no refund")));
-    };
-    tx.insert_refund(&Refund {
-        number,
-        order_id: data.order_id,
-        refund_id: refund_id(event, data)?,
-        payment_id: data.payment_id.clone(),
-        amount: data.amount,
-        payment,
-    })
+    match step {
+        RefundStep::New(told) => {
+            let told = told.clone();
+            tx.insert_refund(&Refund { number, told, payment })
+        }
+        RefundStep::Failed(refund) => tx.save_refund(refund),
+    }
 }
 
 /// The answer to an event that changed nothing.
@@ -213,5 +417,7 @@ fn receipt(
         order_was: None,
         order_status: order.map(|order| order.status()),
         is_partly_refunded: false,
+        is_disputed: false,
+        notice: None,
     })
 }

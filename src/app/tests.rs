@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use super::payments::Receipt;
 use super::{orders, payments, products, stock};
 use crate::domain::{
-    Delta, EventKind, Expected, Note, Order, OrderChange, OrderId, Product, ProductChange, ProductId, Quantity, Reason,
+    Content, Delta, Expected, Note, Order, OrderChange, OrderId, Product, ProductChange, ProductId, Quantity, Reason,
     Status, StockMovement, Timestamp, Version, Versions,
 };
 use crate::error::Error;
@@ -101,15 +101,15 @@ impl Shop {
     }
 
     /// Tells of money, as the provider does.
-    async fn tell(&self, id: &str, kind: EventKind) -> Result<Receipt, Error> {
-        let event = payment_event(id, kind);
+    async fn tell(&self, id: &str, content: impl Into<Content>) -> Result<Receipt, Error> {
+        let event = payment_event(id, content);
         self.store.write(move |tx| payments::receive(tx, &event, LATER)).await
     }
 
     /// Pays an order in full.
     async fn pay(&self, id: OrderId) -> Order {
         let (event, payment) = (format!("paid-{id}"), format!("pay-{id}"));
-        let told = self.tell(&event, EventKind::Succeeded(money(id, Some(&payment), None)));
+        let told = self.tell(&event, money(id, Some(&payment), None));
         assert_eq!(told.await.unwrap().order_status, Some(Status::Paid));
         self.order(id).await.unwrap()
     }

@@ -12,7 +12,7 @@ use super::{BadSetting, Cli, LogFormat};
 
 /// The settings that each command uses; the others, which it takes and ignores, are not in its help.
 const USED: [(&str, &[&str]); 5] = [
-    ("sign", &["webhook_secret"]),
+    ("sign", &["webhook_secret", "stripe_webhook_secret"]),
     ("audit", &["database_url"]),
     ("backup", &["database_url"]),
     ("restore", &["database_url"]),

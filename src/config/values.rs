@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
+use crate::domain::Currency;
+
 /// A whole number of this range.
 pub(super) fn whole_number<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
@@ -27,6 +29,14 @@ pub(super) fn rate_limit(text: &str) -> Result<NonZeroU32, String> {
     number
         .and_then(|number| NonZeroU32::new(number).ok_or_else(String::new))
         .map_err(|allowed| format!("{allowed}, or unset for no limit"))
+}
+
+/// A currency of ISO 4217.
+pub(super) fn currency(text: &str) -> Result<Currency, String> {
+    let known = iso_currency::Currency::from_code(&text.to_ascii_uppercase());
+    known
+        .and_then(|known| Currency::new(known.code()).ok())
+        .ok_or_else(|| "must be the code of a currency of ISO 4217, such as EUR".to_owned())
 }
 
 /// An IP address. `localhost` is one without asking anybody.

@@ -12,8 +12,9 @@ pub mod version;
 
 pub use order::{NewOrder, Order, OrderChange, Refusal, State, StateParts, Status};
 pub use payment::{
-    Balance, EventId, EventKind, EventNumber, EventResult, NewPayment, OtherType, Payment, PaymentData, PaymentEvent,
-    PaymentId, RecordedEvent, Refund, RefundData, RefundId,
+    Balance, Content, Currency, Dispute, DisputeId, DisputeState, DisputeTold, EventId, EventNumber, EventResult,
+    EventType, Fact, FactKind, Hold, ListedPayment, Minor, NewPayment, Notice, Payment, PaymentEvent, PaymentId,
+    Provider, RecordedEvent, Refund, RefundId, RefundTold, Sum,
 };
 pub use product::{NewMovement, NewProduct, Product, ProductChange, Reason, StockMovement, StockRefusal};
 pub use values::{

@@ -285,6 +285,22 @@ impl Order {
         }
     }
 
+    /// Expires at this time if it is not paid until then. Only a pending order that expires can do so later or earlier.
+    #[must_use]
+    pub fn expire_at(self, expires_at: Timestamp, now: Timestamp) -> Self {
+        match self.state {
+            State::Pending {
+                expires_at: Some(before),
+            } if before != expires_at => self.enter(
+                State::Pending {
+                    expires_at: Some(expires_at),
+                },
+                now,
+            ),
+            State::Pending { .. } | State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => self,
+        }
+    }
+
     /// Sets the quantity, at the price at which it was placed.
     ///
     /// # Errors

@@ -32,47 +32,48 @@ impl BodyReader {
         Self { limits }
     }
 
-    /// Reads the whole body.
+    /// Reads the whole body. Where its operation has a limit of its own, it may be as large as the larger of the two.
     ///
     /// # Errors
     /// `payload-too-large`, `request-timeout`, `malformed-json` for a body that broke off, and `overloaded` where
     /// arriving bodies take too much memory.
-    pub(super) async fn read(&self, body: Body) -> Result<Bytes, Problem> {
+    pub(super) async fn read(&self, body: Body, operation_bytes_max: Option<usize>) -> Result<Bytes, Problem> {
         let BodyLimits { bytes_max, timeout } = self.limits;
+        let bytes_max = bytes_max.max(operation_bytes_max.unwrap_or_default());
         // A Content-Length above the limit is refused before the body is read.
         if usize::try_from(body.size_hint().lower()).map_or(true, |bytes| bytes > bytes_max) {
             return Err(Problem::payload_too_large(bytes_max));
         }
-        match tokio::time::timeout(timeout, self.collect(body)).await {
+        match tokio::time::timeout(timeout, collect(body, bytes_max)).await {
             Ok(body) => body,
             Err(_) => Err(Problem::request_timeout(timeout)),
         }
     }
+}
 
-    async fn collect(&self, body: Body) -> Result<Bytes, Problem> {
-        let mut body = Limited::new(body, self.limits.bytes_max);
-        let mut received = Received::default();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| self.refuse(error.as_ref()))?;
-            let Ok(data) = frame.into_data() else { continue };
-            // Most bodies are one frame, which is not copied.
-            if received.bytes == 0 && body.is_end_stream() {
-                return Ok(data);
-            }
-            // Others are: a frame of one byte may keep the whole buffer that it was received into.
-            received.add(&data);
+async fn collect(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let mut body = Limited::new(body, bytes_max);
+    let mut received = Received::default();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| refuse(error.as_ref(), bytes_max))?;
+        let Ok(data) = frame.into_data() else { continue };
+        // Most bodies are one frame, which is not copied.
+        if received.bytes == 0 && body.is_end_stream() {
+            return Ok(data);
         }
-        Ok(received.blocks.concat().into())
+        // Others are: a frame of one byte may keep the whole buffer that it was received into.
+        received.add(&data);
     }
+    Ok(received.blocks.concat().into())
+}
 
-    fn refuse(&self, error: &(dyn std::error::Error + 'static)) -> Problem {
-        if error.is::<LengthLimitError>() {
-            Problem::payload_too_large(self.limits.bytes_max)
-        } else if error.source().is_some_and(<dyn std::error::Error>::is::<NoRoom>) {
-            Error::Overloaded.into()
-        } else {
-            Problem::body_unreadable(&error)
-        }
+fn refuse(error: &(dyn std::error::Error + 'static), bytes_max: usize) -> Problem {
+    if error.is::<LengthLimitError>() {
+        Problem::payload_too_large(bytes_max)
+    } else if error.source().is_some_and(<dyn std::error::Error>::is::<NoRoom>) {
+        Error::Overloaded.into()
+    } else {
+        Problem::body_unreadable(&error)
     }
 }
 

@@ -18,7 +18,7 @@ use self::contract::Operation;
 use super::problem;
 use super::signature::SignatureError;
 use crate::app::payments::Delivery;
-use crate::domain::{EventKind, EventResult, Timestamp};
+use crate::domain::{EventResult, FactKind, Provider, Timestamp};
 use crate::error::Error;
 use crate::metrics::{GaugeGuard, table};
 use crate::store::{OrderFilter, Store};
@@ -27,6 +27,18 @@ mod contract;
 
 /// The label of every route, method and event type that the contract does not name.
 const OTHER: &str = "other";
+
+/// Every value of the label of what an event says.
+const FACTS: [&str; 8] = [
+    "paid",
+    "refund",
+    "refund_failed",
+    "refunded_so_far",
+    "dispute",
+    "not_paid",
+    "processing",
+    OTHER,
+];
 
 /// The operation whose errors also count as orders refused.
 const PLACE_ORDER: (&str, &str) = ("POST", "/orders");
@@ -62,10 +74,13 @@ impl Operations {
         for by in ["caller", "refund"] {
             drop(counter!(table::ORDERS_CANCELED, "by" => by));
         }
-        for kind in [EventKind::SUCCEEDED, EventKind::REFUNDED, EventKind::FAILED, OTHER] {
+        for (provider, fact) in Provider::ALL
+            .into_iter()
+            .flat_map(|provider| FACTS.map(|fact| (provider.name(), fact)))
+        {
             let recorded = EventResult::ALL.into_iter().map(Delivery::Recorded);
-            for delivery in recorded.chain([Delivery::Duplicate]) {
-                drop(counter!(table::WEBHOOK_EVENTS, "type" => kind, "result" => delivery.name()));
+            for result in recorded.chain([Delivery::Duplicate]).map(Delivery::name) {
+                drop(counter!(table::WEBHOOK_EVENTS, "provider" => provider, "fact" => fact, "result" => result));
             }
         }
         for reason in SignatureError::ALL {
@@ -106,13 +121,11 @@ pub(super) async fn count(State(operations): State<Operations>, request: Request
     response
 }
 
-/// An event's type as a label: one of the three that the service acts on, or `other`.
-pub(super) const fn event_type(kind: &EventKind) -> &'static str {
+/// What an event says, as a label: the name of its fact, or `other` where it means nothing here.
+pub(super) const fn fact(kind: Option<&FactKind>) -> &'static str {
     match kind {
-        EventKind::Succeeded(_) => EventKind::SUCCEEDED,
-        EventKind::Refunded(_) => EventKind::REFUNDED,
-        EventKind::Failed { .. } => EventKind::FAILED,
-        EventKind::Other(_) => OTHER,
+        Some(kind) => kind.name(),
+        None => OTHER,
     }
 }
 

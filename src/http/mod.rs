@@ -97,6 +97,7 @@ pub use bodies::BodyLimits;
 pub use content_length::remove_from_bodiless;
 pub use problem::{Problem, too_many_connections};
 pub use signature::Keyring;
+pub use webhooks::stripe::Stripe;
 
 /// The options of the router.
 #[derive(Clone)]
@@ -115,11 +116,16 @@ pub struct Options {
     pub api_keys: ApiKeys,
     /// The secrets of payment webhooks.
     pub keyring: Keyring,
+    /// The secrets of Stripe's webhooks, and what is expected of its events; `None` where Stripe is not configured.
+    pub stripe: Option<(Keyring, Stripe)>,
     /// After how long an unpaid order expires; `None` for never.
     pub order_ttl: Option<Duration>,
     /// The operations whose requests are counted; `None` where no metrics are served.
     pub counted: Option<metrics::Operations>,
 }
+
+/// The largest body that the contract allows an operation whatever the service's own limit is, in bytes: an event of Stripe.
+const CONTRACT_BYTES_MAX: usize = 256 << 10;
 
 /// The router: every operation of the contract, the documentation, and a problem for every other path and method.
 ///
@@ -135,16 +141,20 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         is_behind_tls,
         api_keys,
         keyring,
+        stripe,
         order_ttl,
         counted,
     } = options;
     let rate_limit = rate_limit_per_minute.map(|limit| Arc::new(RateLimit::new(limit, trusted_proxies)));
-    let arriving = Arriving::new(body_limits.bytes_max, trusted_proxies);
+    let arriving = Arriving::new(body_limits.bytes_max.max(CONTRACT_BYTES_MAX), trusted_proxies);
+    let (stripe_keyring, stripe) = stripe.unzip();
     let service = Service(Arc::new(Shared {
         store,
         clock,
         bodies: BodyReader::new(body_limits),
         keyring,
+        stripe_keyring,
+        stripe,
         order_ttl,
     }));
     let layers = ServiceBuilder::new()
@@ -186,6 +196,8 @@ struct Shared<S> {
     clock: Clock,
     bodies: BodyReader,
     keyring: Keyring,
+    stripe_keyring: Option<Keyring>,
+    stripe: Option<Stripe>,
     order_ttl: Option<Duration>,
 }
 
@@ -234,39 +246,48 @@ impl<S: Store> Api for Service<S> {
     type Caller = Caller;
 
     fn authorize(&self, scheme: SecurityScheme, head: &request::Parts) -> Result<Caller, Problem> {
-        match scheme {
-            SecurityScheme::ApiKey => Identity::of(&head.extensions).caller().map_err(Problem::unauthorized),
-            SecurityScheme::WebhookSignature if self.keyring.secrets.is_empty() => {
-                Err(Problem::webhook_not_configured())
-            }
-            // `verify` compares the signature once the body has arrived.
-            SecurityScheme::WebhookSignature => {
-                let checked = signature::check_head(&head.headers, &self.keyring, self.clock.now());
-                checked.map(|()| Caller::PaymentProvider).map_err(signature_refused)
-            }
+        if scheme == SecurityScheme::ApiKey {
+            return Identity::of(&head.extensions).caller().map_err(Problem::unauthorized);
         }
+        let keyring = self.keyring(scheme).ok_or_else(Problem::webhook_not_configured)?;
+        // `verify` compares the signature once the body has arrived.
+        let checked = signature::check_head(&head.headers, keyring, self.clock.now());
+        checked
+            .map(|()| Caller::PaymentProvider)
+            .map_err(|reason| signature_refused(keyring, reason))
     }
 
-    async fn receive(&self, body: Body) -> Result<Bytes, Problem> {
-        self.bodies.read(body).await
+    async fn receive(&self, body: Body, bytes_max: Option<usize>) -> Result<Bytes, Problem> {
+        self.bodies.read(body, bytes_max).await
     }
 
     fn verify(&self, scheme: SecurityScheme, head: &request::Parts, body: &Bytes) -> Result<(), Problem> {
-        match scheme {
-            SecurityScheme::ApiKey => Ok(()),
-            SecurityScheme::WebhookSignature => {
-                signature::verify(&head.headers, body, &self.keyring, self.clock.now()).map_err(signature_refused)?;
-                webhook_limit::excuse(&head.extensions);
-                Ok(())
-            }
-        }
+        let Some(keyring) = self.keyring(scheme) else {
+            return Ok(());
+        };
+        let verified = signature::verify(&head.headers, body, keyring, self.clock.now());
+        verified.map_err(|reason| signature_refused(keyring, reason))?;
+        webhook_limit::excuse(&head.extensions);
+        Ok(())
     }
 }
 
-fn signature_refused(reason: SignatureError) -> Problem {
+impl<S> Service<S> {
+    /// What signatures of this scheme are verified with; `None` where it signs nothing, or no secret is configured.
+    fn keyring(&self, scheme: SecurityScheme) -> Option<&Keyring> {
+        let keyring = match scheme {
+            SecurityScheme::ApiKey => None,
+            SecurityScheme::WebhookSignature => Some(&self.keyring),
+            SecurityScheme::StripeSignature => self.stripe_keyring.as_ref(),
+        };
+        keyring.filter(|keyring| !keyring.secrets.is_empty())
+    }
+}
+
+fn signature_refused(keyring: &Keyring, reason: SignatureError) -> Problem {
     tracing::warn!(%reason, "a webhook was refused because of its signature");
     counter!(table::WEBHOOK_SIGNATURES_REFUSED, "reason" => reason.name()).increment(1);
-    Problem::invalid_signature(reason)
+    Problem::invalid_signature(keyring.headers, reason)
 }
 
 /// A clock with millisecond resolution.

@@ -7,14 +7,14 @@ use std::fmt::Display;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use orders_inventory_api::models::{self, ProblemType};
 use orders_inventory_api::read::{Failure, Place, Rejection};
 
 use super::auth::Unauthorized;
 use super::host::InvalidHost;
-use super::signature::SignatureError;
+use super::signature::{SignatureError, SignatureHeaders};
 use crate::domain::Invalid;
 use crate::error::Error;
 
@@ -26,9 +26,9 @@ pub use table::{Entry, entry, name};
 /// The `Retry-After` of every 503.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// An error response: its body, and its `Accept-Encoding`, if any.
+/// An error response: its body, and a header of its own, if any.
 #[derive(Debug)]
-pub struct Problem(Box<models::Problem>, Option<HeaderValue>);
+pub struct Problem(Box<models::Problem>, Option<(HeaderName, HeaderValue)>);
 
 impl Problem {
     fn new(kind: ProblemType, detail: impl Display) -> Self {
@@ -47,6 +47,11 @@ impl Problem {
         Self(Box::new(body), None)
     }
 
+    /// The same with this header.
+    fn with(self, name: HeaderName, value: &'static str) -> Self {
+        Self(self.0, Some((name, HeaderValue::from_static(value))))
+    }
+
     pub(super) fn invalid_host(reason: InvalidHost) -> Self {
         Self::new(ProblemType::InvalidHost, reason)
     }
@@ -63,7 +68,7 @@ impl Problem {
     }
 
     pub(super) fn unauthorized(reason: Unauthorized) -> Self {
-        match reason {
+        let problem = match reason {
             Unauthorized::MissingKey => Self::new(
                 ProblemType::MissingApiKey,
                 "The request needs an API key in the header X-API-Key.",
@@ -71,25 +76,39 @@ impl Problem {
             Unauthorized::InvalidKey => {
                 Self::new(ProblemType::InvalidApiKey, "The service does not know this API key.")
             }
-        }
+        };
+        // A 401 must have WWW-Authenticate (RFC 9110, section 15.5.2).
+        problem.with(header::WWW_AUTHENTICATE, "ApiKey header=\"X-API-Key\"")
     }
 
     /// The detail says what an honest caller can mend, and no more than a forger knows.
-    pub(super) fn invalid_signature(reason: SignatureError) -> Self {
-        let detail = match reason {
-            SignatureError::NoHeader => {
-                "The request is not signed: it has neither X-Webhook-Signature, nor webhook-id, webhook-timestamp and \
-                 webhook-signature."
-            }
-            SignatureError::NotOneHeader => "The request repeats a signature header, or is signed in two ways.",
-            SignatureError::Unreadable => {
-                "The signature headers cannot be read: X-Webhook-Signature is t=<unix seconds>,v1=<hex>, and the \
-                 webhook-* headers belong together."
-            }
-            SignatureError::TooFarFromNow => "The signature's time is too far from the service's clock.",
-            SignatureError::DoesNotFit => "No signature of this request matches its body and the webhook secret.",
+    pub(super) fn invalid_signature(headers: SignatureHeaders, reason: SignatureError) -> Self {
+        let header = headers.timestamped();
+        let (or_standard, and_standard) = match headers {
+            SignatureHeaders::Own => (
+                ", nor webhook-id, webhook-timestamp and webhook-signature",
+                ", and the webhook-* headers belong together",
+            ),
+            SignatureHeaders::Stripe => ("", ""),
         };
-        Self::new(ProblemType::InvalidSignature, detail)
+        let detail = match reason {
+            SignatureError::NoHeader => format!("The request is not signed: it has no {header}{or_standard}."),
+            SignatureError::NotOneHeader => {
+                "The request repeats a signature header, or is signed in two ways.".to_owned()
+            }
+            SignatureError::Unreadable => {
+                format!("The signature cannot be read: {header} is t=<unix seconds>,v1=<hex>{and_standard}.")
+            }
+            SignatureError::TooFarFromNow => "The signature's time is too far from the service's clock.".to_owned(),
+            SignatureError::DoesNotFit => {
+                "No signature of this request matches its body and the webhook secret.".to_owned()
+            }
+        };
+        let challenge = match headers {
+            SignatureHeaders::Own => "Signature header=\"X-Webhook-Signature\"",
+            SignatureHeaders::Stripe => "Signature header=\"Stripe-Signature\"",
+        };
+        Self::new(ProblemType::InvalidSignature, detail).with(header::WWW_AUTHENTICATE, challenge)
     }
 
     pub(super) fn webhook_not_configured() -> Self {
@@ -216,8 +235,7 @@ impl From<Rejection> for Problem {
             }
             Rejection::UnsupportedContentEncoding => {
                 let detail = "The body must be sent without Content-Encoding.";
-                let Self(body, _) = Self::new(ProblemType::UnsupportedMediaType, detail);
-                Self(body, Some(HeaderValue::from_static("identity")))
+                Self::new(ProblemType::UnsupportedMediaType, detail).with(header::ACCEPT_ENCODING, "identity")
             }
             Rejection::MalformedJson(why) => {
                 Self::new(ProblemType::MalformedJson, format_args!("The body is not JSON: {why}."))
@@ -293,19 +311,11 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if let Some(coding) = self.1 {
-            headers.insert(header::ACCEPT_ENCODING, coding);
+        if let Some((name, value)) = self.1 {
+            headers.insert(name, value);
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            // A 401 must have WWW-Authenticate (RFC 9110, section 15.5.2).
-            let challenge = match kind == ProblemType::InvalidSignature {
-                true => "Signature header=\"X-Webhook-Signature\"",
-                false => "ApiKey header=\"X-API-Key\"",
-            };
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }

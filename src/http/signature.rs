@@ -2,8 +2,8 @@
 //!
 //! An event is signed in one of two ways, each with HMAC-SHA256 (RFC 2104) over a time and the raw body:
 //!
-//! - [`timestamped`]: one header, as in Stripe's webhooks;
-//! - [`standard`]: three headers, as in Standard Webhooks 1.0.0.
+//! - [`timestamped`]: one header, by Stripe and for the service's own events;
+//! - [`standard`]: three headers, as in Standard Webhooks 1.0.0, for the service's own events only.
 //!
 //! These modules do not parse bodies, read the clock or log. Only their `sign` returns a computed signature, and nothing
 //! returns a secret.
@@ -65,14 +65,43 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secrets and the tolerance that signatures are verified with.
+/// What the signatures of one provider are verified with.
 #[derive(Clone, Debug)]
 pub struct Keyring {
+    /// The headers that they come in.
+    pub headers: SignatureHeaders,
     /// The accepted secrets: the current one and, during a rotation, the previous one. If empty, no webhook is
     /// accepted.
     pub secrets: Vec<Secret>,
     /// How far a signature's time may be from now, either way.
     pub tolerance: Duration,
+}
+
+/// The headers that a provider signs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureHeaders {
+    /// `X-Webhook-Signature`, or the three of Standard Webhooks.
+    Own,
+    /// `Stripe-Signature`.
+    Stripe,
+}
+
+impl SignatureHeaders {
+    /// The header of [`timestamped`] signatures.
+    pub const fn timestamped(self) -> &'static str {
+        match self {
+            Self::Own => "X-Webhook-Signature",
+            Self::Stripe => "Stripe-Signature",
+        }
+    }
+
+    /// The headers of [`standard`] signatures; none where those are not accepted.
+    pub const fn standard(self) -> &'static [&'static str] {
+        match self {
+            Self::Own => &standard::HEADERS,
+            Self::Stripe => &[],
+        }
+    }
 }
 
 impl Keyring {
@@ -169,8 +198,12 @@ struct Claim<'h> {
 
 impl<'h> Claim<'h> {
     fn read(headers: &'h HeaderMap, keyring: &Keyring, now: Timestamp) -> Result<Self, SignatureError> {
-        let is_timestamped = headers.contains_key(timestamped::HEADER);
-        let is_standard = standard::HEADERS.iter().any(|name| headers.contains_key(*name));
+        let is_timestamped = headers.contains_key(keyring.headers.timestamped());
+        let is_standard = keyring
+            .headers
+            .standard()
+            .iter()
+            .any(|name| headers.contains_key(*name));
         let claim = match (is_timestamped, is_standard) {
             (false, false) => return Err(SignatureError::NoHeader),
             // Which of them would count, a caller could not know.

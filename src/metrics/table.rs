@@ -47,8 +47,8 @@ table! {
     ORDERS_REFUND_DUE: Gauge "shop_orders_refund_due" []
         "Canceled orders that owe money back; counting stops at 1000";
 
-    WEBHOOK_EVENTS: Counter "shop_webhook_events_total" ["type", "result"]
-        "Payment events accepted, by type and by result";
+    WEBHOOK_EVENTS: Counter "shop_webhook_events_total" ["provider", "fact", "result"]
+        "Payment events accepted, by provider, by what they say and by result";
     WEBHOOK_SIGNATURES_REFUSED: Counter "shop_webhook_signatures_refused_total" ["reason"]
         "Webhook calls refused because of their signature, by reason";
     MONEY_NEEDING_A_PERSON: Counter "shop_money_needing_a_person_total" ["result"]

@@ -44,6 +44,11 @@ macro_rules! store_contract {
             events_are_narrowed_down
             payments_are_known_by_what_was_recorded
             refunds_are_kept_until_their_payment_comes
+            totals_of_refunds_are_kept_side_by_side
+            disputes_are_kept_until_their_payment_comes
+            holds_are_of_one_payment_each
+            payments_are_found_by_their_ids
+            payments_are_narrowed_down
             orders_know_whether_a_payment_was_recorded
             open_payments_are_listed_newest_first
             writes_to_payments_that_are_not_there_are_faults

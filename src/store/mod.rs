@@ -21,7 +21,7 @@ mod payments;
 mod sqlite;
 
 pub use idempotency::{IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView, StoredResponse};
-pub use payments::{EventFilter, PaymentTx, PaymentView};
+pub use payments::{EventFilter, PaymentFilter, PaymentTx, PaymentView};
 pub use sqlite::{
     AuditError, AuditReport, Backup, BackupError, Checked, FatalHandler, OpenError, Options, RestoreError, Restored,
     SqliteStore, Stop, audit, backup, end_process, measure_files, restore,

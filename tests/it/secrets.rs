@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use orders_inventory::config::Cli;
 use orders_inventory::http::ApiKeys;
-use orders_inventory::http::signature::{Keyring, Secret};
+use orders_inventory::http::signature::{Keyring, Secret, SignatureHeaders};
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -236,6 +236,7 @@ fn debug_output_contains_no_secret() {
     ];
     let cli = Cli::try_parse_from(arguments.into_iter().chain(["--api-keys", KEYS[0]])).unwrap();
     let keyring = Keyring {
+        headers: SignatureHeaders::Own,
         secrets: [SECRET, PREVIOUS].into_iter().filter_map(Secret::new).collect(),
         tolerance: Duration::from_secs(300),
     };

@@ -27,12 +27,13 @@ pub trait Api: Clone + Send + Sync + 'static {
     /// The response to a caller who may not call the operation.
     fn authorize(&self, scheme: SecurityScheme, head: &request::Parts) -> Result<Self::Caller, Self::Error>;
 
-    /// Reads the whole body, within the server's limits of size and time.
+    /// Reads the whole body, within the server's limits of size and time. Where the contract says how many bytes a body of
+    /// the operation may have, so many are allowed even if the server's own limit is smaller.
     ///
     /// # Errors
     ///
     /// The response to a body that is too large, too slow, or broken off.
-    fn receive(&self, body: Body) -> impl Future<Output = Result<Bytes, Self::Error>> + Send;
+    fn receive(&self, body: Body, bytes_max: Option<usize>) -> impl Future<Output = Result<Bytes, Self::Error>> + Send;
 
     /// Verifies the body's signature, for a scheme that signs bodies, before the body is parsed.
     ///
@@ -47,6 +48,8 @@ pub trait Api: Clone + Send + Sync + 'static {
 pub enum SecurityScheme {
     /// A key or signature in the header `X-Webhook-Signature`.
     WebhookSignature,
+    /// A key or signature in the header `Stripe-Signature`.
+    StripeSignature,
     /// A key or signature in the header `X-API-Key`.
     ApiKey,
 }

@@ -36,7 +36,9 @@ where
         .route("/products/{id}/stock-movements", get(list_stock_movements::<A>))
         .route("/products/{id}", put(update_product::<A>))
         .route("/payment-events", get(list_payment_events::<A>))
+        .route("/payments", get(list_payments::<A>))
         .route("/webhooks/payment", post(receive_payment_event::<A>))
+        .route("/webhooks/stripe", post(receive_stripe_event::<A>))
         .with_state(api)
 }
 
@@ -86,7 +88,7 @@ async fn create_order<A: orders::Orders>(State(api): State<A>, request: Request)
         let scheme = SecurityScheme::ApiKey;
         let caller = api.authorize(scheme, &head)?;
         read::refuse_encoded(&head)?;
-        let bytes = api.receive(body).await?;
+        let bytes = api.receive(body, None).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
         let params = orders::CreateOrderParams::read(&head, &mut failures);
@@ -146,7 +148,7 @@ async fn update_order<A: orders::Orders>(State(api): State<A>, request: Request)
         let scheme = SecurityScheme::ApiKey;
         let caller = api.authorize(scheme, &head)?;
         read::refuse_encoded(&head)?;
-        let bytes = api.receive(body).await?;
+        let bytes = api.receive(body, None).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
         let params = orders::UpdateOrderParams::read(&head, &mut failures);
@@ -164,7 +166,7 @@ async fn create_product<A: products::Products>(State(api): State<A>, request: Re
         let scheme = SecurityScheme::ApiKey;
         let caller = api.authorize(scheme, &head)?;
         read::refuse_encoded(&head)?;
-        let bytes = api.receive(body).await?;
+        let bytes = api.receive(body, None).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
         let params = products::CreateProductParams::read(&head, &mut failures);
@@ -182,7 +184,7 @@ async fn create_stock_movement<A: products::Products>(State(api): State<A>, requ
         let scheme = SecurityScheme::ApiKey;
         let caller = api.authorize(scheme, &head)?;
         read::refuse_encoded(&head)?;
-        let bytes = api.receive(body).await?;
+        let bytes = api.receive(body, None).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
         let params = products::CreateStockMovementParams::read(&head, &mut failures);
@@ -252,7 +254,7 @@ async fn update_product<A: products::Products>(State(api): State<A>, request: Re
         let scheme = SecurityScheme::ApiKey;
         let caller = api.authorize(scheme, &head)?;
         read::refuse_encoded(&head)?;
-        let bytes = api.receive(body).await?;
+        let bytes = api.receive(body, None).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
         let params = products::UpdateProductParams::read(&head, &mut failures);
@@ -278,19 +280,51 @@ async fn list_payment_events<A: webhooks::Webhooks>(State(api): State<A>, reques
     respond(call.await)
 }
 
+async fn list_payments<A: webhooks::Webhooks>(State(api): State<A>, request: Request) -> Response {
+    let call = async {
+        let (head, _) = request.into_parts();
+        let scheme = SecurityScheme::ApiKey;
+        let caller = api.authorize(scheme, &head)?;
+        let mut failures = Failures::default();
+        let params = webhooks::ListPaymentsParams::read(&head, &mut failures);
+        let params = failures.accept(params)?;
+        let response = api.list_payments(caller, params).await?;
+        Ok::<_, A::Error>(response.into_response()?)
+    };
+    respond(call.await)
+}
+
 async fn receive_payment_event<A: webhooks::Webhooks>(State(api): State<A>, request: Request) -> Response {
     let call = async {
         let (head, body) = request.into_parts();
         let scheme = SecurityScheme::WebhookSignature;
         let caller = api.authorize(scheme, &head)?;
         read::refuse_encoded(&head)?;
-        let bytes = api.receive(body).await?;
+        let bytes = api.receive(body, None).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
-        read::refuse_query(&head.uri, &mut failures);
+        let params = webhooks::ReceivePaymentEventParams::read(&head, &mut failures);
         let body = read::json::<models::PaymentEvent>(&head, &bytes, &mut failures)?;
-        let body = failures.accept(body)?;
-        let response = api.receive_payment_event(caller, body).await?;
+        let (params, body) = failures.accept(params.zip(body))?;
+        let response = api.receive_payment_event(caller, params, body).await?;
+        Ok::<_, A::Error>(response.into_response()?)
+    };
+    respond(call.await)
+}
+
+async fn receive_stripe_event<A: webhooks::Webhooks>(State(api): State<A>, request: Request) -> Response {
+    let call = async {
+        let (head, body) = request.into_parts();
+        let scheme = SecurityScheme::StripeSignature;
+        let caller = api.authorize(scheme, &head)?;
+        read::refuse_encoded(&head)?;
+        let bytes = api.receive(body, None).await?;
+        api.verify(scheme, &head, &bytes)?;
+        let mut failures = Failures::default();
+        let params = webhooks::ReceiveStripeEventParams::read(&head, &mut failures);
+        let body = read::json::<models::StripeEvent>(&head, &bytes, &mut failures)?;
+        let (params, body) = failures.accept(params.zip(body))?;
+        let response = api.receive_stripe_event(caller, params, body).await?;
         Ok::<_, A::Error>(response.into_response()?)
     };
     respond(call.await)

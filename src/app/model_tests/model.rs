@@ -386,13 +386,16 @@ impl Model {
         };
         let place = match name {
             None => newest(&|_| true),
-            Some(_) => newest(&|payment| payment.name == name).or_else(|| newest(&|payment| payment.name.is_none())),
+            // One that is there, open or not, is the one.
+            Some(_) if self.was_paid(id, name) => newest(&|payment| payment.name == name),
+            Some(_) => newest(&|payment| payment.name.is_none()),
         };
         let Some(place) = place else {
-            if let Some(payment) = name
-                && !self.was_paid(id, name)
-            {
-                self.refunds.insert((id, refund));
+            let Some(payment) = name else {
+                return Ok("ignored");
+            };
+            self.refunds.insert((id, refund));
+            if !self.was_paid(id, name) {
                 self.kept.push(Kept {
                     order: id,
                     payment,

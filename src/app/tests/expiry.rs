@@ -107,7 +107,7 @@ async fn an_order_is_paid_or_expires() {
     let shop = Shop::with_mugs(100).await;
     for n in 1..=20 {
         let id = shop.place_for(1, SECOND).await;
-        let event = payment_event(&format!("e{n}"), EventKind::Succeeded(money(id, None, None)));
+        let event = payment_event(&format!("e{n}"), money(id, None, None));
         let pay = shop.store.write(move |tx| payments::receive(tx, &event, LATER));
         let expire = shop.store.write(move |tx| orders::expire_due(tx, LATER, 9));
         let (receipt, expired) = if n % 2 == 0 {

@@ -46,18 +46,13 @@ async fn every_change_that_can_be_seen_is_one_new_version() {
     shop.ask(id, Some(Status::Canceled), None).await.unwrap();
     assert_eq!(shop.versions(id).await, (5, 4));
     // What is owed goes with its refund.
-    shop.tell(
-        "back",
-        EventKind::Refunded(testing::refund(money(id, None, None), None)),
-    )
-    .await
-    .unwrap();
+    shop.tell("back", testing::refund(money(id, None, None), None))
+        .await
+        .unwrap();
     assert_eq!(shop.versions(id).await, (5, 5));
     // Late money is owed anew; more of it changes nothing that can be seen.
     for (event, expected) in [("late", 6), ("later", 6)] {
-        shop.tell(event, EventKind::Succeeded(money(id, None, None)))
-            .await
-            .unwrap();
+        shop.tell(event, money(id, None, None)).await.unwrap();
         assert_eq!(shop.versions(id).await, (5, expected));
     }
     // What is there already is no change.

@@ -3,15 +3,17 @@
 use axum::http::HeaderValue;
 use proptest::prelude::*;
 
-use super::timestamped::{HEADER, sign};
+use super::timestamped::sign;
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_772_359_200_999);
+const HEADER: &str = "x-webhook-signature";
 const BODY: &[u8] = br#"{"id":"evt_1","type":"ping"}"#;
 
 fn keyring(secrets: &[&str]) -> Keyring {
     let secrets = secrets.iter().filter_map(|text| Secret::new(text)).collect();
     Keyring {
+        headers: SignatureHeaders::Own,
         secrets,
         tolerance: Duration::from_secs(300),
     }
@@ -323,4 +325,33 @@ fn a_request_with_both_ways_to_sign_is_refused() {
         let values: Vec<_> = part.iter().copied().chain([(HEADER, line.as_str())]).collect();
         assert_eq!(check_standard(secret, &values), Err(SignatureError::NotOneHeader));
     }
+}
+
+#[test]
+fn stripe_signs_in_a_header_of_its_own_and_in_no_other_way() {
+    let keyring = Keyring {
+        headers: SignatureHeaders::Stripe,
+        ..keyring(&["whsec_example"])
+    };
+    let (_, _, _, signature) = BY_PYTHON[0];
+    let line = format!("t=1772359200,v1={signature}");
+    let signed = |name: &'static str, line: &str| {
+        let value = HeaderValue::from_str(line).unwrap();
+        HeaderMap::from_iter([(axum::http::HeaderName::from_static(name), value)])
+    };
+    for line in [line.clone(), format!("Stripe-Signature: {line}")] {
+        assert_eq!(verify(&signed("stripe-signature", &line), BODY, &keyring, NOW), Ok(()));
+    }
+    // Another header's name before it is no part of a signature.
+    let line_of_another = format!("X-Webhook-Signature: {line}");
+    let unreadable = verify(&signed("stripe-signature", &line_of_another), BODY, &keyring, NOW);
+    assert_eq!(unreadable, Err(SignatureError::Unreadable));
+    assert_eq!(
+        verify(&headers(&line), BODY, &keyring, NOW),
+        Err(SignatureError::NoHeader)
+    );
+    // What other providers' headers say beside it does not count.
+    let mut both = signed("stripe-signature", &line);
+    both.insert(standard::ID, HeaderValue::from_static("msg_1"));
+    assert_eq!(verify(&both, BODY, &keyring, NOW), Ok(()));
 }

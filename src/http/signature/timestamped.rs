@@ -7,12 +7,10 @@ use hmac::Mac;
 use super::{CANDIDATES_MAX, Claim, Keyring, Secret, SignatureError, mac, only};
 use crate::domain::Timestamp;
 
-/// The header's name.
-pub const HEADER: &str = "x-webhook-signature";
-
 /// What this header claims.
 pub(super) fn read<'h>(headers: &'h HeaderMap, keyring: &Keyring, now: Timestamp) -> Result<Claim<'h>, SignatureError> {
-    let line = value(only(headers, HEADER)?);
+    let header = keyring.headers.timestamped();
+    let line = value(header, only(headers, header)?);
     let parts = || line.split(',').filter_map(|part| part.trim().split_once('='));
     let mut times = parts().filter(|(scheme, _)| *scheme == "t").map(|(_, time)| time);
     let (Some(time), None) = (times.next(), times.next()) else {
@@ -28,9 +26,9 @@ pub(super) fn read<'h>(headers: &'h HeaderMap, keyring: &Keyring, now: Timestamp
 }
 
 /// The header's value, also where somebody pasted the whole line that `sign` prints.
-fn value(line: &str) -> &str {
+fn value<'l>(header: &str, line: &'l str) -> &'l str {
     match line.split_once(':') {
-        Some((name, value)) if name.trim().eq_ignore_ascii_case(HEADER) => value,
+        Some((name, value)) if name.trim().eq_ignore_ascii_case(header) => value,
         _ => line,
     }
 }

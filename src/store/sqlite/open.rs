@@ -37,6 +37,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("0004_appended_answers.sql")),
     M::up(include_str!("0005_foreign_keys_and_indexes.sql")).foreign_key_check(),
     M::up(include_str!("0006_refunds.sql")).foreign_key_check(),
+    M::up(include_str!("0007_providers.sql")).foreign_key_check(),
 ];
 
 /// Why the store cannot be opened. Each is one line that names the file.

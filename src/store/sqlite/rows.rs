@@ -8,9 +8,10 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Row, Statement};
 
 use crate::domain::{
-    Amount, Balance, Delta, EventId, EventNumber, EventResult, Money, MovementId, NewOrder, Note, Order, OrderId,
-    Payment, PaymentId, Price, Product, ProductId, ProductName, Quantity, Reason, RecordedEvent, Refund, RefundId, Sku,
-    StateParts, Status, Stock, StockMovement, Timestamp, Version,
+    Amount, Balance, Currency, Delta, Dispute, DisputeId, DisputeState, DisputeTold, EventId, EventNumber, EventResult,
+    EventType, Hold, ListedPayment, Minor, Money, MovementId, NewOrder, Note, Order, OrderId, Payment, PaymentId,
+    Price, Product, ProductId, ProductName, Provider, Quantity, Reason, RecordedEvent, Refund, RefundId, RefundTold,
+    Sku, StateParts, Status, Stock, StockMovement, Sum, Timestamp, Version,
 };
 use crate::store::{IdempotencyRecord, StoredResponse, Taken};
 
@@ -72,6 +73,11 @@ text_column! {
     EventId: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
     PaymentId: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
     RefundId: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
+    EventType: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
+    DisputeId: |text| Self::new(text).map_err(FromSqlError::other), Self::as_str;
+    Currency: |code| Self::new(code).map_err(FromSqlError::other), Self::code;
+    Provider: |name| Self::from_name(name).ok_or(FromSqlError::InvalidType), |provider| provider.name();
+    DisputeState: |name| Self::from_name(name).ok_or(FromSqlError::InvalidType), |state| state.name();
     EventResult: |name| Self::from_name(name).ok_or(FromSqlError::InvalidType), |result| result.name();
     Status: |name| Self::from_name(name).ok_or(FromSqlError::InvalidType), |status| status.name();
 }
@@ -170,7 +176,8 @@ pub(super) fn taken(row: &Row<'_>) -> rusqlite::Result<Taken> {
 /// The columns that [`event`] reads, in its order.
 macro_rules! event_columns {
     () => {
-        "number, event_id, type, created_s, order_id, payment_id, refund_id, amount_cents, result, received_at_ms"
+        "number, provider, event_id, type, created_s, order_id, payment_id, refund_id, amount_cents, currency, result, \
+         received_at_ms"
     };
 }
 pub(super) use event_columns;
@@ -178,22 +185,24 @@ pub(super) use event_columns;
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<RecordedEvent> {
     Ok(RecordedEvent {
         number: row.get(0)?,
-        event_id: row.get(1)?,
-        type_name: row.get(2)?,
-        created_seconds: row.get(3)?,
-        order_id: row.get(4)?,
-        payment_id: row.get(5)?,
-        refund_id: row.get(6)?,
-        amount: row.get(7)?,
-        result: row.get(8)?,
-        received_at: row.get(9)?,
+        provider: row.get(1)?,
+        event_id: row.get(2)?,
+        event_type: row.get(3)?,
+        created_seconds: row.get(4)?,
+        order_id: row.get(5)?,
+        payment_id: row.get(6)?,
+        refund_id: row.get(7)?,
+        amount: row.get(8)?,
+        currency: row.get(9)?,
+        result: row.get(10)?,
+        received_at: row.get(11)?,
     })
 }
 
 /// The columns that [`payment`] reads, in its order.
 macro_rules! payment_columns {
     () => {
-        "number, order_id, payment_id, amount_cents, refunded_cents, is_own, is_closed"
+        "number, provider, order_id, payment_id, currency, is_foreign, amount_units, refunded_units, is_own, is_closed"
     };
 }
 pub(super) use payment_columns;
@@ -201,33 +210,110 @@ pub(super) use payment_columns;
 pub(super) fn payment(row: &Row<'_>) -> rusqlite::Result<Payment> {
     Ok(Payment {
         number: row.get(0)?,
-        order_id: row.get(1)?,
-        payment_id: row.get(2)?,
+        provider: row.get(1)?,
+        order_id: row.get(2)?,
+        payment_id: row.get(3)?,
+        currency: row.get(4)?,
+        is_foreign: row.get(5)?,
         balance: Balance {
-            amount: row.get(3)?,
-            refunded: row.get(4)?,
-            is_closed: row.get(6)?,
+            amount: row.get(6)?,
+            refunded: row.get(7)?,
+            is_closed: row.get(9)?,
         },
-        is_own: row.get(5)?,
+        is_own: row.get(8)?,
+    })
+}
+
+/// The columns that [`listed_payment`] reads, in its order: those of the payment `p`, and of its event `e`.
+macro_rules! listed_payment_columns {
+    () => {
+        "p.number, p.provider, p.order_id, p.payment_id, p.currency, p.is_foreign, p.amount_units, p.refunded_units, \
+         p.is_own, p.is_closed, e.event_id, e.received_at_ms, \
+         EXISTS (SELECT 1 FROM disputes AS d WHERE d.payment = p.number AND d.state <> 'won')"
+    };
+}
+pub(super) use listed_payment_columns;
+
+pub(super) fn listed_payment(row: &Row<'_>) -> rusqlite::Result<ListedPayment> {
+    Ok(ListedPayment {
+        payment: payment(row)?,
+        event_id: row.get(10)?,
+        is_disputed: row.get(12)?,
+        created_at: row.get(11)?,
     })
 }
 
 /// The columns that [`refund`] reads, in its order.
 macro_rules! refund_columns {
     () => {
-        "number, order_id, refund_id, payment_id, amount_cents, payment"
+        "number, provider, order_id, refund_id, payment_id, amount_cents, amount_minor, currency, has_failed, payment"
     };
 }
 pub(super) use refund_columns;
 
 pub(super) fn refund(row: &Row<'_>) -> rusqlite::Result<Refund> {
+    let number: EventNumber = row.get(0)?;
+    let minor = match (row.get(6)?, row.get(7)?) {
+        (Some(units), Some(currency)) => Some(Minor { units, currency }),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            let what = format!("refund {number} has an amount without its currency, or a currency without an amount");
+            return Err(inconsistent(row, "currency", what));
+        }
+    };
+    let cents: Option<Amount> = row.get(5)?;
     Ok(Refund {
+        number,
+        told: RefundTold {
+            provider: row.get(1)?,
+            order_id: row.get(2)?,
+            id: row.get(3)?,
+            payment_id: row.get(4)?,
+            sum: (cents.is_some() || minor.is_some()).then_some(Sum { cents, minor }),
+            has_failed: row.get(8)?,
+        },
+        payment: row.get(9)?,
+    })
+}
+
+/// The columns that [`dispute`] reads, in its order.
+macro_rules! dispute_columns {
+    () => {
+        "number, provider, dispute_id, order_id, payment_id, state, payment"
+    };
+}
+pub(super) use dispute_columns;
+
+pub(super) fn dispute(row: &Row<'_>) -> rusqlite::Result<Dispute> {
+    Ok(Dispute {
         number: row.get(0)?,
-        order_id: row.get(1)?,
-        refund_id: row.get(2)?,
-        payment_id: row.get(3)?,
-        amount: row.get(4)?,
-        payment: row.get(5)?,
+        told: DisputeTold {
+            provider: row.get(1)?,
+            id: row.get(2)?,
+            order_id: row.get(3)?,
+            payment_id: row.get(4)?,
+            state: row.get(5)?,
+        },
+        payment: row.get(6)?,
+    })
+}
+
+/// The columns that [`hold`] reads, in its order.
+macro_rules! hold_columns {
+    () => {
+        "payment_id, provider, order_id, deadline_ms, until_ms, ended_s"
+    };
+}
+pub(super) use hold_columns;
+
+pub(super) fn hold(row: &Row<'_>) -> rusqlite::Result<Hold> {
+    Ok(Hold {
+        payment_id: row.get(0)?,
+        provider: row.get(1)?,
+        order_id: row.get(2)?,
+        deadline: row.get(3)?,
+        until: row.get(4)?,
+        ended_seconds: row.get(5)?,
     })
 }
 

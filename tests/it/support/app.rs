@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use orders_inventory::domain::Timestamp;
-use orders_inventory::http::signature::{Keyring, Secret};
-use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, sweeper};
+use orders_inventory::domain::{Currency, Timestamp};
+use orders_inventory::http::signature::{Keyring, Secret, SignatureHeaders};
+use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, Stripe, sweeper};
 use orders_inventory::store::{Options, SqliteStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -21,7 +21,10 @@ const FIRST_MS: i64 = 1_772_357_400_000;
 /// The webhook secret.
 pub(crate) const SECRET: &str = "whsec_test";
 
-/// The binary's default options, without API keys and with a webhook secret.
+/// The secret of Stripe's webhook.
+pub(crate) const STRIPE_SECRET: &str = "whsec_stripe_test";
+
+/// The binary's default options, without API keys, with a webhook secret, and with Stripe for prices in euros.
 pub(crate) fn options(clock: Clock) -> http::Options {
     http::Options {
         clock,
@@ -34,11 +37,31 @@ pub(crate) fn options(clock: Clock) -> http::Options {
         is_behind_tls: false,
         api_keys: ApiKeys::default(),
         keyring: Keyring {
+            headers: SignatureHeaders::Own,
             secrets: Secret::new(SECRET).into_iter().collect(),
             tolerance: Duration::from_secs(300),
         },
+        stripe: Some((
+            Keyring {
+                headers: SignatureHeaders::Stripe,
+                secrets: Secret::new(STRIPE_SECRET).into_iter().collect(),
+                tolerance: Duration::from_secs(300),
+            },
+            stripe("EUR"),
+        )),
         order_ttl: Some(Duration::from_secs(86_400)),
         counted: None,
+    }
+}
+
+/// What is expected of Stripe's events where the prices are in this currency: the binary's defaults.
+pub(crate) fn stripe(currency: &str) -> Stripe {
+    Stripe {
+        currency: Currency::new(currency).unwrap(),
+        is_live: true,
+        order_key: "order_id".to_owned(),
+        account: None,
+        hold: Duration::from_secs(14 * 86_400),
     }
 }
 

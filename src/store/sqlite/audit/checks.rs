@@ -4,6 +4,8 @@
 //! break it. A row that breaks several is named by each. What the schema's CHECKs say is checked here again, because
 //! SQLite does not check them when it reads.
 
+mod payments;
+
 /// One thing that must hold.
 pub(super) struct Check {
     /// What must hold, for people.
@@ -15,7 +17,7 @@ pub(super) struct Check {
 }
 
 /// Every check, the file itself first.
-pub(super) const CHECKS: &[&[Check]] = &[FILE, STOCK, ORDERS, PAYMENTS];
+pub(super) const CHECKS: &[&[Check]] = &[FILE, STOCK, ORDERS, payments::CHECKS, ANSWERS];
 
 const FILE: &[Check] = &[
     Check {
@@ -27,7 +29,8 @@ const FILE: &[Check] = &[
     Check {
         name: "references lead somewhere",
         count: "SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM stock_movements) \
-                + (SELECT count(*) FROM payments) + (SELECT count(*) FROM refunds)",
+                + (SELECT count(*) FROM payments) + (SELECT count(*) FROM refunds) \
+                + (SELECT count(*) FROM disputes)",
         broken: r#"SELECT format('%s row %s leads to no row of %s', "table", ifnull(rowid, '?'), parent)
                    FROM pragma_foreign_key_check"#,
     },
@@ -43,7 +46,9 @@ const FILE: &[Check] = &[
                      UNION ALL SELECT 'products', max(product_id) FROM stock_movements
                      UNION ALL SELECT 'orders', max(order_id) FROM stock_movements
                      UNION ALL SELECT 'orders', max(order_id) FROM payment_events
-                         WHERE type IN ('payment.succeeded', 'payment.refunded'))
+                         WHERE provider <> 'own' OR fact <> 'not_paid'
+                     UNION ALL SELECT 'orders', max(order_id) FROM payments
+                     UNION ALL SELECT 'orders', max(order_id) FROM payment_holds)
                  SELECT format('%s: id %d is above the counter %s', name, id, ifnull(seq, 'that is not there'))
                  FROM used LEFT JOIN sqlite_sequence USING (name)
                  WHERE id IS NOT NULL AND id > ifnull(seq, 0)",
@@ -143,6 +148,17 @@ const ORDERS: &[Check] = &[
                  WHERE expires_at_ms IS NOT NULL AND status <> 'PENDING'",
     },
     Check {
+        name: "orders that are held expire when their holds end",
+        count: "SELECT count(*) FROM payment_holds",
+        broken: "WITH held AS (
+                     SELECT order_id, max(deadline_ms, ifnull(max(iif(ended_s IS NULL, until_ms, NULL)), 0)) AS until
+                     FROM payment_holds GROUP BY order_id)
+                 SELECT format('order %d expires at %d and is held until %d', id, expires_at_ms, until)
+                 FROM orders JOIN held ON order_id = id WHERE expires_at_ms IS NOT NULL AND expires_at_ms <> until
+                 UNION ALL SELECT format('order %d has holds with several deadlines', order_id)
+                 FROM payment_holds GROUP BY order_id HAVING min(deadline_ms) <> max(deadline_ms)",
+    },
+    Check {
         name: "prices and totals are above 0",
         count: "SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM orders)",
         // A product that an integer cannot hold becomes a real number.
@@ -155,7 +171,7 @@ const ORDERS: &[Check] = &[
         name: "paid orders have one payment of their total, and no others have one",
         count: "SELECT count(*) FROM orders",
         broken: "WITH own AS (
-                     SELECT order_id, count(*) AS payments, min(amount_cents) AS cents FROM payments
+                     SELECT order_id, count(*) AS payments, min(amount_units) AS cents FROM payments
                      WHERE is_own = 1 GROUP BY order_id),
                  wanted AS (SELECT id, status, paid_at_ms IS NOT NULL AS is_paid, quantity * unit_price_cents AS total
                      FROM orders)
@@ -183,119 +199,19 @@ const ORDERS: &[Check] = &[
     },
     Check {
         name: "deleted orders had no recorded payment",
-        count: "SELECT count(*) FROM payment_events WHERE type = 'payment.succeeded'",
+        count: "SELECT count(*) FROM payment_events WHERE fact = 'paid'",
         // What was recorded while there was an order says so by its result; and it stays for ever.
         broken: "SELECT format('event %d says %s of order %d, which is gone', number, result, order_id)
-                 FROM payment_events WHERE type = 'payment.succeeded'
-                     AND result IN ('applied', 'amount_mismatch', 'duplicate_payment', 'refund_due')
+                 FROM payment_events WHERE fact = 'paid'
+                     AND (result IN ('applied', 'duplicate_payment', 'refund_due')
+                         OR (result = 'amount_mismatch' AND amount_cents IS NOT NULL))
                      AND order_id NOT IN (SELECT id FROM orders)",
     },
 ];
 
-const PAYMENTS: &[Check] = &[
-    Check {
-        name: "no event is recorded twice",
-        count: "SELECT count(*) FROM payment_events",
-        // Not through the unique index, for that is what may be broken.
-        broken: "SELECT format('event %s is recorded %d times', event_id, count(*)) FROM payment_events NOT INDEXED
-                 GROUP BY +event_id HAVING count(*) > 1",
-    },
-    Check {
-        name: "events have a result that their type can have",
-        count: "SELECT count(*) FROM payment_events",
-        broken: "SELECT format('event %d is %s with result %s', number, type, result) FROM payment_events
-                 WHERE NOT CASE type
-                     WHEN 'payment.succeeded' THEN result IN ('applied', 'ignored', 'amount_mismatch',
-                         'duplicate_payment', 'refund_due', 'order_gone')
-                     WHEN 'payment.refunded' THEN result IN ('applied', 'ignored', 'partial_refund')
-                     ELSE result = 'ignored' END",
-    },
-    Check {
-        name: "no refund is recorded twice",
-        count: "SELECT count(*) FROM refunds",
-        broken: "SELECT format('refund %s of order %d is recorded %d times', refund_id, order_id, count(*))
-                 FROM refunds NOT INDEXED GROUP BY +order_id, +refund_id HAVING count(*) > 1",
-    },
-    Check {
-        name: "events of money that came have their payment, and payments their event",
-        count: "SELECT (SELECT count(*) FROM payment_events WHERE type = 'payment.succeeded' AND result <> 'ignored') \
-                + (SELECT count(*) FROM payments)",
-        // One that is ignored has its payment where all of it was refunded before it came.
-        broken: "SELECT format('event %d has result %s and no payment', number, result) FROM payment_events
-                 WHERE type = 'payment.succeeded' AND result <> 'ignored'
-                     AND number NOT IN (SELECT number FROM payments)
-                 UNION ALL SELECT format('payment %d does not fit its event', p.number)
-                 FROM payments AS p LEFT JOIN payment_events AS e ON e.number = p.number
-                     AND e.type = 'payment.succeeded'
-                     AND (e.result <> 'ignored' OR (is_closed = 1 AND p.number > (
-                         SELECT max(number) FROM refunds WHERE payment = p.number)))
-                     AND p.is_own = (e.result = 'applied')
-                     AND e.order_id = p.order_id AND e.payment_id IS p.payment_id
-                     AND (e.amount_cents IS p.amount_cents OR e.amount_cents IS NULL)
-                     AND (p.amount_cents IS NOT NULL OR e.result IN ('order_gone', 'ignored'))
-                 WHERE e.number IS NULL",
-    },
-    Check {
-        name: "refunds are as their events say",
-        count: "SELECT count(*) FROM refunds",
-        broken: "SELECT format('refund %d does not fit its event', r.number)
-                 FROM refunds AS r LEFT JOIN payment_events AS e ON e.number = r.number
-                     AND e.type = 'payment.refunded' AND e.order_id = r.order_id
-                     AND r.refund_id = ifnull(e.refund_id, e.event_id) AND e.payment_id IS r.payment_id
-                     AND e.amount_cents IS r.amount_cents
-                 WHERE e.number IS NULL",
-    },
-    Check {
-        name: "refunds count against a payment of their order, once that is there",
-        count: "SELECT count(*) FROM payment_events WHERE type = 'payment.refunded'",
-        // One that is ignored either is no refund of its own, or came before its payment.
-        broken: "SELECT format('event %d has result %s and counts against payment %s', e.number, result,
-                     ifnull(payment, 'none'))
-                 FROM payment_events AS e LEFT JOIN refunds AS r ON r.number = e.number
-                     LEFT JOIN payments AS p ON p.number = payment
-                 WHERE NOT ifnull(CASE
-                     WHEN type <> 'payment.refunded' THEN r.number IS NULL
-                     WHEN result <> 'ignored' THEN p.order_id = e.order_id AND p.number < e.number
-                     WHEN r.number IS NULL THEN TRUE
-                     WHEN payment IS NULL THEN NOT EXISTS (
-                         SELECT 1 FROM payments AS c WHERE c.order_id = e.order_id AND c.payment_id = e.payment_id)
-                     ELSE p.order_id = e.order_id AND p.payment_id = e.payment_id AND p.number > e.number
-                 END, FALSE)",
-    },
-    Check {
-        name: "payments are refunded as their refunds say",
-        count: "SELECT count(*) FROM payments",
-        // The refunds of a payment add up to what is refunded of it; one without amount takes what is left.
-        broken: "WITH taken AS (
-                     SELECT payment, sum(amount_cents) AS cents, max(amount_cents IS NULL) AS takes_all
-                     FROM refunds WHERE payment IS NOT NULL GROUP BY payment),
-                 wanted AS (
-                     SELECT number, amount_cents, refunded_cents, is_closed, ifnull(takes_all, 0) AS takes_all,
-                         CASE WHEN takes_all AND amount_cents IS NOT NULL THEN amount_cents
-                             ELSE min(ifnull(cents, 0), ifnull(amount_cents, ifnull(cents, 0))) END AS refunded
-                     FROM payments LEFT JOIN taken ON payment = number)
-                 SELECT format('payment %d has %d cents refunded and is %s; its refunds took %d', number,
-                     refunded_cents, iif(is_closed, 'closed', 'open'), refunded)
-                 FROM wanted WHERE refunded_cents <> refunded
-                     OR is_closed <> (takes_all OR refunded IS amount_cents)",
-    },
-    Check {
-        name: "a refund was called whole where it closed its payment, and partial where not",
-        count: "SELECT count(*) FROM refunds WHERE payment < number",
-        // Those that came before their payment were called neither.
-        broken: "WITH of_payments AS (
-                     SELECT number, payment, row_number() OVER (PARTITION BY payment ORDER BY number DESC) AS age
-                     FROM refunds WHERE payment < number)
-                 SELECT format('refund %d of payment %d has result %s, the payment is %s', e.number, p.number, result,
-                     iif(is_closed, 'closed', 'open'))
-                 FROM of_payments AS r JOIN payments AS p ON p.number = r.payment
-                     JOIN payment_events AS e ON e.number = r.number
-                 WHERE result <> iif(age = 1 AND is_closed, 'applied', 'partial_refund')",
-    },
-    Check {
-        name: "responses under idempotency keys are successes",
-        count: "SELECT count(*) FROM idempotency_keys",
-        broken: "SELECT format('the response to %s under key %s has status %d', path, key, status)
-                 FROM idempotency_keys WHERE status NOT BETWEEN 200 AND 299",
-    },
-];
+const ANSWERS: &[Check] = &[Check {
+    name: "responses under idempotency keys are successes",
+    count: "SELECT count(*) FROM idempotency_keys",
+    broken: "SELECT format('the response to %s under key %s has status %d', path, key, status)
+             FROM idempotency_keys WHERE status NOT BETWEEN 200 AND 299",
+}];

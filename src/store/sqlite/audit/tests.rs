@@ -9,12 +9,68 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::app::{idempotency, orders, payments, products, stock};
-use crate::domain::{Delta, EventKind, Expected, OrderChange, OrderId, PaymentData, ProductId, Status};
+use crate::domain::{
+    Amount, Currency, Delta, DisputeId, DisputeState, Expected, Fact, FactKind, Minor, Money, OrderChange, OrderId,
+    PaymentEvent, ProductId, Provider, RefundId, Status, Sum,
+};
 use crate::error::Error;
 use crate::store::{IdempotencyKey, SqliteStore, Store, StoredResponse, Tx};
-use crate::testing::{NOW, money, new_product, options, order_id, payment_event, product_id, quantity, refund};
+use crate::testing::{
+    NOW, money, new_product, options, order_id, payment_event, payment_id, product_id, quantity, refund,
+};
 
 mod tampering;
+
+/// Events of Stripe, from number 17 on: an order that is held for a payment (3), a payment with a refund that two events tell
+/// of and a dispute, one of no order whose refund failed, and a dispute whose payment has not come.
+fn tell_of_stripe(tx: &mut dyn Tx) -> Result<(), Error> {
+    let euros = |units| {
+        let amount = Amount::new(Money::from_cents(units)).map_err(Error::internal)?;
+        let currency = Currency::new("EUR").map_err(Error::internal)?;
+        Ok::<_, Error>(Some(Sum {
+            minor: Some(Minor { units, currency }),
+            ..Sum::of_cents(amount)
+        }))
+    };
+    let refund = |id: &str, has_failed| {
+        let id = Some(RefundId::new(id).map_err(Error::internal)?);
+        Ok::<_, Error>(FactKind::Refund { id, has_failed })
+    };
+    let dispute = |id: &str| {
+        let (id, state) = (DisputeId::new(id).map_err(Error::internal)?, DisputeState::Open);
+        Ok::<_, Error>(FactKind::Dispute { id, state })
+    };
+    let paid = FactKind::Paid { is_of_total: false };
+    let hold = Duration::from_secs(3_600);
+    for (event, kind, order, payment, units, result) in [
+        ("s1", FactKind::Processing { hold }, Some(3), "pi_1", 2_500, "ignored"),
+        ("s2", paid.clone(), Some(1), "pi_2", 2_500, "duplicate_payment"),
+        ("s3", FactKind::RefundedSoFar, None, "pi_2", 500, "partial_refund"),
+        ("s4", refund("re_1", false)?, None, "pi_2", 500, "ignored"),
+        ("s5", dispute("du_1")?, None, "pi_2", 2_500, "disputed"),
+        ("s6", paid, Some(99), "pi_4", 2_500, "order_unknown"),
+        ("s7", refund("re_2", false)?, None, "pi_4", 2_500, "applied"),
+        ("s8", refund("re_2", true)?, None, "pi_4", 2_500, "refund_failed"),
+        ("s9", dispute("du_9")?, None, "pi_9", 2_500, "ignored"),
+    ] {
+        let fact = Fact {
+            kind,
+            order_id: order.map(order_id),
+            payment_id: Some(payment_id(payment)),
+            sum: euros(units)?,
+        };
+        let event = PaymentEvent {
+            provider: Provider::Stripe,
+            early_until: Some(NOW),
+            ..payment_event(event, fact)
+        };
+        let received = payments::receive(tx, &event, NOW)?.result.name();
+        if received != result {
+            return Err(Error::internal(format!("{} is {received}", event.id)));
+        }
+    }
+    Ok(())
+}
 
 /// A shop with something of everything: two products, and orders that are shipped (1, paid twice), paid (2), pending
 /// (3), canceled and owing (4), canceled and deleted (5, paid since), deleted (6) and refunded (7).
@@ -22,8 +78,9 @@ fn fill(tx: &mut dyn Tx) -> Result<(), Error> {
     let mug = products::create(tx, &new_product("MUG", 40), NOW)?.id;
     let pot = products::create(tx, &new_product("POT", 5), NOW)?.id;
     stock::adjust(tx, pot, Delta::new(-1).map_err(Error::internal)?, None, NOW)?;
-    let refunded = |data| EventKind::Refunded(refund(data, None));
-    let refund_of_300 = |data| EventKind::Refunded(refund(data, Some("re_1")));
+    let paid = |fact| fact;
+    let refunded = |data| refund(data, None);
+    let refund_of_300 = |data| refund(data, Some("re_1"));
     let place = |tx: &mut dyn Tx, product: ProductId| {
         let ttl = Some(Duration::from_secs(60));
         orders::place(tx, product, quantity(2), ttl, NOW).map(|order| order.id())
@@ -37,7 +94,7 @@ fn fill(tx: &mut dyn Tx) -> Result<(), Error> {
     };
     let mut tell = {
         let mut event = 0;
-        move |tx: &mut dyn Tx, kind: fn(PaymentData) -> EventKind, data: PaymentData| {
+        move |tx: &mut dyn Tx, kind: fn(Fact) -> Fact, data: Fact| {
             event += 1;
             payments::receive(tx, &payment_event(&format!("e{event}"), kind(data)), NOW).map(|_| ())
         }
@@ -45,30 +102,31 @@ fn fill(tx: &mut dyn Tx) -> Result<(), Error> {
     for product in [mug, mug, mug, mug, mug, pot, mug] {
         place(tx, product)?;
     }
-    tell(tx, EventKind::Succeeded, money(order_id(1), Some("p1"), None))?;
-    tell(tx, EventKind::Succeeded, money(order_id(1), Some("p2"), Some(2_500)))?;
+    tell(tx, paid, money(order_id(1), Some("p1"), None))?;
+    tell(tx, paid, money(order_id(1), Some("p2"), Some(2_500)))?;
     tell(tx, refunded, money(order_id(1), Some("p2"), Some(1_000)))?;
     ask(tx, order_id(1), Status::Shipped)?;
-    tell(tx, EventKind::Succeeded, money(order_id(2), None, None))?;
+    tell(tx, paid, money(order_id(2), None, None))?;
     for id in [order_id(4), order_id(5)] {
         ask(tx, id, Status::Canceled)?;
     }
-    tell(tx, EventKind::Succeeded, money(order_id(4), Some("p1"), Some(7)))?;
+    tell(tx, paid, money(order_id(4), Some("p1"), Some(7)))?;
     orders::delete(tx, order_id(5), &Expected::ANY, NOW)?;
-    tell(tx, EventKind::Succeeded, money(order_id(5), Some("p1"), None))?;
+    tell(tx, paid, money(order_id(5), Some("p1"), None))?;
     orders::delete(tx, order_id(6), &Expected::ANY, NOW)?;
-    tell(tx, EventKind::Succeeded, money(order_id(7), Some("p1"), None))?;
+    tell(tx, paid, money(order_id(7), Some("p1"), None))?;
     tell(tx, refunded, money(order_id(7), Some("p1"), Some(500)))?;
     tell(tx, refunded, money(order_id(7), Some("p1"), None))?;
     // Refunds that overtake their payment: of all of it, of a part, and of one that has not come.
     tell(tx, refunded, money(order_id(3), Some("p1"), None))?;
-    tell(tx, EventKind::Succeeded, money(order_id(3), Some("p1"), None))?;
+    tell(tx, paid, money(order_id(3), Some("p1"), None))?;
     tell(tx, refunded, money(order_id(4), Some("p2"), Some(500)))?;
-    tell(tx, EventKind::Succeeded, money(order_id(4), Some("p2"), None))?;
+    tell(tx, paid, money(order_id(4), Some("p2"), None))?;
     tell(tx, refunded, money(order_id(7), Some("p9"), Some(100)))?;
     // One refund under two events.
     tell(tx, refund_of_300, money(order_id(2), None, Some(300)))?;
     tell(tx, refund_of_300, money(order_id(2), None, Some(300)))?;
+    tell_of_stripe(tx)?;
     let key = IdempotencyKey {
         caller: "a".to_owned(),
         path: "/orders".to_owned(),
@@ -188,7 +246,7 @@ async fn a_file_in_use_is_audited_as_it_is_at_one_moment() {
         let store = store.clone();
         async move {
             for n in 1..=400_i64 {
-                let event = payment_event(&format!("e{n}"), EventKind::Succeeded(money(order_id(n), None, None)));
+                let event = payment_event(&format!("e{n}"), money(order_id(n), None, None));
                 let place = |tx: &mut dyn Tx| orders::place(tx, product_id(1), quantity(1), None, NOW);
                 store.write(place).await.unwrap();
                 let receive = move |tx: &mut dyn Tx| payments::receive(tx, &event, NOW);
@@ -230,7 +288,7 @@ async fn what_cannot_be_audited_is_refused_untouched() {
     let connection = Connection::open(&other).unwrap();
     for version in [1, 99] {
         connection.pragma_update(None, "user_version", version).unwrap();
-        assert!(refusal(&other).contains(&format!("is version {version}, and this audit knows 6")));
+        assert!(refusal(&other).contains(&format!("is version {version}, and this audit knows 7")));
     }
     drop(connection);
     // Cut off in the middle: either it cannot be read at all, or it is not sound.

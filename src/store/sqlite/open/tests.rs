@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::app::{orders, payments};
-use crate::domain::{EventKind, State, Timestamp};
+use crate::domain::{State, Timestamp};
 use crate::store::{
     IdempotencyKey, IdempotencyRecord, OrderFilter, SqliteStore, Store, StoredResponse, Tx, View, audit,
 };
@@ -193,6 +193,7 @@ const SAMPLES: &[&str] = &[
     include_str!("samples/0004.sql"),
     include_str!("samples/0005.sql"),
     include_str!("samples/0006.sql"),
+    include_str!("samples/0007.sql"),
 ];
 
 /// The file that a service of this version left.
@@ -267,7 +268,7 @@ async fn a_file_of_the_first_version_goes_on_as_it_was() {
     assert_eq!(states.collect::<Vec<_>>(), expected);
     // What was there before can be paid now, and what was deleted before is known to have been.
     let result = async |event: &str, order| {
-        let event = payment_event(event, EventKind::Succeeded(money(order_id(order), None, None)));
+        let event = payment_event(event, money(order_id(order), None, None));
         let receive = move |tx: &mut dyn Tx| payments::receive(tx, &event, NOW);
         store.write(receive).await.map(|receipt| receipt.result.name())
     };

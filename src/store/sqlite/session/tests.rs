@@ -59,7 +59,7 @@ fn lists_use_their_indexes() {
         ),
         (
             payments::OPEN_PAYMENTS,
-            "SEARCH payments USING INDEX payments_open (order_id=?)",
+            "SEARCH payments USING INDEX payments_by_order (order_id=?)",
         ),
         (
             payments::HAS_RECORDED_PAYMENT,
@@ -70,6 +70,67 @@ fn lists_use_their_indexes() {
             payments::IS_PAYMENT_KNOWN,
             "SCAN CONSTANT ROW; SCALAR SUBQUERY 1; \
              SEARCH payment_events USING INDEX payment_events_by_order (order_id=?)",
+        ),
+        (
+            payments::EVENT,
+            "SEARCH payment_events USING INDEX payment_events_by_id (event_id=? AND provider=?)",
+        ),
+        (
+            payments::PAYMENT_OF_ORDER,
+            "SEARCH payments USING INDEX payments_by_order (order_id=?)",
+        ),
+        (
+            payments::PAYMENT_OF_PROVIDER,
+            "SEARCH payments USING INDEX payments_by_id (payment_id=? AND provider=?)",
+        ),
+        (
+            payments::REFUND_OF_ORDER,
+            "SEARCH refunds USING INDEX refunds_of_orders_by_id (refund_id=? AND order_id=?)",
+        ),
+        (
+            payments::REFUND_OF_PROVIDER,
+            "SEARCH refunds USING INDEX refunds_by_id (refund_id=? AND provider=?)",
+        ),
+        (
+            payments::REFUNDS_OF,
+            "SEARCH refunds USING INDEX refunds_by_payment (payment=?)",
+        ),
+        (
+            payments::KEPT_REFUNDS,
+            "SEARCH refunds USING INDEX refunds_kept (payment_id=?)",
+        ),
+        (
+            payments::DISPUTE,
+            "SEARCH disputes USING INDEX disputes_by_id (dispute_id=? AND provider=?)",
+        ),
+        (
+            payments::KEPT_DISPUTES,
+            "SEARCH disputes USING INDEX disputes_kept (payment_id=?)",
+        ),
+        (
+            payments::HOLD,
+            "SEARCH payment_holds USING PRIMARY KEY (payment_id=? AND provider=?)",
+        ),
+        (
+            payments::HOLDS,
+            "SEARCH payment_holds USING INDEX payment_holds_by_order (order_id=?)",
+        ),
+        (
+            payments::PAYMENTS,
+            "SEARCH p USING INTEGER PRIMARY KEY (rowid<?); SEARCH e USING INTEGER PRIMARY KEY (rowid=?); \
+             CORRELATED SCALAR SUBQUERY 1; SEARCH d USING INDEX disputes_by_payment (payment=?)",
+        ),
+        (
+            payments::PAYMENTS_BY_STATE,
+            "SEARCH p USING INDEX payments_by_state (is_closed=? AND rowid<?); \
+             SEARCH e USING INTEGER PRIMARY KEY (rowid=?); \
+             CORRELATED SCALAR SUBQUERY 1; SEARCH d USING INDEX disputes_by_payment (payment=?)",
+        ),
+        (
+            payments::PAYMENTS_BY_ORDER,
+            "SEARCH p USING INDEX payments_by_order (order_id=? AND rowid<?); \
+             SEARCH e USING INTEGER PRIMARY KEY (rowid=?); \
+             CORRELATED SCALAR SUBQUERY 1; SEARCH d USING INDEX disputes_by_payment (payment=?)",
         ),
         (
             idempotency::RECORD,

@@ -35,7 +35,7 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
     (
         "no id is above its counter",
         "UPDATE sqlite_sequence SET seq = 2 WHERE name = 'payment_events'",
-        "payment_events: id 16",
+        "payment_events: id 25",
     ),
     (
         "no id is above its counter",
@@ -184,7 +184,7 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
     ),
     (
         "paid orders have one payment of their total, and no others have one",
-        "UPDATE payments SET amount_cents = 2499 WHERE number = 4",
+        "UPDATE payments SET amount_units = 2499 WHERE number = 4",
         "order 2 is PAID, was paid and has 1 payments of its own, of 2499 cents; its total is 2500",
     ),
     (
@@ -204,7 +204,7 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
     ),
     (
         "a paid order's payment is not refunded whole",
-        "UPDATE payments SET refunded_cents = 2500, is_closed = 1 WHERE number = 4",
+        "UPDATE payments SET refunded_units = 2500, is_closed = 1 WHERE number = 4",
         "order 2 is PAID, its payment 4 is closed",
     ),
     (
@@ -230,27 +230,27 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
     (
         "no event is recorded twice",
         "DROP INDEX payment_events_by_id; UPDATE payment_events SET event_id = 'e1' WHERE number = 2",
-        "event e1 is recorded 2 times",
+        "event e1 of own is recorded 2 times",
     ),
     (
         "no refund is recorded twice",
-        "DROP INDEX refunds_by_id; UPDATE refunds SET refund_id = 'e8' WHERE number = 9",
-        "refund e8 of order 7 is recorded 2 times",
+        "DROP INDEX refunds_of_orders_by_id; UPDATE refunds SET refund_id = 'e8' WHERE number = 9",
+        "refund e8 of own is recorded 2 times",
     ),
     (
-        "events have a result that their type can have",
+        "events have a result that what they say can have",
         "UPDATE payment_events SET result = 'partial_refund' WHERE number = 1",
-        "event 1 is payment.succeeded with result partial_refund",
+        "event 1 says paid and has result partial_refund",
     ),
     (
-        "events have a result that their type can have",
+        "events have a result that what they say can have",
         "UPDATE payment_events SET result = 'refund_due' WHERE number = 3",
-        "event 3 is payment.refunded with result refund_due",
+        "event 3 says refund and has result refund_due",
     ),
     (
-        "events have a result that their type can have",
-        "UPDATE payment_events SET type = 'payment.failed' WHERE number = 1",
-        "event 1 is payment.failed with result applied",
+        "events have a result that what they say can have",
+        "UPDATE payment_events SET fact = 'not_paid' WHERE number = 1",
+        "event 1 says not_paid and has result applied",
     ),
     (
         "events of money that came have their payment, and payments their event",
@@ -279,7 +279,7 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
     ),
     (
         "events of money that came have their payment, and payments their event",
-        "UPDATE payments SET amount_cents = NULL WHERE number = 4",
+        "UPDATE payments SET amount_units = NULL WHERE number = 4",
         "payment 4 does not fit its event",
     ),
     (
@@ -308,64 +308,134 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
         "refund 3 does not fit its event",
     ),
     (
-        "refunds count against a payment of their order, once that is there",
+        "events of money that went back have their refund",
         "DELETE FROM refunds WHERE number = 3",
-        "event 3 has result partial_refund and counts against payment none",
+        "event 3 has result partial_refund and no refund",
     ),
     (
-        "refunds count against a payment of their order, once that is there",
+        "events of money that went back have their refund",
+        "UPDATE refunds SET has_failed = 0 WHERE number = 23",
+        "event 24 has result refund_failed and no refund",
+    ),
+    (
+        "events of money that went back have their refund",
+        "UPDATE payment_events SET fact = 'not_paid' WHERE number = 12",
+        "event 12 says not_paid and is a refund",
+    ),
+    (
+        "refunds count against the payment that they name, once that is there",
         "UPDATE refunds SET payment = 4 WHERE number = 3",
-        "event 3 has result partial_refund and counts against payment 4",
+        "refund 3 counts against payment 4",
     ),
     (
-        "refunds count against a payment of their order, once that is there",
+        "refunds count against the payment that they name, once that is there",
         "UPDATE refunds SET payment = NULL WHERE number = 12",
-        "event 12 has result ignored and counts against payment none",
+        "refund 12 counts against no payment, and payment 13 is there",
     ),
     (
-        "refunds count against a payment of their order, once that is there",
+        "refunds count against the payment that they name, once that is there",
         "UPDATE refunds SET payment = 5 WHERE number = 12",
-        "event 12 has result ignored and counts against payment 5",
+        "refund 12 counts against payment 5",
     ),
     (
-        "refunds count against a payment of their order, once that is there",
-        "UPDATE payment_events SET type = 'payment.failed' WHERE number = 12",
-        "event 12 has result ignored and counts against payment 13",
+        "refunds count against the payment that they name, once that is there",
+        "UPDATE refunds SET payment = 22 WHERE number = 20",
+        "refund 20 counts against payment 22",
+    ),
+    (
+        "refunds count against the payment that they name, once that is there",
+        "UPDATE refunds SET payment = NULL WHERE number = 20",
+        "refund 20 counts against no payment, and payment 18 is there",
     ),
     (
         "payments are refunded as their refunds say",
-        "UPDATE payments SET refunded_cents = 999 WHERE number = 2",
-        "payment 2 has 999 cents refunded and is open; its refunds took 1000",
+        "UPDATE payments SET refunded_units = 999 WHERE number = 2",
+        "payment 2 has 999 units refunded and is open; its refunds took 1000",
     ),
     (
         "payments are refunded as their refunds say",
         "UPDATE payments SET is_closed = 1 WHERE number = 2",
-        "payment 2 has 1000 cents refunded and is closed",
+        "payment 2 has 1000 units refunded and is closed",
     ),
     (
         "payments are refunded as their refunds say",
         "UPDATE payments SET is_closed = 0 WHERE number = 7",
-        "payment 7 has 2500 cents refunded and is open",
+        "payment 7 has 2500 units refunded and is open",
     ),
     (
         "payments are refunded as their refunds say",
         "UPDATE payments SET is_closed = 1 WHERE number = 6",
-        "payment 6 has 0 cents refunded and is closed",
+        "payment 6 has 0 units refunded and is closed",
     ),
     (
         "payments are refunded as their refunds say",
-        "UPDATE payments SET refunded_cents = 2501 WHERE number = 2",
-        "payment 2 has 2501 cents refunded",
+        "UPDATE payments SET refunded_units = 2501 WHERE number = 2",
+        "payment 2 has 2501 units refunded",
+    ),
+    (
+        "payments are refunded as their refunds say",
+        "UPDATE payments SET refunded_units = 1000 WHERE number = 18",
+        "payment 18 has 1000 units refunded and is open; its refunds took 500",
+    ),
+    (
+        "payments are refunded as their refunds say",
+        "UPDATE payments SET refunded_units = 2500, is_closed = 1 WHERE number = 22",
+        "payment 22 has 2500 units refunded and is closed; its refunds took 0",
     ),
     (
         "a refund was called whole where it closed its payment, and partial where not",
         "UPDATE payment_events SET result = 'applied' WHERE number = 3",
-        "refund 3 of payment 2 has result applied, the payment is open",
+        "refund 3 of payment 2 has result applied, and 1000 units are refunded with it",
     ),
     (
         "a refund was called whole where it closed its payment, and partial where not",
         "UPDATE payment_events SET result = 'partial_refund' WHERE number = 9",
-        "refund 9 of payment 7 has result partial_refund, the payment is closed",
+        "refund 9 of payment 7 has result partial_refund, and 2500 units are refunded with it",
+    ),
+    (
+        "a refund was called whole where it closed its payment, and partial where not",
+        "UPDATE payment_events SET result = 'partial_refund' WHERE number = 20",
+        "refund 20 of payment 18 has result partial_refund, and 500 units are refunded with it",
+    ),
+    (
+        "no payment is recorded twice",
+        "DROP INDEX payments_by_id; UPDATE payments SET payment_id = 'pi_2' WHERE number = 22",
+        "payment pi_2 of stripe is recorded 2 times",
+    ),
+    (
+        "no dispute is recorded twice",
+        "DROP INDEX disputes_by_id; UPDATE disputes SET dispute_id = 'du_1' WHERE number = 25",
+        "dispute du_1 of stripe is recorded 2 times",
+    ),
+    (
+        "disputes are as their events say",
+        "UPDATE disputes SET payment_id = 'pi_8' WHERE number = 25",
+        "dispute 25 does not fit its event",
+    ),
+    (
+        "disputes are about the payment that they name, once that is there",
+        "UPDATE disputes SET payment = NULL WHERE number = 21",
+        "dispute 21 is about no payment, and payment 18 is there",
+    ),
+    (
+        "disputes are about the payment that they name, once that is there",
+        "UPDATE disputes SET payment = 18 WHERE number = 25",
+        "dispute 25 is about payment 18",
+    ),
+    (
+        "orders that are held expire when their holds end",
+        "UPDATE orders SET expires_at_ms = expires_at_ms + 1 WHERE id = 3",
+        "order 3 expires at",
+    ),
+    (
+        "orders that are held expire when their holds end",
+        "INSERT INTO payment_holds VALUES ('pi_8', 'stripe', 3, 1, 1, 1)",
+        "order 3 has holds with several deadlines",
+    ),
+    (
+        "no id is above its counter",
+        "UPDATE payment_holds SET order_id = 98",
+        "orders: id 98",
     ),
     (
         "responses under idempotency keys are successes",
