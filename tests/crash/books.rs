@@ -16,6 +16,9 @@ pub(crate) struct Books {
     pub(crate) orders: BTreeMap<i64, Order>,
     /// Movements that clients made themselves, by their note, which is the request's id.
     pub(crate) restocks: BTreeMap<String, Restock>,
+    /// What events told, by their id.
+    pub(crate) events: BTreeMap<String, Event>,
+    /// The payments that are followed, by their id.
     pub(crate) payments: BTreeMap<String, Payment>,
 }
 
@@ -45,10 +48,17 @@ pub(crate) struct Restock {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Payment {
+pub(crate) struct Event {
     order: i64,
     amount_cents: i64,
     result: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Payment {
+    order: i64,
+    amount_cents: i64,
+    refunded_cents: i64,
 }
 
 /// What was carried out without an answer.
@@ -62,7 +72,7 @@ pub(crate) struct Carried {
 impl Books {
     /// Enters a request that was carried out; a placed order has its id and time from the service.
     pub(crate) fn enter(&mut self, request: &Request, placed: Option<(i64, &str)>) {
-        match request.work {
+        match request.work.clone() {
             Work::Place { product, quantity } => {
                 let Some((id, created_at)) = placed else { return };
                 let unit_price_cents = self.products.get(&product).map_or(0, |product| product.price_cents);
@@ -96,17 +106,21 @@ impl Books {
             Work::Ship { order } => {
                 self.set_status(order, "SHIPPED");
             }
-            Work::Pay { order, amount_cents } => {
+            Work::Pay { order, amount_cents } | Work::PayByStripe { order, amount_cents } => {
                 self.set_status(order, "PAID");
-                let result = "applied".to_owned();
-                self.payments.insert(
-                    request.id.clone(),
-                    Payment {
-                        order,
-                        amount_cents,
-                        result,
-                    },
-                );
+                self.enter_event(request, order, amount_cents, "applied");
+                let payment = Payment {
+                    order,
+                    amount_cents,
+                    refunded_cents: 0,
+                };
+                self.payments.insert(request.payment_id(), payment);
+            }
+            Work::RefundACent { order, payment } => {
+                self.enter_event(request, order, 1, "partial_refund");
+                if let Some(payment) = self.payments.get_mut(&payment) {
+                    payment.refunded_cents += 1;
+                }
             }
             Work::Restock { product, delta } => {
                 self.restocks.insert(request.id.clone(), Restock { product, delta });
@@ -115,6 +129,16 @@ impl Books {
                 }
             }
         }
+    }
+
+    fn enter_event(&mut self, request: &Request, order: i64, amount_cents: i64, result: &str) {
+        let result = result.to_owned();
+        let event = Event {
+            order,
+            amount_cents,
+            result,
+        };
+        self.events.insert(request.id.clone(), event);
     }
 
     /// Sets it and returns the order's quantity.
@@ -162,7 +186,9 @@ impl Books {
                     continue;
                 }
                 Work::Restock { .. } => seen.restocks.contains_key(&request.id),
-                Work::Pay { .. } => seen.payments.contains_key(&request.id),
+                Work::Pay { .. } | Work::PayByStripe { .. } | Work::RefundACent { .. } => {
+                    seen.events.contains_key(&request.id)
+                }
                 Work::Resize { order, .. } | Work::Cancel { order } | Work::Ship { order } => {
                     let mut after = self.clone();
                     after.enter(request, None);
@@ -184,6 +210,7 @@ impl Books {
     pub(crate) fn compare(&self, seen: &Self) -> Result<(), String> {
         compare("order", &self.orders, &seen.orders)?;
         compare("stock movement", &self.restocks, &seen.restocks)?;
+        compare("payment event", &self.events, &seen.events)?;
         compare("payment", &self.payments, &seen.payments)?;
         compare("product", &self.products, &seen.products)
     }
@@ -198,7 +225,10 @@ impl Books {
             books.add_order(&order)?;
         }
         for event in pages(connection, "/payment-events")? {
-            books.add_payment(&event)?;
+            books.add_event(&event)?;
+        }
+        for payment in pages(connection, "/payments")? {
+            books.add_payment(&payment)?;
         }
         let products: Vec<i64> = books.products.keys().copied().collect();
         for product in products {
@@ -233,13 +263,22 @@ impl Books {
         once("order", self.orders.insert(number(order, "id")?, read))
     }
 
-    fn add_payment(&mut self, event: &Value) -> Result<(), String> {
-        let read = Payment {
+    fn add_event(&mut self, event: &Value) -> Result<(), String> {
+        let read = Event {
             order: number(event, "order_id")?,
             amount_cents: cents(event, "amount")?,
             result: text(event, "result")?,
         };
-        once("payment event", self.payments.insert(text(event, "event_id")?, read))
+        once("payment event", self.events.insert(text(event, "event_id")?, read))
+    }
+
+    fn add_payment(&mut self, payment: &Value) -> Result<(), String> {
+        let read = Payment {
+            order: number(payment, "order_id")?,
+            amount_cents: cents(payment, "amount")?,
+            refunded_cents: cents(payment, "refunded")?,
+        };
+        once("payment", self.payments.insert(text(payment, "payment_id")?, read))
     }
 
     fn add_movement(&mut self, product: i64, movement: &Value) -> Result<(), String> {

@@ -85,9 +85,9 @@ pub(crate) fn retry(
             Some((answer.is_replayed, placed.contains(&id)))
         }
         Work::Restock { .. } => Some((answer.is_replayed, seen.restocks.contains_key(&request.id))),
-        Work::Pay { .. } => Some((
+        Work::Pay { .. } | Work::PayByStripe { .. } | Work::RefundACent { .. } => Some((
             text(&answer.body, "result").is_ok_and(|result| result == "duplicate"),
-            seen.payments.contains_key(&request.id),
+            seen.events.contains_key(&request.id),
         )),
         Work::Resize { .. } | Work::Cancel { .. } | Work::Ship { .. } => None,
     };
@@ -113,7 +113,11 @@ fn replay(connection: &mut Connection, done: &Done) -> Result<(), String> {
     let again = request
         .send(connection)
         .map_err(|error| format!("the replay of {request:?}: {error}"))?;
-    let is_right = if matches!(request.work, Work::Pay { .. }) {
+    let is_event = matches!(
+        request.work,
+        Work::Pay { .. } | Work::PayByStripe { .. } | Work::RefundACent { .. }
+    );
+    let is_right = if is_event {
         text(&again.body, "result").is_ok_and(|result| result == "duplicate")
     } else {
         again.is_replayed && again.body == answer.body && again.status == answer.status

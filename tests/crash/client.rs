@@ -12,18 +12,44 @@ use serde_json::{Value, json};
 
 use crate::books::{Books, number, text};
 use crate::http::{Answer, Connection};
-use crate::server::WEBHOOK_SECRET;
+use crate::server::{STRIPE_SECRET, WEBHOOK_SECRET};
 
 const STOCK: i64 = 100_000_000;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Work {
-    Place { product: i64, quantity: i64 },
-    Resize { order: i64, quantity: i64 },
-    Cancel { order: i64 },
-    Ship { order: i64 },
-    Pay { order: i64, amount_cents: i64 },
-    Restock { product: i64, delta: i64 },
+    Place {
+        product: i64,
+        quantity: i64,
+    },
+    Resize {
+        order: i64,
+        quantity: i64,
+    },
+    Cancel {
+        order: i64,
+    },
+    Ship {
+        order: i64,
+    },
+    Pay {
+        order: i64,
+        amount_cents: i64,
+    },
+    /// The same, as Stripe tells of it.
+    PayByStripe {
+        order: i64,
+        amount_cents: i64,
+    },
+    /// Stripe refunds a cent of this payment.
+    RefundACent {
+        order: i64,
+        payment: String,
+    },
+    Restock {
+        product: i64,
+        delta: i64,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -53,7 +79,8 @@ pub(crate) struct Client {
     pub(crate) is_unsure: bool,
     /// Id, quantity and total in cents of its orders that can still change.
     pending: Vec<(i64, i64, i64)>,
-    paid: Vec<i64>,
+    /// Its paid orders, each with the id of its payment where Stripe told of that.
+    paid: Vec<(i64, Option<String>)>,
 }
 
 /// Why a client stopped.
@@ -84,12 +111,22 @@ impl Request {
             }
             Work::Pay { order, amount_cents } => {
                 let amount = *amount_cents as f64 / 100.0;
-                let data = json!({"order_id": order, "payment_id": format!("pay-{id}"), "amount": amount});
+                let data = json!({"order_id": order, "payment_id": self.payment_id(), "amount": amount});
                 let body = json!({"id": id, "type": "payment.succeeded", "data": data}).to_string();
                 let secret = Secret::new(WEBHOOK_SECRET).ok_or(io::ErrorKind::InvalidInput)?;
                 let signature = sign(&secret, Clock::system().now(), body.as_bytes());
                 let headers = [("X-Request-Id", id), ("X-Webhook-Signature", &signature)];
                 connection.ask("POST", "/webhooks/payment", &headers, &body)
+            }
+            Work::PayByStripe { order, amount_cents } => {
+                let object = json!({"id": self.payment_id(), "object": "payment_intent", "amount_received": amount_cents,
+                    "currency": "eur", "metadata": {"order_id": order.to_string()}});
+                self.tell_as_stripe(connection, "payment_intent.succeeded", &object)
+            }
+            Work::RefundACent { payment, .. } => {
+                let object = json!({"id": format!("re_{id}"), "object": "refund", "status": "succeeded", "amount": 1,
+                    "currency": "eur", "payment_intent": payment, "metadata": {}});
+                self.tell_as_stripe(connection, "refund.created", &object)
             }
             Work::Resize { order, quantity } => self.put(connection, *order, &json!({"quantity": quantity})),
             Work::Cancel { order } => self.put(connection, *order, &json!({"status": "CANCELED"})),
@@ -102,11 +139,31 @@ impl Request {
         connection.ask("PUT", &format!("/orders/{order}"), &headers, &body.to_string())
     }
 
+    /// The id of the payment of which it tells.
+    pub(crate) fn payment_id(&self) -> String {
+        format!("pay-{}", self.id)
+    }
+
+    fn tell_as_stripe(&self, connection: &mut Connection, event_type: &str, object: &Value) -> io::Result<Answer> {
+        let body = json!({"id": self.id, "object": "event", "type": event_type, "created": 1_772_359_200, "livemode": true,
+            "data": {"object": object}});
+        let body = body.to_string();
+        let secret = Secret::new(STRIPE_SECRET).ok_or(io::ErrorKind::InvalidInput)?;
+        let signature = sign(&secret, Clock::system().now(), body.as_bytes());
+        let headers = [("X-Request-Id", self.id.as_str()), ("Stripe-Signature", &signature)];
+        connection.ask("POST", "/webhooks/stripe", &headers, &body)
+    }
+
     /// The status of a success.
     pub(crate) const fn success(&self) -> u16 {
         match self.work {
             Work::Place { .. } | Work::Restock { .. } => 201,
-            Work::Resize { .. } | Work::Cancel { .. } | Work::Ship { .. } | Work::Pay { .. } => 200,
+            Work::Resize { .. }
+            | Work::Cancel { .. }
+            | Work::Ship { .. }
+            | Work::Pay { .. }
+            | Work::PayByStripe { .. }
+            | Work::RefundACent { .. } => 200,
         }
     }
 }
@@ -178,7 +235,7 @@ impl Client {
         if answer.status != request.success() {
             return Err(format!("{request:?} was answered {answer:?}"));
         }
-        match request.work {
+        match request.work.clone() {
             Work::Place { quantity, .. } => {
                 let id = number(&answer.body, "id")?;
                 self.pending.push((id, quantity, self.total_cents(&answer)?));
@@ -190,14 +247,18 @@ impl Client {
             }
             Work::Cancel { order } => {
                 self.pending.retain(|(id, _, _)| *id != order);
-                self.paid.retain(|id| *id != order);
+                self.paid.retain(|(id, _)| *id != order);
             }
-            Work::Ship { order } => self.paid.retain(|id| *id != order),
+            Work::Ship { order } => self.paid.retain(|(id, _)| *id != order),
             Work::Pay { order, .. } => {
                 self.pending.retain(|(id, _, _)| *id != order);
-                self.paid.push(order);
+                self.paid.push((order, None));
             }
-            Work::Restock { .. } => {}
+            Work::PayByStripe { order, .. } => {
+                self.pending.retain(|(id, _, _)| *id != order);
+                self.paid.push((order, Some(request.payment_id())));
+            }
+            Work::Restock { .. } | Work::RefundACent { .. } => {}
         }
         self.done.push(Done { request, answer });
         Ok(())
@@ -220,16 +281,18 @@ impl Client {
         let id = format!("c{}-{}", self.name, self.sent);
         let product = self.rng.choice(products).copied().unwrap_or(1);
         let pending = self.rng.choice(&self.pending).copied();
-        let paid = self.rng.choice(&self.paid).copied();
+        let paid = self.rng.choice(&self.paid).cloned();
         let work = match (self.rng.u8(0..100), pending, paid) {
             (0..15, Some((order, quantity, _)), _) => Work::Resize {
                 order,
                 quantity: quantity % 9 + 1,
             },
             (15..25, Some((order, _, _)), _) => Work::Cancel { order },
-            (25..50, Some((order, _, amount_cents)), _) => Work::Pay { order, amount_cents },
-            (50..55, _, Some(order)) => Work::Ship { order },
-            (55..67, _, _) => Work::Restock {
+            (25..38, Some((order, _, amount_cents)), _) => Work::Pay { order, amount_cents },
+            (38..50, Some((order, _, amount_cents)), _) => Work::PayByStripe { order, amount_cents },
+            (50..53, _, Some((order, _))) => Work::Ship { order },
+            (53..57, _, Some((order, Some(payment)))) => Work::RefundACent { order, payment },
+            (57..67, _, _) => Work::Restock {
                 product,
                 delta: if self.rng.bool() { 7 } else { -3 },
             },

@@ -23,6 +23,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(1);
 
 pub(crate) const WEBHOOK_SECRET: &str = "crash-secret";
+pub(crate) const STRIPE_SECRET: &str = "whsec_crash";
 
 /// The shim, built once.
 pub(crate) fn shim() -> Result<PathBuf, String> {
@@ -79,6 +80,8 @@ impl Place {
             .env("PORT", "0")
             .env("DATABASE_URL", format!("sqlite://{}", self.database().display()))
             .env("WEBHOOK_SECRET", WEBHOOK_SECRET)
+            .env("STRIPE_WEBHOOK_SECRET", STRIPE_SECRET)
+            .env("CURRENCY", "EUR")
             .env("LOG_FORMAT", "json")
             // So short that it is moved now and then during the little that is written here.
             .env("WAL_BYTES", "4194304")
