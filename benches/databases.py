@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 
 from processes import Failed, Server, output
-from scenarios import API_KEY, WEBHOOK_SECRET
+from scenarios import API_KEY, STRIPE_SECRET, WEBHOOK_SECRET
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +28,14 @@ BIG = Size("big", "1 000 000 products, 1 000 000 orders", 1_000_000, 1_000_000, 
 
 
 def service(binary, database, folder):
-    """The service with API keys, a webhook secret and otherwise default settings."""
+    """The service with API keys, secrets of both webhooks and otherwise default settings."""
     env = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": f"sqlite://{database}",
         "API_KEYS": API_KEY,
         "WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
+        "CURRENCY": "EUR",
     }
     return Server([str(binary)], env, folder / "service.log")
 
@@ -76,9 +78,10 @@ def tally(tools, database):
 
 
 def unpaid(database):
-    """The unpaid orders of a database that is not in use."""
+    """The unpaid orders of a database that is not in use, each with its total in cents."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?immutable=1", uri=True)) as connection:
-        return [row[0] for row in connection.execute("SELECT id FROM orders WHERE status = 'PENDING' ORDER BY id")]
+        sql = "SELECT id, quantity * unit_price_cents FROM orders WHERE status = 'PENDING' ORDER BY id"
+        return connection.execute(sql).fetchall()
 
 
 def audit(binary, database):

@@ -211,9 +211,9 @@ class Bench:
                 )
             return self.loads[key]
         # The constant bytes have no database and respond to any id.
-        orders = databases.unpaid(database) if database else range(1, PAYABLE.pending + 1)
+        orders = databases.unpaid(database) if database else [(number, 1) for number in range(1, PAYABLE.pending + 1)]
         path = self.folder / "requests-payments"
-        lines = scenarios.payments(orders, self.seconds, connections)
+        lines = scenarios.payments(scenario, orders, self.seconds, connections)
         scenarios.write_requests(path, lines, scenarios.threads(connections))
         return path
 
@@ -225,15 +225,19 @@ class Bench:
             ("/products/{id}", scenarios.get_product(page)),
             ("/products", scenarios.get_page(page)),
             ("/orders", scenarios.post_order(page)),
-            ("/webhooks/payment", scenarios.payment(SMALL.orders, 0, int(time.time()))),
         ]
-        answers = []
-        with service(target.binary, self.seeds.copy(target.binary, SMALL, "answers.db"), self.folder) as server:
+        answers, database = [], self.seeds.copy(target.binary, SMALL, "answers.db")
+        (order, _), (other, cents), *_ = databases.unpaid(database)
+        asked += [
+            ("/webhooks/payment", scenarios.payment(order, 0, int(time.time()))),
+            ("/webhooks/stripe", scenarios.stripe_payment(other, cents, 0, int(time.time()))),
+        ]
+        with service(target.binary, database, self.folder) as server:
             for route, line in asked:
                 method, path, signature, *body = line.split(" ", 3)
                 headers = {"X-API-Key": API_KEY, "Content-Type": "application/json"}
                 if signature != "-":
-                    headers["X-Webhook-Signature"] = signature
+                    headers[scenarios.signature_header(path)] = signature
                 status, answered, content = server.ask(method, path, body[0] if body else None, headers)
                 if status not in (200, 201):
                     raise Failed(f"{method} {path} was answered {status}: {content.decode(errors='replace')}")

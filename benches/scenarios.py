@@ -1,6 +1,7 @@
 """The scenarios: which requests each sends, and on which database; and wrk, which sends them."""
 
 import dataclasses
+import functools
 import hashlib
 import hmac
 import json
@@ -16,6 +17,9 @@ from processes import Failed
 HERE = pathlib.Path(__file__).resolve().parent
 API_KEY = "bench-key-9f2c1d"
 WEBHOOK_SECRET = "bench-webhook-secret"
+STRIPE_SECRET = "whsec_bench"
+# A whole event, as Stripe sends it.
+STRIPE_EVENT = HERE.parent / "tests" / "stripe" / "fixtures" / "payment_intent.succeeded.json"
 PAGE = 20
 # The first product, which seed.rs gives enough stock for any run.
 HOT_PRODUCT = 1
@@ -48,6 +52,7 @@ SCENARIOS = {
         Scenario("hot", "order of one hot product", "orders"),
         Scenario("mix", "90 % reads, 10 % orders", "orders"),
         Scenario("webhook", "signed payment", "payments"),
+        Scenario("stripe", "signed payment of Stripe", "payments"),
         Scenario("beside", "reads beside orders"),
         Scenario("idle", "no requests"),
         Scenario("backup", "orders during backups", "orders"),
@@ -80,8 +85,34 @@ def payment(order_id, number, now):
         f'{{"id": "evt_bench_{number}", "type": "payment.succeeded", "created": {now}, '
         f'"data": {{"order_id": {order_id}, "payment_id": "pay_bench_{number}"}}}}'
     )
-    v1 = hmac.digest(WEBHOOK_SECRET.encode(), f"{now}.{body}".encode(), hashlib.sha256).hex()
-    return f"POST /webhooks/payment t={now},v1={v1} {body}"
+    return f"POST /webhooks/payment {signature(WEBHOOK_SECRET, body, now)} {body}"
+
+
+def signature(secret, body, now):
+    v1 = hmac.digest(secret.encode(), f"{now}.{body}".encode(), hashlib.sha256).hex()
+    return f"t={now},v1={v1}"
+
+
+@functools.cache
+def stripe_event():
+    """The event with places for what differs, in the layout that Stripe sends."""
+    event = json.loads(STRIPE_EVENT.read_text())
+    intent = event["data"]["object"]
+    event |= {"id": "<event>", "created": "<now>", "livemode": True}
+    intent |= {"id": "<intent>", "amount": "<cents>", "amount_received": "<cents>", "livemode": True}
+    intent["metadata"] = {"order_id": "<order>"}
+    return json.dumps(event, indent=2).replace('"<now>"', "<now>").replace('"<cents>"', "<cents>")
+
+
+def stripe_payment(order_id, cents, number, now):
+    """The same payment as Stripe tells of it, of this amount."""
+    body = stripe_event()
+    for place, value in (
+        ("<event>", f"evt_bench_{number}"), ("<now>", now), ("<intent>", f"pi_bench_{number}"), ("<cents>", cents),
+        ("<order>", order_id),
+    ):
+        body = body.replace(place, str(value))
+    return f"POST /webhooks/stripe {signature(STRIPE_SECRET, body, now)} {body}"
 
 
 def requests_of(scenario, products):
@@ -111,13 +142,15 @@ def requests_of(scenario, products):
     raise ValueError(scenario.name)
 
 
-def payments(orders, seconds, connections):
-    """One event for each unpaid order, as many as the run may need."""
+def payments(scenario, orders, seconds, connections):
+    """One event for each of these unpaid orders with their totals, as many as the run may need."""
     limit = max((count for known, count in PAYMENTS_PER_SECOND.items() if known <= connections), default=8_000)
     now = int(time.time())
     chosen = orders[: limit * seconds]
     # The event's id follows from the order's: each order is paid once in its database.
-    return [payment(order_id, order_id, now) for order_id in chosen]
+    if scenario.name == "stripe":
+        return [stripe_payment(order_id, cents, order_id, now) for order_id, cents in chosen]
+    return [payment(order_id, order_id, now) for order_id, _ in chosen]
 
 
 def threads(connections):
@@ -145,12 +178,16 @@ def record(line):
     if extra == "key":
         head.insert(1, f"Idempotency-Key: {NO_KEY.decode()}")
     elif extra != "-":
-        head.append(f"X-Webhook-Signature: {extra}")
+        head.append(f"{signature_header(target)}: {extra}")
     if body:
         head += ["Content-Type: application/json", f"Content-Length: {len(body[0])}"]
     request = "\r\n".join([*head, "", *(body or [""])]).encode()
     kind = b"-" if (method, target) != ("POST", "/orders") else b"k" if extra == "key" else b"o"
     return b"%04d%s%s" % (len(request), kind, request)
+
+
+def signature_header(target):
+    return "Stripe-Signature" if target == "/webhooks/stripe" else "X-Webhook-Signature"
 
 
 class Wrk:

@@ -73,6 +73,7 @@ def verdicts(samples):
         to_constant("mix", "mix", 0.45),
         Verdict("orders, to one order a commit", ratios(of("order"), of("order", "loop", connections=1)), 5, True),
         Verdict("order with an Idempotency-Key, to one without", ratios(of("keyed"), of("order")), 0.60, True),
+        Verdict("signed payment of Stripe, to one of ours", ratios(of("stripe"), of("webhook")), 0.67, True),
         Verdict("p99 of orders", figures(of("order"), "p99_us", 1e-3), 10, False, "ms"),
         Verdict("p99 of reads beside full write load", figures(of("beside"), "p99_us", 1e-3), 5, False, "ms"),
         to_small("one product", "product", 0.75),

@@ -87,12 +87,13 @@ fn insert_orders(transaction: &Transaction<'_>, shop: &mut Shop<'_>, options: &O
          VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     let mut insert_event = transaction.prepare(
-        "INSERT INTO payment_events (number, event_id, type, created_s, order_id, payment_id, amount_cents, result, \
-         received_at_ms) VALUES (?1, ?2, 'payment.succeeded', ?3, ?4, ?5, ?6, 'applied', ?7)",
+        "INSERT INTO payment_events (number, provider, event_id, type, fact, created_s, order_id, payment_id, \
+         amount_cents, result, received_at_ms) \
+         VALUES (?1, 'own', ?2, 'payment.succeeded', 'paid', ?3, ?4, ?5, ?6, 'applied', ?7)",
     )?;
     let mut insert_payment = transaction.prepare(
-        "INSERT INTO payments (number, order_id, payment_id, amount_cents, refunded_cents, is_own, is_closed) \
-         VALUES (?1, ?2, ?3, ?4, 0, 1, 0)",
+        "INSERT INTO payments (number, provider, order_id, payment_id, is_foreign, amount_units, refunded_units, is_own, \
+         is_closed) VALUES (?1, 'own', ?2, ?3, 0, ?4, 0, 1, 0)",
     )?;
     let mut numbers = Numbers::new(20_260_301);
     let (now, mut event) = (now_ms(), 0);

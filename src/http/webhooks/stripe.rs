@@ -117,7 +117,8 @@ impl Stripe {
 
     fn intent(&self, event_type: &str, intent: &Intent) -> Result<Content, Unreadable> {
         let (kind, amount) = match event_type {
-            "payment_intent.succeeded" => (PAID, intent.amount_received),
+            // Only what was captured came. A stand-in for Stripe may leave it out where that is all.
+            "payment_intent.succeeded" => (PAID, intent.amount_received.or(intent.amount)),
             "payment_intent.processing" | "payment_intent.amount_capturable_updated" => {
                 (self.processing(), intent.amount)
             }
