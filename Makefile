@@ -9,7 +9,7 @@ BENCH_BIN := $(or $(BIN),$(abspath $(TARGET_DIR))/release/orders-inventory)
 export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 
 # The Python packages that the steps need, each pinned beside what uses it.
-REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/render/))
+REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/render/ tests/stripe/))
 VENV := .venv/.stamp
 
 # Locust has many dependencies, and only the load tests need it.
@@ -26,7 +26,7 @@ TEST_STEPS := check-fmt clippy unit smoke check-doc check-run check-bench \
 	lint-contract check-generated check-postman check-links check-ops browser
 # Then two at a time: they share nothing that one of them would build or install while another does. `browser` is not
 # among them: beside a busy step Chromium draws too slowly, and its waits for the page end.
-TEST_STEPS_BESIDE := test-codegen crash-test check-fuzz check-conformance check-load newman check-render smoke-py check-curl
+TEST_STEPS_BESIDE := test-codegen crash-test check-fuzz check-conformance check-load newman check-render check-webhooks smoke-py check-curl
 
 # What `make run` and docs/curl.md sign payment webhooks with.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -142,6 +142,17 @@ else
 	env -u REPORT tests/dead-address.sh node postman/run.mjs
 endif
 
+# The secrets are of nobody's account. The witnesses pay in euros, as Stripe's test mode does.
+WEBHOOKS_SERVER := env -u API_KEYS -u STRIPE_ACCOUNT -u STRIPE_ORDER_KEY WEBHOOK_SECRET=whsec_c2VjcmV0LW9mLXRoZS13aXRuZXNzZXM= \
+	STRIPE_WEBHOOK_SECRET=whsec_of_no_account STRIPE_WEBHOOK_SECRET_PREVIOUS=whsec_of_no_account_before \
+	CURRENCY=EUR STRIPE_LIVEMODE=false tests/with-server.sh
+
+check-webhooks: $(VENV) .venv-localstripe/.stamp tests/stripe/node_modules/.stamp programs ## Let the libraries of Stripe and Standard Webhooks sign, verify and send events
+	npm --prefix tests/stripe run --silent shapes
+	$(WEBHOOKS_SERVER) .venv/bin/python -B tests/stripe/witness.py
+	$(WEBHOOKS_SERVER) npm --prefix tests/stripe run --silent witness
+	$(WEBHOOKS_SERVER) .venv/bin/python -B tests/stripe/fake_stripe.py .venv-localstripe/bin/python -B tests/stripe/localstripe/serve.py
+
 # `first-steps` sends the examples unchanged, which needs a new database and no keys. The flow also uses the Authorize dialog.
 browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Test the docs page in a real Chromium, against BASE_URL or fresh servers
 	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
@@ -216,8 +227,8 @@ postman: postman/node_modules/.stamp ## Make the Postman collection from openapi
 
 clean: ## Remove everything built and installed, but not the data
 	cargo clean
-	rm -rf .venv .venv-bench .venv-locust codegen/lint/node_modules postman/node_modules tests/browser/node_modules \
-		tests/links/node_modules
+	rm -rf .venv .venv-bench .venv-localstripe .venv-locust codegen/lint/node_modules postman/node_modules \
+		tests/browser/node_modules tests/links/node_modules tests/stripe/node_modules
 
 # Built from scratch when the pinned versions change, so that no old package is left.
 $(VENV): $(REQUIREMENTS)
@@ -229,7 +240,8 @@ $(VENV): $(REQUIREMENTS)
 # Tools with many dependencies have an environment of their own.
 .venv-bench/.stamp: benches/requirements.txt
 .venv-locust/.stamp: locust/requirements.txt
-.venv-bench/.stamp .venv-locust/.stamp: .venv-%/.stamp:
+.venv-localstripe/.stamp: tests/stripe/localstripe/requirements.txt
+.venv-bench/.stamp .venv-locust/.stamp .venv-localstripe/.stamp: .venv-%/.stamp:
 	rm -rf .venv-$*
 	python3 -m venv .venv-$*
 	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r $<
