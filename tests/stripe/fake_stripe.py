@@ -14,7 +14,7 @@ import tempfile
 import time
 
 import requests
-from shop import BASE_URL, check, order, product, status
+from shop import BASE_URL, call, check, order, product, status
 
 PATIENCE_SECONDS = 30
 SECRET = os.environ["STRIPE_WEBHOOK_SECRET"]
@@ -29,8 +29,9 @@ def post(address, path, form):
 
 def pay(address, form):
     """Pays by a card, as a shop's server would with Stripe's API."""
-    card = {"type": "card", "card[number]": "4242424242424242", "card[exp_month]": 12, "card[exp_year]": 2040, "card[cvc]": 123}
-    method = post(address, "/v1/payment_methods", card)["id"]
+    card = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2040, "cvc": 123}
+    form_of_card = {f"card[{name}]": value for name, value in card.items()}
+    method = post(address, "/v1/payment_methods", {"type": "card", **form_of_card})["id"]
     intent = {"amount": 2500, "currency": "eur", "payment_method": method, "confirm": "true", **form}
     return post(address, "/v1/payment_intents", intent)["id"]
 
@@ -74,8 +75,9 @@ def payments(address, log):
     payment = pay(address, {"metadata[order_id]": first})
     log.wait(delivered)
     check("localstripe's own event pays its order", "PAID", status(first))
-    recorded = requests.get(f"{BASE_URL}/payment-events", params={"order_id": first}, timeout=30).json()["items"][0]
-    check("its payment is recorded", ("applied", payment, 25), tuple(recorded[name] for name in ("result", "payment_id", "amount")))
+    recorded = call("GET", f"/payment-events?order_id={first}")["items"][0]
+    recorded = tuple(recorded[name] for name in ("result", "payment_id", "amount"))
+    check("its payment is recorded", ("applied", payment, 25), recorded)
 
 
 with tempfile.TemporaryDirectory() as folder:

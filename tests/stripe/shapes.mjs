@@ -17,7 +17,8 @@ const folder = join(here, "fixtures");
 /** The fixtures, by the names of their files without `.json`. */
 export function fixtures() {
   const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
-  return new Map(names.sort().map((name) => [name.slice(0, -".json".length), JSON.parse(readFileSync(join(folder, name), "utf8"))]));
+  const event = (name) => JSON.parse(readFileSync(join(folder, name), "utf8"));
+  return new Map(names.sort().map((name) => [name.slice(0, -".json".length), event(name)]));
 }
 
 const PREAMBLE = `import type Stripe from "stripe";
@@ -74,7 +75,10 @@ export function differencesFromDocument(events) {
     if (!object) continue; // a thin event, which is younger than the document
     const fits = ajv.getSchema(`stripe#/components/schemas/${object.object}`);
     if (!fits) differences.push(`${name}: the document has no ${object.object}`);
-    else if (!fits(object)) differences.push(`${name}: ${fits.errors.map((error) => `${error.instancePath} ${error.message}`).join("; ")}`);
+    else if (!fits(object)) {
+      const errors = fits.errors.map((error) => `${error.instancePath} ${error.message}`);
+      differences.push(`${name}: ${errors.join("; ")}`);
+    }
   }
   return differences;
 }
