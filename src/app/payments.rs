@@ -129,8 +129,13 @@ fn paid(
     is_of_total: bool,
     now: Timestamp,
 ) -> Result<Receipt, Error> {
-    let known = known_payment(tx, event.provider, fact)?;
-    let is_known = known.is_some() || is_recorded(tx, event.provider, fact)?;
+    let (is_known, known_order) = match event.provider {
+        Provider::Own => (is_recorded(tx, fact)?, fact.order_id),
+        Provider::Stripe => {
+            let known = known_payment(tx, event.provider, fact)?;
+            (known.is_some(), known.and_then(|payment| payment.order_id))
+        }
+    };
     let order = match fact.order_id {
         _ if is_known => OrderKnown::Unnamed,
         None => OrderKnown::Unnamed,
@@ -150,12 +155,12 @@ fn paid(
     let before = Before {
         order,
         is_known,
-        known_order: known.map_or(fact.order_id, |payment| payment.order_id),
+        known_order,
         refunds,
         disputes,
     };
     let about = match is_known {
-        true => before.known_order,
+        true => known_order,
         false => order.id(),
     };
     let ruling = rules::paid(fact, is_of_total, &before, now);
@@ -283,10 +288,10 @@ fn known_payment(view: &dyn View, provider: Provider, fact: &Fact) -> Result<Opt
 
 /// Whether a payment of this order and id was recorded in the service's own format, be it by an old version that kept no
 /// payment of it.
-fn is_recorded(view: &dyn View, provider: Provider, fact: &Fact) -> Result<bool, Error> {
-    match (provider, fact.order_id, &fact.payment_id) {
-        (Provider::Own, Some(order_id), Some(payment_id)) => view.is_payment_known(order_id, payment_id),
-        (Provider::Own | Provider::Stripe, _, _) => Ok(false),
+fn is_recorded(view: &dyn View, fact: &Fact) -> Result<bool, Error> {
+    match (fact.order_id, &fact.payment_id) {
+        (Some(order_id), Some(payment_id)) => view.is_payment_known(order_id, payment_id),
+        (Some(_) | None, _) => Ok(false),
     }
 }
 
@@ -302,7 +307,7 @@ fn payment_of_own_refund(view: &dyn View, fact: &Fact) -> Result<Option<Payment>
     if let known @ Some(_) = known_payment(view, Provider::Own, fact)? {
         return Ok(known);
     }
-    if is_recorded(view, Provider::Own, fact)? {
+    if is_recorded(view, fact)? {
         return Ok(None);
     }
     let mut open = view.open_payments(order_id)?.into_iter();

@@ -213,6 +213,32 @@ async fn a_second_payment_and_its_refund_harm_no_good_order() {
 }
 
 #[tokio::test]
+async fn a_refund_is_of_the_payment_it_names_or_else_of_the_newest_that_fits() {
+    let shop = Shop::with_mugs(9).await;
+    shop.canceled().await;
+    for (event, payment, cents) in [("e1", Some("p"), 10), ("e2", None, 20), ("e3", Some("q"), 30)] {
+        shop.paid(event, 1, payment, Some(cents)).await;
+    }
+    let left = async || {
+        let open = shop.store.read(|view| view.open_payments(order_id(1))).await.unwrap();
+        open.iter()
+            .map(|payment| payment.balance.amount.unwrap() - payment.balance.refunded)
+            .collect::<Vec<_>>()
+    };
+    shop.refunded("r1", 1, Some("p"), Some(1)).await;
+    assert_eq!(left().await, [30, 20, 9]);
+    shop.refunded("r2", 1, None, Some(1)).await;
+    assert_eq!(left().await, [29, 20, 9]);
+    // A name that no payment has can only be that of one without a name.
+    shop.refunded("r3", 1, Some("r"), Some(1)).await;
+    assert_eq!(left().await, [29, 19, 9]);
+    // One that is closed is the one all the same.
+    assert_eq!(shop.refunded("r4", 1, Some("q"), None).await, ("applied", OWING));
+    assert_eq!(shop.refunded("r5", 1, Some("q"), None).await, ("ignored", OWING));
+    assert_eq!(left().await, [19, 9]);
+}
+
+#[tokio::test]
 async fn the_refund_of_a_paid_order_cancels_it_and_gives_its_units_back() {
     let shop = Shop::with_mugs(9).await;
     for (id, payment) in [(1, Some("p1")), (2, None)] {

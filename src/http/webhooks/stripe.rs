@@ -40,6 +40,10 @@ pub struct Stripe {
     pub hold: Duration,
 }
 
+/// The largest amount that is taken, in Stripe's units: as much as in the service's own format, and far more than Stripe
+/// allows. So sums of amounts can be counted.
+const UNITS_MAX: i64 = 100_000_000_000_000;
+
 /// An object cannot be read.
 struct Unreadable;
 
@@ -201,9 +205,9 @@ impl Stripe {
             .and_then(|value| order_id(value.as_str()?))
     }
 
-    /// An amount in Stripe's units of a currency; `None` where either is missing, or it is no positive amount.
+    /// An amount in Stripe's units of a currency; `None` where either is missing, or it is no amount that can be.
     fn sum(&self, units: Option<i64>, currency: Option<&str>) -> Option<Sum> {
-        let units = units.filter(|units| *units > 0)?;
+        let units = units.filter(|units| (1..=UNITS_MAX).contains(units))?;
         let currency = Currency::new(currency?).ok()?;
         let ours = Some(currency).filter(|currency| *currency == self.currency);
         let cents = ours.and_then(|currency| amounts::hundredths(units, currency));
