@@ -60,8 +60,8 @@ macro_rules! echo {
                     key.ok_or_else(|| rejected("no key"))
                 }
 
-                async fn receive(&self, body: RequestBody) -> Result<Bytes, Refused> {
-                    to_bytes(body, usize::MAX)
+                async fn receive(&self, body: RequestBody, bytes_max: Option<usize>) -> Result<Bytes, Refused> {
+                    to_bytes(body, bytes_max.unwrap_or(usize::MAX))
                         .await
                         .map_err(|error| rejected(&error.to_string()))
                 }

@@ -318,7 +318,7 @@ async fn receive_stripe_event<A: webhooks::Webhooks>(State(api): State<A>, reque
         let scheme = SecurityScheme::StripeSignature;
         let caller = api.authorize(scheme, &head)?;
         read::refuse_encoded(&head)?;
-        let bytes = api.receive(body, None).await?;
+        let bytes = api.receive(body, Some(262144)).await?;
         api.verify(scheme, &head, &bytes)?;
         let mut failures = Failures::default();
         let params = webhooks::ReceiveStripeEventParams::read(&head, &mut failures);
