@@ -126,8 +126,7 @@ pub fn paid(fact: &Fact, is_of_total: bool, before: &Before, now: Timestamp) -> 
     let named = fact.order_id;
     if before.is_known {
         // Providers repeat what they said under another event's id.
-        let is_of_another = named.is_some() && named != before.known_order;
-        return Ok(match is_of_another {
+        return Ok(match names_another(named, before.known_order) {
             true => Ruling::ignored_with(Notice::AnotherOrder),
             false => Ruling::IGNORED,
         });
@@ -138,7 +137,7 @@ pub fn paid(fact: &Fact, is_of_total: bool, before: &Before, now: Timestamp) -> 
     let order = before.order.placed();
     let Came { amount, foreign } = came(fact.sum.as_ref(), order.filter(|_| is_of_total));
     let order_id = before.order.id();
-    let fits = |named: Option<OrderId>| named.is_none() || named == order_id;
+    let fits = |named: Option<OrderId>| !names_another(named, order_id);
     let countable = |refund: &Refund| refund.told.sum.as_ref().is_none_or(|sum| count(sum, foreign).is_some());
     let refunds = before
         .refunds
@@ -251,7 +250,7 @@ pub fn refunded(told: &RefundTold, known: &RefundKnown, now: Timestamp) -> Resul
             false => Ruling::IGNORED,
         });
     };
-    if told.order_id.is_some() && told.order_id != payment.order_id {
+    if names_another(told.order_id, payment.order_id) {
         return Ok(Ruling::ignored_with(Notice::AnotherOrder));
     }
     if told.sum.as_ref().is_some_and(|sum| payment.count(sum).is_none()) {
@@ -259,6 +258,8 @@ pub fn refunded(told: &RefundTold, known: &RefundKnown, now: Timestamp) -> Resul
     }
     let (told, number) = match &step {
         RefundStep::New(told) => (told, None),
+        // An earlier event said something else of it, by which it does not count against this payment.
+        RefundStep::Failed(refund) if refund.payment != Some(payment.number) => return Ok(Ruling::IGNORED),
         RefundStep::Failed(refund) => (&refund.told, Some(refund.number)),
     };
     let others = known.refunds.iter().filter(|refund| Some(refund.number) != number);
@@ -306,8 +307,7 @@ pub fn refunded(told: &RefundTold, known: &RefundKnown, now: Timestamp) -> Resul
 /// What a dispute does, or the end of one: it needs a person, and moves neither an order nor stock. `known` is the dispute,
 /// if an event told of it before.
 pub fn disputed(told: &DisputeTold, payment: Option<&Payment>, known: Option<&Dispute>) -> Ruling {
-    let is_of_another = |payment: &Payment| told.order_id.is_some() && told.order_id != payment.order_id;
-    if payment.is_some_and(is_of_another) {
+    if payment.is_some_and(|payment| names_another(told.order_id, payment.order_id)) {
         return Ruling::ignored_with(Notice::AnotherOrder);
     }
     let state = known.map_or(told.state, |known| known.told.state.then(told.state));
@@ -331,6 +331,13 @@ pub fn disputed(told: &DisputeTold, payment: Option<&Payment>, known: Option<&Di
         },
         ..Ruling::IGNORED
     }
+}
+
+/// Whether this order, which an event names, is another than that of its payment. A payment of no order has no other.
+fn names_another(named: Option<OrderId>, of_payment: Option<OrderId>) -> bool {
+    named
+        .zip(of_payment)
+        .is_some_and(|(named, of_payment)| named != of_payment)
 }
 
 /// The order after a step, if that was one.

@@ -105,12 +105,12 @@ pub(super) const CHECKS: &[Check] = &[
         // In our own format the other of the two may have no id, where the payment came first.
         broken: "SELECT format('refund %d counts against payment %d', r.number, p.number)
                  FROM refunds AS r JOIN payments AS p ON p.number = r.payment
-                 WHERE p.provider <> r.provider OR (r.order_id IS NOT NULL AND r.order_id IS NOT p.order_id)
+                 WHERE p.provider <> r.provider OR r.order_id <> p.order_id
                      OR (p.payment_id IS NOT r.payment_id AND (p.provider <> 'own' OR p.number > r.number
                          OR (p.payment_id IS NOT NULL AND r.payment_id IS NOT NULL)))
                  UNION ALL SELECT format('refund %d counts against no payment, and payment %d is there', r.number, p.number)
                  FROM refunds AS r JOIN payments AS p ON p.provider = r.provider AND p.payment_id = r.payment_id
-                     AND (r.order_id IS NULL OR r.order_id = p.order_id)
+                     AND ifnull(r.order_id = p.order_id, TRUE)
                      AND iif(is_foreign, r.currency = p.currency,
                          coalesce(r.amount_cents, r.amount_minor) IS NULL OR r.amount_cents IS NOT NULL)
                  WHERE r.payment IS NULL",
@@ -187,10 +187,10 @@ pub(super) const CHECKS: &[Check] = &[
         broken: "SELECT format('dispute %d is about payment %d', d.number, p.number)
                  FROM disputes AS d JOIN payments AS p ON p.number = d.payment
                  WHERE p.provider <> d.provider OR p.payment_id IS NOT d.payment_id
-                     OR (d.order_id IS NOT NULL AND d.order_id IS NOT p.order_id)
+                     OR d.order_id <> p.order_id
                  UNION ALL SELECT format('dispute %d is about no payment, and payment %d is there', d.number, p.number)
                  FROM disputes AS d JOIN payments AS p ON p.provider = d.provider AND p.payment_id = d.payment_id
-                     AND (d.order_id IS NULL OR d.order_id = p.order_id)
+                     AND ifnull(d.order_id = p.order_id, TRUE)
                  WHERE d.payment IS NULL AND p.provider <> 'own'",
     },
 ];
