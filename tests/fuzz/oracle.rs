@@ -111,6 +111,9 @@ fn judge_answer(contract: &Contract, head: &Head, answer: &Answer) -> Result<(),
     if is_write && head.is_encoded && answer.status < 300 {
         return Err("a body with a Content-Encoding was taken".to_owned());
     }
+    if head.lacks_signature && answer.status < 300 {
+        return Err("a webhook was taken that is not signed in one way".to_owned());
+    }
     if answer.status >= 400 {
         contract.check_problem(&head.method, answer)?;
     }

@@ -57,6 +57,8 @@ pub(crate) struct Head {
     pub(crate) host: Host,
     /// Whether its body is encoded, with gzip for example.
     pub(crate) is_encoded: bool,
+    /// Whether it is a webhook that is not signed in exactly one of the ways that its path knows.
+    pub(crate) lacks_signature: bool,
     pub(crate) body: Vec<u8>,
     closes: bool,
 }
@@ -148,6 +150,12 @@ fn head(sent: &[u8]) -> Option<(Head, Option<Framing>, &[u8])> {
         ([coding], []) if coding.eq_ignore_ascii_case(b"chunked") && !is_1_0 => Some(Framing::Chunked),
         _ => None,
     };
+    let has = |name: &str| !values(name).is_empty();
+    let lacks_signature = match uri.path() {
+        "/webhooks/payment" => has("x-webhook-signature") == has("webhook-signature"),
+        "/webhooks/stripe" => !has("stripe-signature"),
+        _ => false,
+    };
     let head = Head {
         method,
         path: uri.path().to_owned(),
@@ -156,6 +164,7 @@ fn head(sent: &[u8]) -> Option<(Head, Option<Framing>, &[u8])> {
         if_none_match: values("if-none-match").into_iter().map(<[u8]>::to_vec).collect(),
         host,
         is_encoded: codings.any(|coding| is_coding(coding.trim_ascii())),
+        lacks_signature,
         body: Vec::new(),
         closes: closes || is_1_0,
     };

@@ -15,6 +15,7 @@ use crate::wire::exchange;
 
 pub(crate) const API_KEY: &str = "fuzz-key";
 pub(crate) const SECRET: &str = "fuzz-secret";
+pub(crate) const STRIPE_SECRET: &str = "fuzz-stripe-secret";
 /// There are products and orders with the ids from 1 to this, until a case deletes one.
 pub(crate) const IDS: u32 = 12;
 
@@ -40,6 +41,8 @@ impl World {
         command
             .env("API_KEYS", format!("some-other-key,{API_KEY}"))
             .env("WEBHOOK_SECRET", SECRET)
+            .env("STRIPE_WEBHOOK_SECRET", STRIPE_SECRET)
+            .env("CURRENCY", "EUR")
             .env("LOG_FORMAT", "json")
             .env("RUST_LOG", "warn");
         let world = Self {

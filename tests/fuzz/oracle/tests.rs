@@ -202,6 +202,40 @@ fn answers_must_follow_from_the_conditions() {
 }
 
 #[test]
+fn webhooks_must_be_signed_in_one_way() {
+    let receipt = r#"{"event_id":"evt_1","result":"applied","order_id":7,"order_status":"PAID"}"#;
+    let taken = answer(
+        "200 OK",
+        "Content-Type: application/json\r\nX-Request-Id: 1\r\n",
+        receipt,
+    );
+    let (own, standard, stripe) = (
+        "X-Webhook-Signature: a\r\n",
+        "webhook-signature: a\r\n",
+        "Stripe-Signature: a\r\n",
+    );
+    let both = format!("{own}{standard}");
+    for (path, headers, is_signed) in [
+        ("payment", own, true),
+        ("payment", standard, true),
+        ("payment", &both, false),
+        ("payment", stripe, false),
+        ("payment", "", false),
+        ("stripe", stripe, true),
+        ("stripe", &both, false),
+        ("stripe", "", false),
+    ] {
+        let sent = format!("POST /webhooks/{path} HTTP/1.1\r\nHost: fuzz\r\n{headers}\r\n");
+        let found = judged(&sent, &taken);
+        let expected = if is_signed { "" } else { "not signed in one way" };
+        assert!(
+            found.contains(expected) && found.is_empty() == is_signed,
+            "{sent:?}: {found:?}"
+        );
+    }
+}
+
+#[test]
 fn a_connection_that_stays_open_is_a_finding() {
     let open = Came {
         bytes: product().into_bytes(),

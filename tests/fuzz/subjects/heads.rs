@@ -303,6 +303,7 @@ fn chunked() -> Bytes {
         "POST /orders",
         "PUT /orders/1",
         "POST /webhooks/payment",
+        "POST /webhooks/stripe",
         "GET /orders",
         "DELETE /orders/99",
     ]);

@@ -7,7 +7,7 @@ use proptest::sample::select;
 use crate::pieces::{Bytes, Request, key, like, one_of, operations_with, path, run_of, weighted};
 
 /// Parameters of some operation, and of none.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "limit",
     "cursor",
     "sku",
@@ -16,6 +16,7 @@ const NAMES: [&str; 14] = [
     "order_id",
     "refund_due",
     "result",
+    "open",
     "Limit",
     "limit[]",
     "x",
@@ -120,6 +121,7 @@ fn value() -> Bytes {
         "applied",
         "refund_due",
         "ignored",
+        "disputed",
         "duplicate",
         "SKU-1",
         "sku-1",
