@@ -28,10 +28,13 @@ TEST_STEPS := check-fmt clippy unit smoke check-doc check-run check-bench \
 # among them: beside a busy step Chromium draws too slowly, and its waits for the page end.
 TEST_STEPS_BESIDE := test-codegen crash-test check-fuzz check-conformance check-load newman check-render check-webhooks smoke-py check-curl
 
-# What `make run` and docs/curl.md sign payment webhooks with.
+# What `make run`, the page at /docs and docs/curl.md sign webhooks with, and the currency of their payments at Stripe.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
+DEV_STRIPE_SECRET := dev-stripe-secret-not-for-production
+DEV_CURRENCY := EUR
 # A fresh server as `make run` starts it, for those lines.
-CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) tests/with-server.sh
+CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) STRIPE_WEBHOOK_SECRET=$(DEV_STRIPE_SECRET) \
+	CURRENCY=$(DEV_CURRENCY) tests/with-server.sh
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -42,6 +45,8 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: export WEBHOOK_SECRET ?= $(DEV_WEBHOOK_SECRET)
+run: export STRIPE_WEBHOOK_SECRET ?= $(DEV_STRIPE_SECRET)
+run: export CURRENCY ?= $(DEV_CURRENCY)
 run: ## Start the service on http://127.0.0.1:8080, its docs at /docs
 	@[ -e "$(TARGET_DIR)/local/orders-inventory" ] || \
 		echo "The first build takes about 3 minutes on 2 cores; later ones are quick." >&2
@@ -112,8 +117,9 @@ smoke: ## Run the shop's whole flow over HTTP, against BASE_URL or a fresh serve
 smoke-py: $(VENV) $(if $(BASE_URL),,programs) ## The same in Python
 	if [ -n "$$BASE_URL" ]; then exec .venv/bin/python tests/smoke.py; fi; \
 	export WEBHOOK_SECRET=smoke && \
-		env -u API_KEYS -u API_KEY tests/with-server.sh .venv/bin/python tests/smoke.py && \
-		API_KEYS=another,smoke API_KEY=smoke tests/with-server.sh .venv/bin/python tests/smoke.py && \
+		env -u API_KEYS -u API_KEY -u STRIPE_WEBHOOK_SECRET tests/with-server.sh .venv/bin/python tests/smoke.py && \
+		API_KEYS=another,smoke API_KEY=smoke STRIPE_WEBHOOK_SECRET=smoke-stripe CURRENCY=EUR \
+			tests/with-server.sh .venv/bin/python tests/smoke.py && \
 		tests/dead-address.sh .venv/bin/python tests/smoke.py
 
 # Each page runs against a fresh server; its Python finds the packages of tests/requirements.txt.
@@ -133,12 +139,10 @@ newman: postman/node_modules/.stamp $(if $(BASE_URL),,programs) ## Run the Postm
 ifdef BASE_URL
 	node postman/run.mjs
 else
-	env -u API_KEYS -u API_KEY -u REPORT WEBHOOK_SECRET=a-secret RUNS=2 \
-		tests/with-server.sh node postman/run.mjs
-	API_KEYS=a-key API_KEY=a-key WEBHOOK_SECRET=a-secret RUNS=2 \
-		tests/with-server.sh node postman/run.mjs
-	API_KEYS=a-key API_KEY=a-key WEBHOOK_SECRET=a-secret \
-		tests/with-server.sh npm --prefix postman test --silent
+	export WEBHOOK_SECRET=a-secret STRIPE_WEBHOOK_SECRET=a-stripe-secret CURRENCY=EUR && \
+		env -u API_KEYS -u API_KEY -u REPORT RUNS=2 tests/with-server.sh node postman/run.mjs && \
+		API_KEYS=a-key API_KEY=a-key RUNS=2 tests/with-server.sh node postman/run.mjs && \
+		API_KEYS=a-key API_KEY=a-key tests/with-server.sh npm --prefix postman test --silent
 	env -u REPORT tests/dead-address.sh node postman/run.mjs
 endif
 
@@ -157,7 +161,7 @@ check-webhooks: $(VENV) .venv-localstripe/.stamp tests/stripe/node_modules/.stam
 browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Test the docs page in a real Chromium, against BASE_URL or fresh servers
 	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
 	if [ -n "$$BASE_URL" ]; then exec npm --prefix tests/browser test --silent; fi; \
-	export WEBHOOK_SECRET=browser-secret && \
+	export WEBHOOK_SECRET=browser-secret STRIPE_WEBHOOK_SECRET=browser-stripe-secret CURRENCY=EUR && \
 		env -u API_KEYS tests/with-server.sh npm --prefix tests/browser run --silent first-steps && \
 		API_KEYS=another-key,browser-key API_KEY=browser-key tests/with-server.sh npm --prefix tests/browser test --silent && \
 		tests/dead-address.sh npm --prefix tests/browser test --silent
