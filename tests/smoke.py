@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The smoke test in Python: pip install -r tests/requirements.txt, then python3 tests/smoke.py.
 
-BASE_URL (http://127.0.0.1:8080), WEBHOOK_SECRET and, where the service has keys, API_KEY come from the environment.
-Prints a line for each step, and the order that remains. The first wrong response ends it with status 1 and a line that
-says what was expected. Deletes what it created, except for the order with a recorded payment and its product.
+BASE_URL (http://127.0.0.1:8080), WEBHOOK_SECRET and, where the service has keys, API_KEY come from the environment; so does
+STRIPE_WEBHOOK_SECRET, without which the event of Stripe is skipped, and STRIPE_LIVEMODE (true). Prints a line for each step, and the order that remains. The first wrong response ends it with status 1 and a line that says what
+was expected. Deletes what it created, except for the order with a recorded payment and its product.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ import requests
 
 BASE_URL = (os.environ.get("BASE_URL") or "http://127.0.0.1:8080").rstrip("/")
 SECRET = os.environ.get("WEBHOOK_SECRET") or sys.exit("FAILED  WEBHOOK_SECRET must be set, to what the service has")
+STRIPE_SECRET = os.environ.get("STRIPE_WEBHOOK_SECRET")
 KEY = {"X-API-Key": os.environ["API_KEY"]} if os.environ.get("API_KEY") else {}
 RUN, UNTIL = uuid.uuid4().hex, time.monotonic() + 22
 created = []  # paths, the oldest first
@@ -74,12 +75,27 @@ def call(step, code, method, path, body=None, headers=KEY, error=None, **members
     return found, got
 
 
-def pay(step, code, event, secret=SECRET, **wanted):
-    """A delivery of the payment provider: without an API key, with a signature over the time and the body."""
+def pay(step, code, event, secret=SECRET, path="/webhooks/payment", header="X-Webhook-Signature", **wanted):
+    """A delivery of a payment provider: without an API key, with a signature over the time and the body."""
     body, now = json.dumps(event), int(time.time())
     signature = hmac.new(secret.encode(), f"{now}.{body}".encode(), hashlib.sha256).hexdigest()
-    headers = {"X-Webhook-Signature": f"t={now},v1={signature}"}
-    return call(step, code, "POST", "/webhooks/payment", body, headers, **wanted)
+    return call(step, code, "POST", path, body, {header: f"t={now},v1={signature}"}, **wanted)
+
+
+def stripe(order):
+    """Stripe says that an order was not paid in time at its page, which changes nothing."""
+    if not STRIPE_SECRET:
+        print("skipped an event of Stripe: STRIPE_WEBHOOK_SECRET is not set")
+        return
+    session = {"id": f"cs_{RUN}", "object": "checkout.session", "mode": "payment", "payment_status": "unpaid",
+               "client_reference_id": str(order)}
+    live = os.environ.get("STRIPE_LIVEMODE") != "false"
+    event = {"id": f"evt_{RUN}", "object": "event", "type": "checkout.session.expired", "created": int(time.time()),
+             "livemode": live, "data": {"object": session}}
+    there = {"path": "/webhooks/stripe", "header": "Stripe-Signature"}
+    pay("an event of Stripe with a wrong signature", 401, event, RUN, **there, error="invalid-signature")
+    pay("an event of Stripe: its session expired", 200, event, STRIPE_SECRET, **there,
+        result="ignored", order_id=order, order_status="PENDING")
 
 
 def flow():
@@ -127,6 +143,7 @@ def flow():
     if headers.get("Idempotency-Replayed") != "true":
         sys.exit("FAILED  the same again: expected Idempotency-Replayed 'true', got none")
     call("ship before it is paid", 409, "PUT", order, ship, error="invalid-transition", allowed=["CANCELED"])
+    stripe(placed["id"])
     event = {"id": f"evt_{RUN}", "type": "payment.succeeded", "data": {"order_id": placed["id"], "amount": 59.97}}
     pay("pay with a wrong signature", 401, event, RUN, error="invalid-signature")
     pay("pay", 200, event, result="applied", order_id=placed["id"], order_status="PAID")

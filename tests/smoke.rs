@@ -5,6 +5,8 @@
 //! | `BASE_URL` | the service's address; without it, the test starts and stops a server of its own |
 //! | `API_KEY` | one of the service's API keys, if it has any |
 //! | `WEBHOOK_SECRET` | the service's webhook secret; required with `BASE_URL` |
+//! | `STRIPE_WEBHOOK_SECRET` | its secret for Stripe, if it has one; without it the event of Stripe is skipped |
+//! | `STRIPE_LIVEMODE` | `false` if it takes the events of Stripe's test mode |
 //!
 //! It prints a line for each step, and the order that remains. The first response that differs from the contract ends
 //! the test with status 1 and a line with the step, the expected and the actual response. In both cases it deletes what
@@ -13,26 +15,26 @@
 
 use std::env;
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use hmac::{Hmac, KeyInit, Mac};
 use orders_inventory_api::models::{
-    DeliveryResult, Health, NewOrder, NewProduct, Order, OrderStatus, OrderUpdate, PaymentEventReceipt, ProblemType,
-    Product, ProductPage, ProductUpdate,
+    Health, NewOrder, NewProduct, Order, OrderStatus, OrderUpdate, ProblemType, Product, ProductPage, ProductUpdate,
 };
 use orders_inventory_api::types::Decimal;
 use reqwest::blocking::RequestBuilder;
 use serde_json::json;
-use sha2::Sha256;
 use uuid::Uuid;
 
 use client::{Client, Failure, same};
 use server::Server;
+use webhooks::{Secrets, a_payment, an_event_of_stripe};
 
 #[path = "smoke/client.rs"]
 mod client;
 #[path = "smoke/server.rs"]
 mod server;
+#[path = "smoke/webhooks.rs"]
+mod webhooks;
 
 /// The time limit for all requests together; a slower deployment fails.
 const FLOW_MAX: Duration = Duration::from_secs(24);
@@ -69,12 +71,22 @@ fn run(started: Instant) -> Result<(), String> {
             );
         };
         let client = Client::new(&base_url, set("API_KEY"), flow_until)?;
-        return smoke(&client, &secret, until);
+        let secrets = Secrets {
+            own: secret,
+            stripe: set("STRIPE_WEBHOOK_SECRET"),
+            is_live: set("STRIPE_LIVEMODE").as_deref() != Some("false"),
+        };
+        return smoke(&client, &secrets, until);
     }
-    let (key, secret) = (random("key"), random("secret"));
-    let server = Server::start(&key, &secret, flow_until)?;
+    let (key, stripe) = (random("key"), random("stripe-secret"));
+    let secrets = Secrets {
+        own: random("secret"),
+        stripe: Some(stripe.clone()),
+        is_live: true,
+    };
+    let server = Server::start(&key, &secrets.own, &stripe, flow_until)?;
     let client = Client::new(server.base_url(), Some(key), flow_until)?;
-    let outcome = smoke(&client, &secret, until);
+    let outcome = smoke(&client, &secrets, until);
     // Dropped first, since the server would wait for its connections.
     drop(client);
     match (outcome, server.stop(until)) {
@@ -92,10 +104,10 @@ fn random(what: &str) -> String {
     format!("smoke-{what}-{}", Uuid::now_v7().simple())
 }
 
-fn smoke(client: &Client, secret: &str, until: Instant) -> Result<(), String> {
+fn smoke(client: &Client, secrets: &Secrets, until: Instant) -> Result<(), String> {
     let started = Instant::now();
     println!("smoke test of {}", client.base_url());
-    let outcome = flow(client, secret);
+    let outcome = flow(client, secrets);
     let left = client.clean_up(until);
     let order = outcome.map_err(|failure| failure.to_string())?;
     // Nothing else remains, since the flow checks every deletion.
@@ -111,7 +123,7 @@ fn smoke(client: &Client, secret: &str, until: Instant) -> Result<(), String> {
     Ok(())
 }
 
-fn flow(client: &Client, secret: &str) -> Result<Order, Failure> {
+fn flow(client: &Client, secrets: &Secrets) -> Result<Order, Failure> {
     client.step("the service is ready", client.get("/readyz"), |answer| {
         answer.json::<Health>(200).map(drop)
     })?;
@@ -123,7 +135,8 @@ fn flow(client: &Client, secret: &str) -> Result<Order, Failure> {
     a_product_that_goes(client)?;
     a_canceled_order(client, &product)?;
     let order = an_order_that_is_retried(client, &product)?;
-    a_payment(client, &order, secret)?;
+    an_event_of_stripe(client, &order, secrets)?;
+    a_payment(client, &order, secrets)?;
     a_shipment(client, &order)
 }
 
@@ -310,52 +323,6 @@ fn an_order_that_is_retried(client: &Client, product: &Product) -> Result<Order,
     Ok(order)
 }
 
-/// Only a signed event pays an order, and it counts once.
-fn a_payment(client: &Client, order: &Order, secret: &str) -> Result<(), Failure> {
-    let path = format!("/orders/{}", order.id);
-    client.step(
-        "ship before it is paid",
-        client.put(&path).json(&status(OrderStatus::Shipped)),
-        |answer| {
-            let problem = answer.problem(409, ProblemType::InvalidTransition)?;
-            same(
-                "allowed",
-                problem.allowed.as_deref(),
-                Some(&[OrderStatus::Canceled][..]),
-            )
-        },
-    )?;
-
-    let id = random("event");
-    let event = json!({
-        "id": id,
-        "type": "payment.succeeded",
-        "data": {"order_id": order.id, "payment_id": random("payment"), "amount": order.total},
-    });
-    let event = event.to_string();
-    client.step(
-        "pay with a wrong signature",
-        webhook(client, &event, &random("secret")),
-        |answer| answer.problem(401, ProblemType::InvalidSignature).map(drop),
-    )?;
-    let deliver = |step, result| {
-        client.step(step, webhook(client, &event, secret), |answer| {
-            let receipt: PaymentEventReceipt = answer.json(200)?;
-            same("event_id", &receipt.event_id, &id)?;
-            same("result", receipt.result, result)?;
-            same("order_id", receipt.order_id, Some(order.id))?;
-            same("order_status", receipt.order_status, Some(OrderStatus::Paid))
-        })
-    };
-    deliver("pay", DeliveryResult::Applied)?;
-    deliver("the same event again", DeliveryResult::Duplicate)?;
-    client.step("the order is paid", client.get(&path), |answer| {
-        let order: Order = answer.json(200)?;
-        same("status", order.status, OrderStatus::Paid)?;
-        same("whether paid_at is set", order.paid_at.is_some(), true)
-    })
-}
-
 fn a_shipment(client: &Client, order: &Order) -> Result<Order, Failure> {
     let ship = client
         .put(&format!("/orders/{}", order.id))
@@ -409,20 +376,6 @@ fn stock_is(client: &Client, product: &Product, expected: i64) -> Result<(), Fai
         client.get(&path_of(product)),
         |answer| same("stock", answer.json::<Product>(200)?.stock, expected),
     )
-}
-
-/// A delivery of the payment provider: without an API key, with a signature over the time and the body.
-#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-fn webhook(client: &Client, body: &str, secret: &str) -> RequestBuilder {
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
-    mac.update(format!("{now}.{body}").as_bytes());
-    let signature = hex::encode(mac.finalize().into_bytes());
-    client
-        .without_key(reqwest::Method::POST, "/webhooks/payment")
-        .header("X-Webhook-Signature", format!("t={now},v1={signature}"))
-        .header("Content-Type", "application/json")
-        .body(body.to_owned())
 }
 
 fn path_of(product: &Product) -> String {

@@ -22,9 +22,10 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts the binary and waits for its greeting.
-    pub(crate) fn start(key: &str, secret: &str, until: Instant) -> Result<Self, String> {
+    pub(crate) fn start(key: &str, secret: &str, stripe_secret: &str, until: Instant) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-        let process = spawn(&folder, key, secret).map_err(|error| format!("cannot start the server: {error}"))?;
+        let process = spawn(&folder, key, secret, stripe_secret);
+        let process = process.map_err(|error| format!("cannot start the server: {error}"))?;
         let mut server = Self {
             process,
             base_url: String::new(),
@@ -93,7 +94,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(folder: &TempDir, key: &str, secret: &str) -> std::io::Result<Child> {
+fn spawn(folder: &TempDir, key: &str, secret: &str, stripe_secret: &str) -> std::io::Result<Child> {
     let log = File::create(log_of(folder))?;
     Command::new(env!("CARGO_BIN_EXE_orders-inventory"))
         // The environment may have settings of another service.
@@ -106,6 +107,8 @@ fn spawn(folder: &TempDir, key: &str, secret: &str) -> std::io::Result<Child> {
         )
         .env("API_KEYS", key)
         .env("WEBHOOK_SECRET", secret)
+        .env("STRIPE_WEBHOOK_SECRET", stripe_secret)
+        .env("CURRENCY", "EUR")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
