@@ -73,8 +73,26 @@ LIES = [
     (
         "the contract allows more in a signed webhook than the service accepts",
         ("member", "receivePaymentEvent"),
-        lambda it: schema(it, "EventId").update(maxLength=300),
+        lambda it: schema(it, "PaymentEvent")["properties"]["id"].update(maxLength=300),
         "RejectedPositiveData",
+    ),
+    (
+        "the contract allows more in a header that signs than the service accepts",
+        ("member", "receivePaymentEvent"),
+        lambda it: it["components"]["parameters"]["WebhookId"]["schema"].update(maxLength=300),
+        "RejectedPositiveData",
+    ),
+    (
+        "the contract allows less in a signed event of Stripe than the service accepts",
+        ("member", "receiveStripeEvent"),
+        lambda it: schema(it, "EventId").update(maxLength=254),
+        "AcceptedNegativeData",
+    ),
+    (
+        "the contract requires a key where the service asks for a signature",
+        ("member", "receiveStripeEvent"),
+        lambda it: it["paths"]["/webhooks/stripe"]["post"].update(security=[{"ApiKey": []}]),
+        "CustomFailure",
     ),
     (
         "a method is not documented",

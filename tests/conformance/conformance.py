@@ -53,6 +53,8 @@ def schemathesis(caller, *options, contract=CONTRACT, quiet=False):
         environment = os.environ | {
             "API_KEYS": "" if caller == "anyone" else "conformance-key",
             "WEBHOOK_SECRET": "conformance-secret",
+            "STRIPE_WEBHOOK_SECRET": "conformance-stripe-secret",
+            "CURRENCY": "EUR",
             "RUST_LOG": "error",
             "SCHEMATHESIS_HOOKS": str(HERE / "hooks.py"),
             "CONFORMANCE_CALLER": caller,

@@ -6,6 +6,7 @@ nor signature to a service with keys, and `anyone` calls a service without keys.
 """
 
 import atexit
+import base64
 import collections
 import hashlib
 import hmac
@@ -13,6 +14,7 @@ import json
 import os
 import re
 import time
+import uuid
 from urllib.parse import urlsplit
 
 import requests
@@ -22,37 +24,96 @@ from requests.auth import AuthBase
 from schemathesis.openapi.checks import EnsureResourceAvailability, RejectedPositiveData
 
 CALLER = os.environ["CONFORMANCE_CALLER"]
-API_KEY, SIGNATURE = "X-API-Key", "X-Webhook-Signature"
+API_KEY = "X-API-Key"
+# The headers of a signature: the service's own, Stripe's, and those of Standard Webhooks.
+OWN, STRIPE = "X-Webhook-Signature", "Stripe-Signature"
+STANDARD = ID, TIME, SIGNATURES = "webhook-id", "webhook-timestamp", "webhook-signature"
 
 
 class Credentials(AuthBase):
-    """Adds a key, or the signature of a webhook. `requests` calls this last, with the final body, so that fuzzed webhooks
-    have valid signatures."""
+    """Adds a key, or the signature of a webhook in place of a generated one. `requests` calls this last, with the final body,
+    so that fuzzed webhooks have valid signatures."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if request.path_url.split("?")[0] == "/webhooks/payment":
-            request.headers[SIGNATURE] = signature(request.body, int(time.time()))
+        path = request.path_url.split("?")[0]
+        if path == "/webhooks/payment":
+            sign(request)
+        elif path == "/webhooks/stripe":
+            request.headers[STRIPE] = timestamped("STRIPE_WEBHOOK_SECRET", request.body, int(time.time()))
         elif CALLER == "member":
             request.headers[API_KEY] = os.environ["API_KEYS"]
         return request
 
 
-def signature(body, seconds):
+def sign(request):
+    """Signs in one way, whatever headers were generated, since two are refused. A generated `webhook-id` reaches the service,
+    also an invalid one. Without one, an event that has no id needs one."""
+    generated = request.headers.get(ID)
+    for name in (OWN, *STANDARD):
+        request.headers.pop(name, None)
+    seconds = int(time.time())
+    if generated is None and has_id(request.body):
+        request.headers[OWN] = timestamped("WEBHOOK_SECRET", request.body, seconds)
+    else:
+        request.headers[ID] = f"msg_{uuid.uuid4().hex}" if generated is None else generated
+        request.headers[TIME] = str(seconds)
+        request.headers[SIGNATURES] = standard(request.headers[ID], request.body, seconds)
+
+
+def has_id(body):
+    """Whether a body has an id, or is none that could lack one."""
+    try:
+        event = json.loads(body or b"")
+    except ValueError:
+        return True
+    return not isinstance(event, dict) or "id" in event
+
+
+def timestamped(secret, body, seconds):
+    """The value of the service's own header, or of Stripe's."""
+    return f"t={seconds},v1={mac(secret, b'%d.' % seconds, body).hex()}"
+
+
+def standard(message, body, seconds):
+    """The value of `webhook-signature`."""
+    message = message.encode("latin-1", "replace") if isinstance(message, str) else message
+    before = b"%b.%d." % (message.strip(b" \t"), seconds)
+    return "v1," + base64.b64encode(mac("WEBHOOK_SECRET", before, body)).decode()
+
+
+def mac(secret, before, body):
     body = body.encode() if isinstance(body, str) else body or b""
-    mac = hmac.new(os.environ["WEBHOOK_SECRET"].encode(), b"%d.%b" % (seconds, body), hashlib.sha256)
-    return f"t={seconds},v1={mac.hexdigest()}"
+    return hmac.new(os.environ[secret].encode(), before + body, hashlib.sha256).digest()
 
 
 if CALLER != "stranger":
     schemathesis.auth.set_from_requests(Credentials())
 
 
+def is_timestamped(request, header, secret):
+    sent = text_of(request, header)
+    seconds = re.match("t=([0-9]{1,18}),", sent)
+    return bool(seconds) and timestamped(secret, request.body, int(seconds[1])) == sent
+
+
+def is_standard(request):
+    seconds = text_of(request, TIME)
+    if not re.fullmatch("[0-9]{1,18}", seconds):
+        return False
+    return standard(request.headers.get(ID, ""), request.body, int(seconds)) == text_of(request, SIGNATURES)
+
+
+def text_of(request, header):
+    value = request.headers.get(header, "")
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
 def missing(request, schemes):
     """The schemes for which the request has no valid credentials."""
-    time, sent = re.match("t=([0-9]+)", request.headers.get(SIGNATURE, "")), request.headers.get(SIGNATURE)
     has = {
         "ApiKey": request.headers.get(API_KEY) == os.environ["API_KEYS"] or CALLER == "anyone",
-        "WebhookSignature": bool(time) and signature(request.body, int(time[1])) == sent,
+        "WebhookSignature": is_timestamped(request, OWN, "WEBHOOK_SECRET") or is_standard(request),
+        "StripeSignature": is_timestamped(request, STRIPE, "STRIPE_WEBHOOK_SECRET"),
     }
     return [scheme for scheme in schemes if not has[scheme]]
 
@@ -85,6 +146,9 @@ def before_load_schema(context, raw_schema):
         {"required": ["data"], "properties": {"type": {"enum": about_payments}, "data": data}},
         {"properties": {"type": {"not": {"enum": about_an_order + about_payments}}}},
     ]
+
+    # Any value may be what an event of Stripe is about.
+    del schemas["StripeEventData"]["properties"]["object"]["anyOf"]
 
     # The service counts the decimals of the number as written.
     for schema in amounts(schemas):
