@@ -14,21 +14,42 @@ import { parse } from "yaml";
 
 import { answersOf, operationsOf, resolve } from "./contract.mjs";
 import { flow } from "./flow.mjs";
-import { checkContract, leaveOutEmptyKey, newEvent, sign, text } from "./scripts.mjs";
+import { asStripeDoes, checkContract, leaveOutEmptyKey, newEvent, sign, text } from "./scripts.mjs";
 
 const NAME = "Orders & Inventory";
 
-// The environments differ only in these values. The local secret is public: `make run` sets it.
+// The environments differ only in these values. The local secrets are public: `make run` sets them.
 const ENVIRONMENTS = {
-  local: { baseUrl: "http://127.0.0.1:8080", apiKey: "", webhookSecret: "dev-webhook-secret-not-for-production" },
-  render: { baseUrl: "https://<your-service>.onrender.com", apiKey: "", webhookSecret: "" },
+  local: {
+    baseUrl: "http://127.0.0.1:8080",
+    apiKey: "",
+    webhookSecret: "dev-webhook-secret-not-for-production",
+    stripeWebhookSecret: "dev-stripe-secret-not-for-production",
+    currency: "EUR",
+    stripeLivemode: "true",
+  },
+  render: {
+    baseUrl: "https://<your-service>.onrender.com",
+    apiKey: "",
+    webhookSecret: "",
+    stripeWebhookSecret: "",
+    currency: "",
+    stripeLivemode: "true",
+  },
+};
+
+// The headers that sign, by security scheme. The contract shows them as parameters, too. A script makes the first one; the
+// others are another way to sign, and a request must not be signed in two ways.
+const SIGNATURES = {
+  WebhookSignature: ["X-Webhook-Signature", "webhook-id", "webhook-timestamp", "webhook-signature"],
+  StripeSignature: ["Stripe-Signature"],
 };
 
 // Any operation can return these statuses with the same text; saved with each request, they would hide the others.
 const COMMON_STATUSES = [400, 408, 413, 415, 429, 500, 503];
 
-// Variables that are numbers, so they have no quotes in a body.
-const NUMBERS = /"\{\{(productId|orderId|orderTotal)\}\}"/g;
+// Variables that are no texts, so they have no quotes in a body.
+const NO_TEXTS = /"\{\{(productId|orderId|orderTotal|orderCents|stripeLivemode)\}\}"/g;
 
 /** The same id for the same place in each build, so that an import replaces the items of an earlier import. */
 function idOf(place) {
@@ -38,7 +59,7 @@ function idOf(place) {
 
 const script = (listen, exec) => ({ listen, script: { type: "text/javascript", exec } });
 
-const json = (value) => JSON.stringify(value, null, 2).replace(NUMBERS, "{{$1}}");
+const json = (value) => JSON.stringify(value, null, 2).replace(NO_TEXTS, "{{$1}}");
 
 /** The id variable that a path or query parameter, or a member of a body, is filled from. */
 function variableOf(name, path) {
@@ -66,6 +87,18 @@ function usable(operation, body) {
     };
     return { ...body, id: "{{eventId}}", data: filled };
   }
+  if (operation === "receiveStripeEvent") {
+    const { object } = body.data;
+    const filled = {
+      ...object,
+      payment_intent: "pi_{{orderId}}",
+      ...(object.amount && { amount: "{{orderCents}}" }),
+      ...(object.amount_total && { amount_total: "{{orderCents}}" }),
+      currency: "{{currency}}",
+      ...(object.metadata.order_id && { metadata: { order_id: "{{orderReference}}" } }),
+    };
+    return { ...body, id: "{{eventId}}", livemode: "{{stripeLivemode}}", data: { object: filled } };
+  }
   return body;
 }
 
@@ -78,6 +111,7 @@ function addressed({ host, path, query = [], variable = [] }) {
 /** A converted request for the collection: with variables, without the converter's empty fields. */
 function tidy(converted, { path, security }) {
   const { url, method, description } = converted;
+  const [signature, ...otherSignatures] = security.flatMap((scheme) => SIGNATURES[Object.keys(scheme)[0]] ?? []);
   const request = {
     method,
     description: description.content,
@@ -96,18 +130,20 @@ function tidy(converted, { path, security }) {
         description: content,
       })),
     }),
-    header: converted.header.map(({ key, value: example, description: about, disabled }) => ({
-      key,
-      value: example,
-      ...(about && { description: about.content }),
-      ...(disabled && { disabled }),
-    })),
+    header: converted.header
+      .filter(({ key }) => key !== signature && !otherSignatures.includes(key))
+      .map(({ key, value: example, description: about, disabled }) => ({
+        key,
+        value: example,
+        ...(about && { description: about.content }),
+        ...(disabled && { disabled }),
+      })),
   };
   if (!security.some((scheme) => "ApiKey" in scheme)) {
     request.auth = { type: "noauth" };
   }
-  if (security.some((scheme) => "WebhookSignature" in scheme)) {
-    request.header.push({ key: "X-Webhook-Signature", value: "{{webhookSignature}}", description: "Made by the script." });
+  if (signature) {
+    request.header.push({ key: signature, value: "{{webhookSignature}}", description: "Made by the script." });
   }
   return request;
 }
@@ -123,6 +159,9 @@ function withBody(request, body) {
 function plainScripts(operation) {
   if (operation === "receivePaymentEvent") {
     return [script("prerequest", [...text(newEvent), ...text(sign)])];
+  }
+  if (operation === "receiveStripeEvent") {
+    return [script("prerequest", [...text(newEvent), ...text(asStripeDoes), ...text(sign)])];
   }
   const keep = { createProduct: { productId: "id" }, createOrder: { orderId: "id", orderTotal: "total" } }[operation];
   return keep ? [script("test", ["if (pm.response.code === 201) {", ...keeping(keep).map((line) => `  ${line}`), "}"])] : [];
@@ -167,7 +206,7 @@ function plainItems({ id, operation }, request, responses) {
   return examples.map(({ summary, value }, at) => ({
     name: `${operation.summary}: ${summary}`,
     // Only the first stores its ids: the others are variations, which later requests do not use.
-    event: at === 0 || id === "receivePaymentEvent" ? plainScripts(id) : [],
+    event: at === 0 || id.startsWith("receive") ? plainScripts(id) : [],
     request: withBody(request, usable(id, value)),
     response: at === 0 ? responses : [],
   }));
@@ -322,11 +361,16 @@ export async function collectionOf(openapi) {
 }
 
 function environmentOf(name) {
-  const types = { baseUrl: "default", apiKey: "secret", webhookSecret: "secret" };
+  const secrets = ["apiKey", "webhookSecret", "stripeWebhookSecret"];
   return {
     id: idOf(`environment/${name}`),
     name: `${NAME}: ${name}`,
-    values: Object.entries(ENVIRONMENTS[name]).map(([key, value]) => ({ key, value, type: types[key], enabled: true })),
+    values: Object.entries(ENVIRONMENTS[name]).map(([key, value]) => ({
+      key,
+      value,
+      type: secrets.includes(key) ? "secret" : "default",
+      enabled: true,
+    })),
     _postman_variable_scope: "environment",
   };
 }

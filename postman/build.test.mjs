@@ -31,6 +31,23 @@ for (const [what, from, to] of [
   });
 }
 
+test("the headers that sign are in a request once, though the contract shows them as parameters", async () => {
+  const requests = (items) => items.flatMap(({ item, request }) => (item ? requests(item) : [request]));
+  const ways = {
+    "webhooks/payment": ["X-Webhook-Signature"],
+    "webhooks/stripe": ["Stripe-Signature"],
+  };
+  const every = requests((await collectionOf(openapi)).item);
+  for (const [path, signatures] of Object.entries(ways)) {
+    const signed = every.filter(({ url }) => url.path.join("/") === path);
+    assert.ok(signed.length > 0);
+    for (const { header } of signed) {
+      const names = header.map(({ key }) => key).filter((key) => /signature|webhook/i.test(key));
+      assert.deepEqual(names, signatures);
+    }
+  }
+});
+
 test("a step of an operation that is not in the contract stops the build", async () => {
   await assert.rejects(build(replaced("operationId: deleteOrder", "operationId: removeOrder")), /no operation deleteOrder/);
 });

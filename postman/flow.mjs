@@ -14,14 +14,14 @@
 //   keep         collection variables to set: variable → member of the response
 //   tests        further tests: name → function
 
-import { newEvent, sign } from "./scripts.mjs";
+import { asStripeDoes, newEvent, onlyWithStripe, sign } from "./scripts.mjs";
 
 /* global pm */
 
 // Clears the ids of an earlier run: if creating fails, later requests must not hit an existing product. The SKU is new in
 // each run, so that runs do not conflict.
 function startAnew() {
-  for (const name of ["productId", "orderId", "orderTotal", "eventId", "etag"]) {
+  for (const name of ["productId", "orderId", "orderTotal", "orderCents", "orderReference", "eventId", "etag"]) {
     pm.collectionVariables.unset(name);
   }
   pm.collectionVariables.set("sku", pm.variables.replaceIn("FLOW-{{$randomUUID}}"));
@@ -74,6 +74,34 @@ const payment = {
   created: 1772359200,
   data: { order_id: "{{orderId}}", payment_id: "pay_{{orderId}}", amount: "{{orderTotal}}" },
 };
+
+/** An event of Stripe about this object. */
+const stripeEvent = (type, object) => ({
+  id: "{{eventId}}",
+  object: "event",
+  type,
+  created: 1772359200,
+  livemode: "{{stripeLivemode}}",
+  data: { object: { payment_intent: "pi_{{orderId}}", currency: "{{currency}}", ...object } },
+});
+
+const stripePayment = stripeEvent("checkout.session.completed", {
+  id: "cs_{{orderId}}",
+  object: "checkout.session",
+  mode: "payment",
+  payment_status: "paid",
+  amount_total: "{{orderCents}}",
+  metadata: { order_id: "{{orderReference}}" },
+});
+
+// Its metadata is empty: the order is found by the payment.
+const stripeRefund = stripeEvent("charge.refunded", {
+  id: "ch_{{orderId}}",
+  object: "charge",
+  amount: "{{orderCents}}",
+  amount_refunded: "{{orderCents}}",
+  metadata: {},
+});
 
 // An id that no database will reach.
 const UNKNOWN = "9223372036854775807";
@@ -415,7 +443,96 @@ export const flow = [
     ],
   },
   {
-    name: "4 Refusals",
+    name: "4 Stripe",
+    steps: [
+      {
+        operation: "createOrder",
+        name: "Order one more",
+        before: [onlyWithStripe],
+        body: { product_id: "{{productId}}", quantity: 1 },
+        status: 201,
+        keep: { orderId: "id", orderTotal: "total" },
+      },
+      {
+        operation: "receiveStripeEvent",
+        name: "Pay it at Stripe with a wrong signature",
+        before: [onlyWithStripe, newEvent, asStripeDoes, sign, falsify],
+        body: stripePayment,
+        status: 401,
+        problem: "invalid-signature",
+      },
+      {
+        operation: "receiveStripeEvent",
+        name: "Pay it at Stripe",
+        before: [onlyWithStripe, newEvent, asStripeDoes, sign],
+        body: stripePayment,
+        status: 200,
+        tests: {
+          "The payment at Stripe is applied"() {
+            pm.expect(pm.response.json()).to.eql({
+              event_id: pm.collectionVariables.get("eventId"),
+              result: "applied",
+              order_id: pm.collectionVariables.get("orderId"),
+              order_status: "PAID",
+            });
+          },
+        },
+      },
+      {
+        operation: "listPayments",
+        name: "List its payments",
+        before: [onlyWithStripe],
+        params: { order_id: "{{orderId}}", open: "true" },
+        status: 200,
+        tests: {
+          "There is one, and it is open"() {
+            const { items } = pm.response.json();
+            pm.expect(items).to.have.lengthOf(1);
+            pm.expect(items[0]).to.include({
+              payment_id: `pi_${pm.collectionVariables.get("orderId")}`,
+              provider: "stripe",
+              amount: 12.5,
+              currency: pm.variables.get("currency"),
+              refunded: 0,
+              own: true,
+              disputed: false,
+            });
+          },
+        },
+      },
+      {
+        operation: "receiveStripeEvent",
+        name: "Refund it at Stripe",
+        before: [onlyWithStripe, newEvent, asStripeDoes, sign],
+        body: stripeRefund,
+        status: 200,
+        tests: {
+          "The refund is applied, and the order is canceled"() {
+            pm.expect(pm.response.json()).to.include({
+              result: "applied",
+              order_id: pm.collectionVariables.get("orderId"),
+              order_status: "CANCELED",
+            });
+          },
+        },
+      },
+      {
+        operation: "listPayments",
+        name: "See that the payment is closed",
+        before: [onlyWithStripe],
+        params: { order_id: "{{orderId}}", open: "false" },
+        status: 200,
+        tests: {
+          "All of it is refunded"() {
+            const payments = pm.response.json().items.map(({ amount, refunded, open }) => [amount, refunded, open]);
+            pm.expect(payments).to.eql([[12.5, 12.5, false]]);
+          },
+        },
+      },
+    ],
+  },
+  {
+    name: "5 Refusals",
     steps: [
       {
         operation: "createOrder",
@@ -495,7 +612,7 @@ export const flow = [
     ],
   },
   {
-    name: "5 API keys",
+    name: "6 API keys",
     steps: [
       {
         operation: "listOrders",
@@ -514,7 +631,7 @@ export const flow = [
     ],
   },
   {
-    name: "6 Clean up",
+    name: "7 Clean up",
     steps: [
       {
         operation: "updateProduct",

@@ -1,6 +1,6 @@
 // Tests that the collection's tests can fail: a proxy between newman and the service at BASE_URL breaks the contract in a
 // different way at each request, and exactly the responsible tests must fail. The service must have API keys, one of which
-// is API_KEY.
+// is API_KEY, and Stripe's secret and currency.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -10,7 +10,7 @@ import { after, before, test } from "node:test";
 
 import newman from "newman";
 
-const { BASE_URL, API_KEY, WEBHOOK_SECRET } = process.env;
+const { BASE_URL, API_KEY, WEBHOOK_SECRET, STRIPE_WEBHOOK_SECRET, CURRENCY } = process.env;
 
 const collection = JSON.parse(
   readFileSync(new URL("orders-inventory.postman_collection.json", import.meta.url), "utf8"),
@@ -52,10 +52,18 @@ before(async () => {
 after(() => proxy.close());
 
 /** Runs `folders` through the proxy; returns the names of the failed tests, by request. */
-async function run(folders, { using = collection, apiKey = API_KEY, changing = () => {} } = {}) {
+async function run(folders, { using = collection, changing = () => {}, ...others } = {}) {
   seen = [];
   change = changing;
-  const values = { baseUrl: `http://127.0.0.1:${proxy.address().port}`, apiKey, webhookSecret: WEBHOOK_SECRET };
+  const values = {
+    baseUrl: `http://127.0.0.1:${proxy.address().port}`,
+    apiKey: API_KEY,
+    webhookSecret: WEBHOOK_SECRET,
+    stripeWebhookSecret: STRIPE_WEBHOOK_SECRET,
+    currency: CURRENCY,
+    stripeLivemode: "true",
+    ...others,
+  };
   const envVar = Object.entries(values).map(([key, value]) => ({ key, value }));
   const summary = await new Promise((resolve, reject) => {
     newman.run({ collection: using, envVar, folder: folders, timeoutRequest: 30_000 }, (error, result) =>
@@ -103,6 +111,24 @@ const BROKEN = {
   "See that it is paid": [header("content-type", "text/plain"), [BODY]],
   "Deliver the event again": [member((receipt) => ({ ...receipt, result: "applied" })), ["It is a duplicate and changes nothing"]],
   "List its events": [(answer) => (answer.body = "<html>"), [BODY, "There is one"]],
+  "Order one more": [without("etag"), [HEADERS]],
+  "Pay it at Stripe with a wrong signature": [
+    member((problem) => ({ ...problem, type: "/problems/none" })),
+    [BODY, "Problem is invalid-signature"],
+  ],
+  "Pay it at Stripe": [member((receipt) => ({ ...receipt, order_id: null })), ["The payment at Stripe is applied"]],
+  "List its payments": [
+    member((page) => ({ ...page, items: [{ ...page.items[0], provider: "own" }] })),
+    ["There is one, and it is open"],
+  ],
+  "Refund it at Stripe": [
+    member((receipt) => ({ ...receipt, order_status: "PAID" })),
+    ["The refund is applied, and the order is canceled"],
+  ],
+  "See that the payment is closed": [
+    member((page) => ({ ...page, items: [{ ...page.items[0], refunded: "12.5" }] })),
+    [BODY, "All of it is refunded"],
+  ],
   "Order more than there is": [member((problem) => ({ ...problem, available: 9 })), ["It says how many there are"]],
   "Use a SKU twice": [member((problem) => ({ ...problem, type: "/problems/product-in-use" })), ["Problem is duplicate-sku"]],
   "Send an invalid body": [
@@ -133,6 +159,24 @@ test("without changes nothing fails, and the key is sent where one is needed", a
   assert.ok(reads.every(({ headers }) => !("x-api-key" in headers)));
   assert.ok(creates.length > 0 && reads.length > 0);
 });
+
+test("each webhook has one signature", async () => {
+  await run(["3 Payment", "4 Stripe"]);
+  const names = ["x-webhook-signature", "webhook-id", "webhook-timestamp", "webhook-signature", "stripe-signature"];
+  const webhooks = seen.filter(({ url }) => url.startsWith("/webhooks/"));
+  const signed = webhooks.map(({ url, headers }) => [url, ...names.filter((name) => name in headers)].join(" "));
+  const ways = ["/webhooks/payment x-webhook-signature", "/webhooks/stripe stripe-signature"];
+  assert.deepEqual([...new Set(signed)], ways);
+});
+
+for (const unset of ["stripeWebhookSecret", "currency"]) {
+  test(`without ${unset} Stripe is left out, and the rest goes on`, async () => {
+    assert.deepEqual(await run(["Flow"], { [unset]: "" }), {});
+    const left = steps.length - collection.item[0].item.find(({ name }) => name === "4 Stripe").item.length;
+    assert.equal(seen.length, left);
+    assert.ok(!seen.some(({ url }) => url === "/webhooks/stripe"));
+  });
+}
 
 test("an empty key is left out, and if creating fails, no existing resource is touched", async () => {
   await run(["1 Products", "2 Orders", "3 Payment"], { apiKey: "" });

@@ -5,8 +5,10 @@
 //   WEBHOOK_SECRET   its webhook secret                (the one that `make run` sets)
 //   RUNS             the number of runs                (1)
 //   REPORT           a file for a JUnit report         (none)
+//   STRIPE_WEBHOOK_SECRET, CURRENCY, STRIPE_LIVEMODE   what it has; without the secret nothing is sent as Stripe
+//                                                      (what `make run` sets)
 //
-// The report has the JUnit format, which names the tests; newman's JSON report would contain the key and the secret.
+// The report has the JUnit format, which names the tests; newman's JSON report would contain the key and the secrets.
 
 import { fileURLToPath } from "node:url";
 
@@ -14,10 +16,11 @@ import newman from "newman";
 
 import { DEFAULT_URL, unreachable } from "../tests/reachable.mjs";
 
-const { BASE_URL, API_KEY, WEBHOOK_SECRET, RUNS, REPORT } = process.env;
+const { BASE_URL, API_KEY, WEBHOOK_SECRET, STRIPE_WEBHOOK_SECRET, CURRENCY, STRIPE_LIVEMODE, RUNS, REPORT } = process.env;
 
-// The local secret is wrong for another service, and a flow that stops halfway leaves a pending order.
-if (BASE_URL && !WEBHOOK_SECRET && !["127.0.0.1", "localhost", "[::1]"].includes(new URL(BASE_URL).hostname)) {
+// The local secrets are wrong for another service, and a flow that stops halfway leaves a pending order.
+const isLocal = !BASE_URL || ["127.0.0.1", "localhost", "[::1]"].includes(new URL(BASE_URL).hostname);
+if (!isLocal && !WEBHOOK_SECRET) {
   console.error(`WEBHOOK_SECRET must be set to the webhook secret of ${BASE_URL}`);
   process.exit(1);
 }
@@ -29,15 +32,21 @@ if (why) {
 }
 
 const file = (name) => fileURLToPath(new URL(name, import.meta.url));
-const given = { baseUrl: BASE_URL?.replace(/\/+$/, ""), apiKey: API_KEY, webhookSecret: WEBHOOK_SECRET };
+const given = Object.entries({
+  baseUrl: BASE_URL?.replace(/\/+$/, ""),
+  apiKey: API_KEY,
+  webhookSecret: WEBHOOK_SECRET,
+  stripeWebhookSecret: STRIPE_WEBHOOK_SECRET,
+  currency: CURRENCY,
+  stripeLivemode: STRIPE_LIVEMODE,
+}).filter(([, value]) => value);
+const ofAnother = isLocal ? [] : [["stripeWebhookSecret", ""]];
 
 newman.run(
   {
     collection: file("orders-inventory.postman_collection.json"),
     environment: file("local.postman_environment.json"),
-    envVar: Object.entries(given)
-      .filter(([, value]) => value)
-      .map(([key, value]) => ({ key, value })),
+    envVar: Object.entries(Object.fromEntries([...ofAnother, ...given])).map(([key, value]) => ({ key, value })),
     folder: "Flow",
     iterationCount: Number(RUNS || 1),
     timeoutRequest: 30_000,

@@ -24,19 +24,34 @@ export function leaveOutEmptyKey() {
   }
 }
 
-/** Before a delivery to the webhook: a new event id, so that it is not a duplicate of an earlier one. */
+/** Before a delivery to a webhook: a new event id, so that it is not a duplicate of an earlier one. */
 export function newEvent() {
   pm.collectionVariables.set("eventId", pm.variables.replaceIn("evt_{{$randomUUID}}"));
 }
 
+/** Before an event of Stripe: the order as Stripe's objects name it, by a text and with a total in cents. */
+export function asStripeDoes() {
+  pm.collectionVariables.set("orderReference", String(pm.variables.get("orderId")));
+  pm.collectionVariables.set("orderCents", Math.round(100 * Number(pm.variables.get("orderTotal"))));
+}
+
+/** Before a step about Stripe: leaves it out where Stripe is not configured. */
+export function onlyWithStripe() {
+  if (!pm.variables.get("stripeWebhookSecret") || !pm.variables.get("currency")) {
+    console.info("Left out: stripeWebhookSecret or currency is empty.");
+    pm.execution.skipRequest();
+  }
+}
+
 /**
- * Before a delivery to the webhook: signs the body that will be sent. This script fills in its variables, as Postman does
+ * Before a delivery to a webhook: signs the body that will be sent. This script fills in its variables, as Postman does
  * later, so the body must not have random ones (`{{$…}}`).
  */
 export function sign() {
-  const secret = pm.variables.get("webhookSecret");
+  const name = pm.request.url.getPath().endsWith("/stripe") ? "stripeWebhookSecret" : "webhookSecret";
+  const secret = pm.variables.get(name);
   if (!secret) {
-    throw new Error("Set webhookSecret in the environment: without it nothing can be signed.");
+    throw new Error(`Set ${name} in the environment: without it nothing can be signed.`);
   }
   const time = Math.floor(Date.now() / 1000);
   const body = pm.variables.replaceIn(pm.request.body.raw);
