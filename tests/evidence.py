@@ -55,14 +55,16 @@ STEPS = [
 PICTURES = {
     "flow-desk": "The whole flow with “Try it out”, 1280 pixels wide",
     "flow-pocket": "From a product to a paid order, 390 pixels wide",
+    "flow-stripe": "An order that is paid and refunded at Stripe",
 }
 PICTURES_A_ROW = 6
 # The screenshot of the whole page: the browser test's name for it, and the name here.
 PAGE, PAGE_KEPT = "desk-list.png", "docs.png"
 
 # Settings of the service under test; they must not reach the servers that the targets start.
-SETTINGS = ["BASE_URL", "API_KEY", "API_KEYS", "WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "DATABASE_URL"]
-SECRETS = [os.environ[name] for name in ("API_KEY", "WEBHOOK_SECRET") if os.environ.get(name)]
+SETTINGS = ["BASE_URL", "API_KEY", "API_KEYS", "WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "DATABASE_URL", "CURRENCY",
+            "STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRET_PREVIOUS", "STRIPE_LIVEMODE", "STRIPE_ORDER_KEY", "STRIPE_ACCOUNT"]
+SECRETS = [os.environ[name] for name in ("API_KEY", "WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRET") if os.environ.get(name)]
 
 
 @dataclasses.dataclass

@@ -1,14 +1,14 @@
 // The first steps of a new user: a new database, no API key, and nothing typed. The examples of the requests and the
-// prefilled fields must work unchanged, one after another.
+// prefilled fields must work unchanged, one after another. The signatures are pasted as `sign` prints them.
 //
-//   WEBHOOK_SECRET  the service's secret
-//   BIN             orders-inventory, whose command `sign` signs the webhook
+//   WEBHOOK_SECRET, STRIPE_WEBHOOK_SECRET  the service's secrets; its currency is EUR
+//   BIN                                    orders-inventory, whose command `sign` signs the webhooks
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { WIDTHS } from "./page.mjs";
-import { Visitor, sign } from "./try-it-out.mjs";
+import { Visitor, sign, signForStripe } from "./try-it-out.mjs";
 
 test("on a new database the examples work unchanged", async (t) => {
   const visitor = await Visitor.arrive(t, { viewport: WIDTHS.desk, pictures: "first-steps" });
@@ -69,13 +69,32 @@ test("on a new database the examples work unchanged", async (t) => {
 
   // Paid as it is now, with its new quantity.
   form = await visitor.find("receivePaymentEvent");
-  await visitor.authorize("WebhookSignature", sign(await form.body()), "enter-signature");
+  await form.parameter("X-Webhook-Signature", sign(await form.body()));
   const receipt = await visitor.execute(form, 200, "pay-order");
   assert.deepEqual(receipt, { event_id: "evt_1", result: "applied", order_id: order.id, order_status: "PAID" });
 
   form = await visitor.find("listPaymentEvents");
   const events = (await visitor.execute(form, 200, "list-payment-events")).items;
   assert.deepEqual(events.map(({ event_id }) => event_id), ["evt_1"]);
+
+  // The examples of Stripe are a second payment of that order, and a refund of a part of it.
+  form = await visitor.find("receiveStripeEvent");
+  await form.parameter("Stripe-Signature", signForStripe(await form.body()));
+  const again = await visitor.execute(form, 200, "pay-order-at-stripe");
+  assert.deepEqual(again, { event_id: "evt_3", result: "duplicate_payment", order_id: order.id, order_status: "PAID" });
+
+  form = await visitor.find("receiveStripeEvent");
+  await form.example("refunded");
+  await form.parameter("Stripe-Signature", signForStripe(await form.body()));
+  const refund = await visitor.execute(form, 200, "refund-a-part-at-stripe");
+  assert.deepEqual(refund, { event_id: "evt_4", result: "partial_refund", order_id: order.id, order_status: "PAID" });
+
+  form = await visitor.find("listPayments");
+  const payments = (await visitor.execute(form, 200, "list-payments")).items;
+  assert.deepEqual(
+    payments.map(({ provider, amount, refunded, own }) => [provider, amount, refunded, own]),
+    [["stripe", 25, 5, false], ["own", 41.85, 0, true]],
+  );
 
   form = await visitor.find("updateOrder");
   await form.example("ship");

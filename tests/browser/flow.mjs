@@ -1,19 +1,20 @@
 // The life of products and orders on the documentation page with "Try it out": every status and body that the page shows,
 // and a screenshot of each step. Runs against any service, new or in use: it creates what it needs under its own SKU, and
-// leaves one product and its orders, the last of which is shipped.
+// leaves products and their orders: one shipped, one paid, one paid at Stripe and refunded.
 //
-//   API_KEY         one of the service's keys; without it the service must be open
-//   WEBHOOK_SECRET  the service's secret
-//   BIN             orders-inventory, whose command `sign` signs the webhook
+//   API_KEY                one of the service's keys; without it the service must be open
+//   WEBHOOK_SECRET         the service's secret
+//   STRIPE_WEBHOOK_SECRET  its secret for Stripe, whose currency is CURRENCY; without it Stripe is left out
+//   BIN                    orders-inventory, whose command `sign` signs the webhooks
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 
 import { WIDTHS } from "./page.mjs";
-import { Visitor, sign } from "./try-it-out.mjs";
+import { Visitor, sign, signForStripe } from "./try-it-out.mjs";
 
-const { API_KEY } = process.env;
+const { API_KEY, STRIPE_WEBHOOK_SECRET, CURRENCY, STRIPE_LIVEMODE } = process.env;
 
 const unique = () => randomBytes(4).toString("hex");
 
@@ -126,8 +127,14 @@ test("the whole flow, on a desktop", async (t) => {
   assert.equal(paid.status, "PAID");
   assert.ok(paid.paid_at);
 
+  // Without the credential, the operation's own field signs.
+  await visitor.forget("WebhookSignature");
   form = await visitor.find("receivePaymentEvent");
   await form.example("succeeded", event);
+  await visitor.execute(form, 401, "replay-without-signature");
+  form = await visitor.find("receivePaymentEvent");
+  await form.example("succeeded", event);
+  await form.parameter("X-Webhook-Signature", sign(await form.body()));
   assert.deepEqual(await visitor.execute(form, 200, "replay-payment"), { ...receipt, result: "duplicate" });
 
   form = await visitor.find("updateOrder");
@@ -157,7 +164,9 @@ test("from a product to a paid order, on a phone", async (t) => {
   form = await visitor.find("receivePaymentEvent");
   const event = { id: `evt_${unique()}`, data: { order_id, payment_id: `pay_${unique()}`, amount: total } };
   await form.example("succeeded", event);
-  await visitor.authorize("WebhookSignature", sign(await form.body()), "enter-signature");
+  // Without the name before the colon: the value alone is fine, too.
+  const [, value] = sign(await form.body()).split(": ");
+  await visitor.authorize("WebhookSignature", value, "enter-signature");
   const { result } = await visitor.execute(form, 200, "pay-order");
   assert.equal(result, "applied");
 
@@ -167,13 +176,59 @@ test("from a product to a paid order, on a phone", async (t) => {
   assert.equal(status, "PAID");
 });
 
+test("an order is paid and refunded at Stripe", { skip: STRIPE_WEBHOOK_SECRET ? false : "no STRIPE_WEBHOOK_SECRET" }, async (t) => {
+  const visitor = await arrive(t, "desk", "stripe");
+
+  let form = await visitor.find("createProduct");
+  await form.example("mug", { sku: `MUG-${unique().toUpperCase()}` });
+  const { id: product_id } = await visitor.execute(form, 201, "create-product");
+
+  form = await visitor.find("createOrder");
+  await form.example("two", { product_id });
+  const { id: order_id, total } = await visitor.execute(form, 201, "place-order");
+
+  const payment_intent = `pi_${unique()}`;
+  const event = (members) => ({
+    id: `evt_${unique()}`,
+    livemode: STRIPE_LIVEMODE !== "false",
+    data: { object: { payment_intent, currency: CURRENCY, ...members } },
+  });
+  const cents = Math.round(100 * total);
+  const session = { id: `cs_${unique()}`, mode: "payment", payment_status: "paid", amount_total: cents };
+  const metadata = { order_id: String(order_id) };
+  form = await visitor.find("receiveStripeEvent");
+  await form.example("paid", event({ ...session, metadata }));
+  const line = signForStripe(await form.body());
+  await form.parameter("Stripe-Signature", line);
+  const paid = await visitor.execute(form, 200, "pay-in-the-field");
+  assertShows(paid, { result: "applied", order_id, order_status: "PAID" });
+
+  // Metadata is missing: the order is found by its payment.
+  form = await visitor.find("receiveStripeEvent");
+  const refund = event({ id: `ch_${unique()}`, amount: cents, amount_refunded: cents });
+  await form.example("refunded", refund);
+  await visitor.authorize("StripeSignature", line);
+  await visitor.execute(form, 401, "signature-of-another-body");
+  form = await visitor.find("receiveStripeEvent");
+  await form.example("refunded", refund);
+  await visitor.authorize("StripeSignature", signForStripe(await form.body()), "enter-stripe-signature");
+  const refunded = await visitor.execute(form, 200, "refund-with-authorize");
+  assertShows(refunded, { result: "applied", order_id, order_status: "CANCELED" });
+
+  form = await visitor.find("listPayments");
+  await form.parameter("order_id", order_id);
+  const { items } = await visitor.execute(form, 200, "list-payments");
+  assert.equal(items.length, 1);
+  assertShows(items[0], { payment_id: payment_intent, provider: "stripe", amount: total, refunded: total, open: false });
+});
+
 // Checks the members that `expected` has.
 function assertShows(body, expected) {
   assert.deepEqual(Object.fromEntries(Object.keys(expected).map((member) => [member, body[member]])), expected);
 }
 
-async function arrive(t, width) {
-  const visitor = await Visitor.arrive(t, { viewport: WIDTHS[width], pictures: `flow-${width}` });
+async function arrive(t, width, pictures = width) {
+  const visitor = await Visitor.arrive(t, { viewport: WIDTHS[width], pictures: `flow-${pictures}` });
   if (API_KEY) {
     await visitor.authorize("ApiKey", API_KEY, "enter-api-key");
   }

@@ -7,15 +7,25 @@ import { join } from "node:path";
 
 import { elementId, open, operations, screenshots } from "./page.mjs";
 
-// The signature header's value for `body`, from the command `sign`, as a user of the webhook gets it.
+// The line that the command `sign` prints for `body`, as a user of the webhook gets it: the name of the signature header, a
+// colon, and its value.
 export function sign(body) {
-  const { BIN, WEBHOOK_SECRET } = process.env;
+  return signed("WEBHOOK_SECRET", "X-Webhook-Signature", ["sign"], body);
+}
+
+// The same for Stripe's webhook.
+export function signForStripe(body) {
+  return signed("STRIPE_WEBHOOK_SECRET", "Stripe-Signature", ["sign", "--stripe"], body);
+}
+
+function signed(secret, header, command, body) {
+  const { BIN } = process.env;
   assert.ok(BIN, "BIN must be the path of orders-inventory, which signs the webhook");
-  assert.ok(WEBHOOK_SECRET, "WEBHOOK_SECRET must be the service's secret");
-  const { status, stdout, stderr, error } = spawnSync(BIN, ["sign"], { input: body, encoding: "utf8" });
-  assert.equal(status, 0, `${BIN} sign: ${error ?? stderr}`);
-  const [, value] = stdout.match(/^X-Webhook-Signature: (\S+)\n$/) ?? assert.fail(stdout);
-  return value;
+  assert.ok(process.env[secret], `${secret} must be the service's secret`);
+  const { status, stdout, stderr, error } = spawnSync(BIN, command, { input: body, encoding: "utf8" });
+  assert.equal(status, 0, `${BIN} ${command.join(" ")}: ${error ?? stderr}`);
+  assert.match(stdout, new RegExp(`^${header}: t=\\d+,v1=[0-9a-f]{64}\n$`));
+  return stdout.trim();
 }
 
 export class Visitor {
@@ -55,6 +65,17 @@ export class Visitor {
     if (step) {
       await dialog.locator(".modal-ux").screenshot({ path: this.#picture(step) });
     }
+    await dialog.locator(".close-modal").click();
+    await dialog.waitFor({ state: "detached" });
+  }
+
+  // Forgets an entered credential.
+  async forget(scheme) {
+    await this.#page.locator(".auth-wrapper > .authorize").click();
+    const dialog = this.#page.locator(".dialog-ux");
+    const credential = dialog.locator("form").filter({ has: this.#page.getByText(scheme, { exact: true }) });
+    await credential.getByRole("button", { name: "Remove authorization" }).click();
+    await credential.getByRole("button", { name: "Apply credentials" }).waitFor();
     await dialog.locator(".close-modal").click();
     await dialog.waitFor({ state: "detached" });
   }
