@@ -123,7 +123,7 @@ smoke-py: $(VENV) $(if $(BASE_URL),,programs) ## The same in Python
 		tests/dead-address.sh .venv/bin/python tests/smoke.py
 
 # Each page runs against a fresh server; its Python finds the packages of tests/requirements.txt.
-CURL_PAGES := docs/curl.md docs/REFLECTION.md README.md
+CURL_PAGES := docs/curl.md docs/integrate.md docs/REFLECTION.md README.md
 REPLAY := PATH="$(CURDIR)/.venv/bin:$$PATH" $(CURL_SERVER) tests/curl/replay.py
 
 check-curl: $(VENV) programs ## Fail if commands in README and docs get other answers than they show
@@ -147,15 +147,20 @@ else
 endif
 
 # The secrets are of nobody's account. The witnesses pay in euros, as Stripe's test mode does.
-WEBHOOKS_SERVER := env -u API_KEYS -u STRIPE_ACCOUNT -u STRIPE_ORDER_KEY WEBHOOK_SECRET=whsec_c2VjcmV0LW9mLXRoZS13aXRuZXNzZXM= \
+WEBHOOKS_SETTINGS := -u STRIPE_ACCOUNT -u STRIPE_ORDER_KEY WEBHOOK_SECRET=whsec_c2VjcmV0LW9mLXRoZS13aXRuZXNzZXM= \
 	STRIPE_WEBHOOK_SECRET=whsec_of_no_account STRIPE_WEBHOOK_SECRET_PREVIOUS=whsec_of_no_account_before \
-	CURRENCY=EUR STRIPE_LIVEMODE=false tests/with-server.sh
+	CURRENCY=EUR STRIPE_LIVEMODE=false
+WEBHOOKS_SERVER := env -u API_KEYS $(WEBHOOKS_SETTINGS) tests/with-server.sh
+# As docs/integrate.md has it: with API keys, and orders that expire after an hour.
+SHOP_SERVER := env $(WEBHOOKS_SETTINGS) API_KEYS=another,shop API_KEY=shop ORDER_TTL_SECONDS=3600 PAYMENT_HOLD_SECONDS=1209600 \
+	tests/with-server.sh
 
-check-webhooks: $(VENV) .venv-localstripe/.stamp tests/stripe/node_modules/.stamp programs ## Let the libraries of Stripe and Standard Webhooks sign, verify and send events
+check-webhooks: $(VENV) .venv-localstripe/.stamp tests/stripe/node_modules/.stamp programs ## Let the libraries of Stripe and Standard Webhooks sign, verify and send events, and run docs/integrate.md's shop
 	npm --prefix tests/stripe run --silent shapes
 	$(WEBHOOKS_SERVER) .venv/bin/python -B tests/stripe/witness.py
 	$(WEBHOOKS_SERVER) npm --prefix tests/stripe run --silent witness
 	$(WEBHOOKS_SERVER) .venv/bin/python -B tests/stripe/fake_stripe.py .venv-localstripe/bin/python -B tests/stripe/localstripe/serve.py
+	$(SHOP_SERVER) .venv/bin/python -B tests/stripe/checkout.py docs/integrate.md
 
 # `first-steps` sends the examples unchanged, which needs a new database and no keys. The flow also uses the Authorize dialog.
 browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Test the docs page in a real Chromium, against BASE_URL or fresh servers

@@ -10,6 +10,8 @@ import time
 import requests
 
 BASE_URL, BIN = os.environ["BASE_URL"], os.environ["BIN"]
+# Where the service has API keys.
+KEY = {"X-API-Key": os.environ["API_KEY"]} if "API_KEY" in os.environ else {}
 FIXTURES = pathlib.Path(__file__).with_name("fixtures")
 
 
@@ -20,7 +22,7 @@ def check(what, expected, got, answer=""):
 
 
 def call(method, path, body=None):
-    answer = requests.request(method, BASE_URL + path, json=body, timeout=30)
+    answer = requests.request(method, BASE_URL + path, json=body, headers=KEY, timeout=30)
     if not answer.ok:
         sys.exit(f"FAILED  {method} {path}: {answer.status_code} {answer.text}")
     return answer.json()
