@@ -76,7 +76,7 @@ impl StripeSettings {
         if key.trim().is_empty() || key.chars().count() > ORDER_KEY_CHARACTERS_MAX || key.contains(['[', ']']) {
             return bad("STRIPE_ORDER_KEY: must be a key of metadata: 1 to 40 characters without square brackets");
         }
-        if self.stripe_account.as_ref().is_some_and(|id| !id.starts_with("acct_")) {
+        if self.stripe_account.as_ref().is_some_and(|id| !is_account(id)) {
             return bad("STRIPE_ACCOUNT: must be the id of a connected account, such as acct_1");
         }
         Ok(())
@@ -86,4 +86,10 @@ impl StripeSettings {
     pub const fn payment_hold(&self) -> Duration {
         Duration::from_secs(self.payment_hold_seconds)
     }
+}
+
+/// Whether a connected account can have this id.
+fn is_account(id: &str) -> bool {
+    let rest = id.strip_prefix("acct_").unwrap_or_default();
+    !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
