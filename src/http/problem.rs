@@ -112,7 +112,10 @@ impl Problem {
     }
 
     pub(super) fn webhook_not_configured() -> Self {
-        Self::new(ProblemType::WebhookNotConfigured, "No webhook secret is configured.")
+        Self::new(
+            ProblemType::WebhookNotConfigured,
+            "No secret is configured for this webhook.",
+        )
     }
 
     pub(super) fn payload_too_large(bytes_max: usize) -> Self {

@@ -44,8 +44,9 @@ pub const fn entry(kind: ProblemType) -> Entry {
         ProblemType::InvalidSignature => row(
             StatusCode::UNAUTHORIZED,
             "Invalid signature",
-            "The event has no signature that matches its body and the webhook secret, or the signature's time is too far \
-             from now. The security scheme WebhookSignature in the documentation says how to sign a body.",
+            "The event has no signature that matches its body and the webhook's secret (`WEBHOOK_SECRET` for \
+             /webhooks/payment, `STRIPE_WEBHOOK_SECRET` for /webhooks/stripe), or the signature's time is too far from now. \
+             The security schemes WebhookSignature and StripeSignature in the documentation say how to sign a body.",
         ),
         ProblemType::NotFound => row(
             StatusCode::NOT_FOUND,
@@ -60,7 +61,8 @@ pub const fn entry(kind: ProblemType) -> Entry {
         ProblemType::OrderNotFound => row(
             StatusCode::NOT_FOUND,
             "Order not found",
-            "No order has this id: it never existed or was deleted. Ids are never used again.",
+            "No order has this id: it never existed or was deleted. Ids are never used again. An event about an order that \
+             was never placed is not recorded, so it can be sent again.",
         ),
         ProblemType::MethodNotAllowed => row(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -166,7 +168,8 @@ pub const fn entry(kind: ProblemType) -> Entry {
         ProblemType::WebhookNotConfigured => row(
             StatusCode::SERVICE_UNAVAILABLE,
             "Webhook not configured",
-            "The service has no webhook secret, so it cannot verify signatures. Set WEBHOOK_SECRET.",
+            "The service has no secret for this webhook, so it cannot verify signatures. Set `WEBHOOK_SECRET` for \
+             /webhooks/payment, `STRIPE_WEBHOOK_SECRET` and `CURRENCY` for /webhooks/stripe.",
         ),
     }
 }
