@@ -119,7 +119,7 @@ async fn money_that_needs_a_person_is_warned_of_though_the_caller_left() {
     assert_eq!(
         of_result(
             "shop_webhook_events_total",
-            r#"type="payment.succeeded",result="amount_mismatch""#
+            r#"provider="own",fact="paid",result="amount_mismatch""#
         ),
         expected
     );
@@ -169,7 +169,7 @@ fn a_payment_that_was_partly_refunded_before_it_came_is_warned_of() {
         let ((status, receipt), _) = server.ask_with("POST", "/webhooks/payment", &headers, &body);
         assert_eq!((status, &receipt["result"]), (200, &json!(result)));
     }
-    let line: Value = serde_json::from_str(&server.log_line("was refunded before it came")).unwrap();
+    let line: Value = serde_json::from_str(&server.log_line("was partly refunded before it came")).unwrap();
     assert_eq!(
         (&line["level"], &line["event"], &line["order"]),
         (&json!("WARN"), &json!("e2"), &json!(1))

@@ -4,10 +4,10 @@ use axum::http::Method;
 use orders_inventory::http::ApiKeys;
 use serde_json::json;
 
-use crate::support::app::SECRET;
+use crate::support::app::STRIPE_SECRET;
 use crate::support::client::Call;
 use crate::support::contract::{Contract, Operation};
-use crate::support::payment::{HEADER, sign};
+use crate::support::payment::{HEADER, STRIPE_HEADER, from_stripe, sign, signer};
 use crate::support::{Answer, TestApp};
 
 const KEY: &str = "x-api-key";
@@ -30,9 +30,9 @@ fn request(app: &TestApp, operation: &Operation<'_>) -> Call {
     let call = app.call(operation.method.clone(), &path);
     let Some(body) = body else { return call };
     let call = call.json(&body);
-    match Contract::of_the_service().security(operation)[..] {
-        ["WebhookSignature"] => call.header(HEADER, &sign(SECRET, app.now_seconds(), body.to_string().as_bytes())),
-        _ => call,
+    match signer(operation.template) {
+        Some((header, secret)) => call.header(header, &sign(secret, app.now_seconds(), body.to_string().as_bytes())),
+        None => call,
     }
 }
 
@@ -115,9 +115,10 @@ async fn every_operation_asks_for_a_key_exactly_where_the_contract_says_so() {
         "GET /products/{id}",
         "GET /readyz",
         "POST /webhooks/payment",
+        "POST /webhooks/stripe",
     ];
     assert_eq!(open, wanted);
-    assert_eq!(guarded.len(), 11, "{guarded:?}");
+    assert_eq!(guarded.len(), 12, "{guarded:?}");
 }
 
 #[tokio::test]
@@ -152,6 +153,13 @@ async fn a_key_does_not_replace_a_signature_nor_the_reverse() {
     let with_signature = app.get("/payment-events").header(HEADER, &signature).await;
     with_signature.expect_problem(401, MISSING);
     app.signed(&signature, &*body).await.expect(200);
+
+    let stripe = app.post("/webhooks/stripe", "{}").header(KEY, "first-key").await;
+    stripe.expect_problem(401, "/problems/invalid-signature");
+    let signature = sign(STRIPE_SECRET, app.now_seconds(), b"{}");
+    let with_signature = app.get("/payments").header(STRIPE_HEADER, &signature).await;
+    with_signature.expect_problem(401, MISSING);
+    from_stripe(&app, "{}").await.expect(422);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 use yaml_rust2::{Yaml, YamlLoader};
 
+use crate::support::client::Call;
 use crate::support::contract::{Contract, Operation};
 use crate::support::{Answer, TestApp, payment};
 
@@ -103,9 +104,7 @@ async fn try_out(app: &TestApp, operation: &Operation<'static>, body: Option<&Va
     if let Some(body) = body {
         let body = body.to_string();
         call = call.json(body.clone());
-        if contract.security(operation) == ["WebhookSignature"] {
-            call = call.header(payment::HEADER, &app.sign(&body));
-        }
+        call = signed(app, call, operation.template, &body);
     }
     let answer = call.await;
     let is_json = answer
@@ -125,6 +124,14 @@ async fn try_out(app: &TestApp, operation: &Operation<'static>, body: Option<&Va
         given.insert((operation_id(operation), answer.status, (*name).to_owned()));
     }
     answer
+}
+
+/// Signs the call where its path is a webhook's.
+fn signed(app: &TestApp, call: Call, path: &str, body: &str) -> Call {
+    match payment::signer(path) {
+        Some((header, secret)) => call.header(header, &payment::sign(secret, app.now_seconds(), body.as_bytes())),
+        None => call,
+    }
 }
 
 /// A body as it is compared with an example: without times, and of "not found" without the id, since one example is shared.
@@ -219,7 +226,9 @@ const INVALID: &str = r#"
     updateOrder PUT /orders/1 {"status":"LOST"}
     deleteOrder DELETE /orders/01
     receivePaymentEvent POST /webhooks/payment {"id":"evt_1","type":"payment.succeeded","data":{}}
+    receiveStripeEvent POST /webhooks/stripe {"id":"evt_1","object":"v2.core.event","type":"a","created":1,"livemode":true,"data":{"object":{}}}
     listPaymentEvents GET /payment-events?limit=1000
+    listPayments GET /payments?limit=1000
     getProblem GET /problems/%FF
 "#;
 
@@ -248,7 +257,7 @@ async fn every_failure_of_validation_is_shown_where_it_can_be_had() {
             );
             let mut call = app.call(method, path);
             if let Some(body) = parts.next() {
-                call = call.json(body).header(payment::HEADER, &app.sign(body));
+                call = signed(&app, call.json(body), path, body);
             }
             assert_eq!(call.await.json(422), *example, "{line}");
         }

@@ -13,8 +13,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::app::SECRET;
-use crate::support::payment::{HEADER, event, refunded, sign, succeeded};
+use crate::support::app::{SECRET, STRIPE_SECRET};
+use crate::support::payment::{HEADER, STRIPE_HEADER, event, refunded, sign, succeeded};
 use crate::support::process::{PATIENCE, Server, command, read_answer, run};
 use crate::support::scrape::{Scrape, get};
 
@@ -24,7 +24,12 @@ const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":10}"#;
 fn command_with_metrics() -> (Command, TempDir) {
     let (database, folder) = database();
     let mut command = command(&database);
-    command.env("METRICS_ADDR", "127.0.0.1:0").env("WEBHOOK_SECRET", SECRET);
+    command.envs([
+        ("METRICS_ADDR", "127.0.0.1:0"),
+        ("WEBHOOK_SECRET", SECRET),
+        ("STRIPE_WEBHOOK_SECRET", STRIPE_SECRET),
+        ("CURRENCY", "EUR"),
+    ]);
     (command, folder)
 }
 
@@ -35,10 +40,14 @@ fn database() -> (PathBuf, TempDir) {
 
 /// Delivers an event, signed with this secret; returns the status.
 fn deliver(server: &Server, secret: &str, event: &Value) -> u16 {
+    deliver_to(server, ("/webhooks/payment", HEADER), secret, event)
+}
+
+fn deliver_to(server: &Server, (path, header): (&str, &str), secret: &str, event: &Value) -> u16 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let body = event.to_string();
     let signature = sign(secret, now.cast_signed(), body.as_bytes());
-    let ((status, _), _) = server.ask_with("POST", "/webhooks/payment", &[(HEADER, &signature)], &body);
+    let ((status, _), _) = server.ask_with("POST", path, &[(header, &signature)], &body);
     status
 }
 
@@ -194,42 +203,45 @@ fn a_day_of_the_shop_is_counted_to_the_last_one() {
         (r#"shop_orders_canceled_total{by="caller"}"#, 2.0),
         (r#"shop_orders_canceled_total{by="refund"}"#, 1.0),
         (
-            r#"shop_webhook_events_total{type="payment.succeeded",result="applied"}"#,
+            r#"shop_webhook_events_total{provider="own",fact="paid",result="applied"}"#,
             3.0,
         ),
         (
-            r#"shop_webhook_events_total{type="payment.succeeded",result="duplicate"}"#,
+            r#"shop_webhook_events_total{provider="own",fact="paid",result="duplicate"}"#,
             1.0,
         ),
         (
-            r#"shop_webhook_events_total{type="payment.succeeded",result="duplicate_payment"}"#,
+            r#"shop_webhook_events_total{provider="own",fact="paid",result="duplicate_payment"}"#,
             1.0,
         ),
         (
-            r#"shop_webhook_events_total{type="payment.succeeded",result="amount_mismatch"}"#,
+            r#"shop_webhook_events_total{provider="own",fact="paid",result="amount_mismatch"}"#,
             1.0,
         ),
         (
-            r#"shop_webhook_events_total{type="payment.succeeded",result="refund_due"}"#,
+            r#"shop_webhook_events_total{provider="own",fact="paid",result="refund_due"}"#,
             1.0,
         ),
         (
-            r#"shop_webhook_events_total{type="payment.succeeded",result="order_gone"}"#,
+            r#"shop_webhook_events_total{provider="own",fact="paid",result="order_gone"}"#,
             1.0,
         ),
         (
-            r#"shop_webhook_events_total{type="payment.refunded",result="applied"}"#,
+            r#"shop_webhook_events_total{provider="own",fact="refund",result="applied"}"#,
             1.0,
         ),
         (
-            r#"shop_webhook_events_total{type="payment.refunded",result="partial_refund"}"#,
+            r#"shop_webhook_events_total{provider="own",fact="refund",result="partial_refund"}"#,
             1.0,
         ),
         (
-            r#"shop_webhook_events_total{type="payment.failed",result="ignored"}"#,
+            r#"shop_webhook_events_total{provider="own",fact="not_paid",result="ignored"}"#,
             1.0,
         ),
-        (r#"shop_webhook_events_total{type="other",result="ignored"}"#, 2.0),
+        (
+            r#"shop_webhook_events_total{provider="own",fact="other",result="ignored"}"#,
+            2.0,
+        ),
         (r#"shop_webhook_signatures_refused_total{reason="does_not_fit"}"#, 1.0),
         (r#"shop_webhook_signatures_refused_total{reason="no_header"}"#, 1.0),
         (r#"shop_money_needing_a_person_total{result="duplicate_payment"}"#, 1.0),
@@ -329,6 +341,12 @@ fn client_input_creates_no_series() {
     for number in 0..20 {
         let odd = event(&format!("e{number}"), &format!("odd.{number}\"\n"), json!({}));
         assert_eq!(deliver(&server, SECRET, &odd), 200);
+        let stripe = json!({
+            "id": format!("e{number}"), "object": "event", "type": format!("odd.{number}\"\n"), "created": 1,
+            "livemode": true, "account": format!("acct_{number}"), "data": {"object": {"id": number}},
+        });
+        let webhook = ("/webhooks/stripe", STRIPE_HEADER);
+        assert_eq!(deliver_to(&server, webhook, STRIPE_SECRET, &stripe), 200);
     }
     let after = Scrape::of(address);
     let new: Vec<_> = after.names().difference(&before.names()).copied().collect();
@@ -340,11 +358,11 @@ fn client_input_creates_no_series() {
             .filter(|(name, _)| name.starts_with("http_requests_total"));
         requests.map(|(_, value)| value).sum::<f64>()
     };
-    assert_eq!(answered(&after) - answered(&before), 1_020.0, "all of them are counted");
-    assert_eq!(
-        after.value(r#"shop_webhook_events_total{type="other",result="ignored"}"#),
-        20.0
-    );
+    assert_eq!(answered(&after) - answered(&before), 1_040.0, "all of them are counted");
+    for provider in ["own", "stripe"] {
+        let series = format!(r#"shop_webhook_events_total{{provider="{provider}",fact="other",result="ignored"}}"#);
+        assert_eq!(after.value(&series), 20.0);
+    }
 }
 
 #[test]

@@ -15,12 +15,10 @@ use orders_inventory::http::{ApiKeys, Options};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::support::app::{SECRET, TestClock, id};
+use crate::support::app::{TestClock, id};
 use crate::support::client::{Call, Json};
 use crate::support::contract::{Contract, Operation};
 use crate::support::{Client, TestApp, failing, payment};
-
-const WEBHOOK: &str = "/webhooks/payment";
 
 /// Operations without a store access that could fail. Their 500 is for unexpected errors only.
 const TOUCH_NOTHING: [&str; 3] = ["/healthz", "/problems", "/problems/{name}"];
@@ -66,6 +64,7 @@ const BY_STATE: &str = r#"
     DELETE /orders/2
     DELETE /orders/9
     POST /webhooks/payment {"id":"evt_1","type":"payment.succeeded","data":{"order_id":9}}
+    POST /webhooks/stripe {"id":"evt_1","object":"event","type":"payment_intent.succeeded","created":1772357400,"livemode":true,"data":{"object":{"id":"pi_9","amount_received":100,"currency":"eur","metadata":{"order_id":"9"}}}}
     POST /products {"sku":"NEW","name":"x","price":2,"stock":0} again
     POST /products/1/stock-movements {"delta":2} again
     POST /orders {"product_id":1,"quantity":2} again
@@ -81,17 +80,23 @@ const BY_STATE: &str = r#"
     DELETE /orders/1 named
 "#;
 
-/// A request with this body, if any; a body for the webhook is signed.
+/// A request with this body, if any; a body for a webhook is signed.
 fn request(client: &Client, clock: &TestClock, method: &Method, path: &str, body: Option<impl Json>) -> Call {
     let call = client.call(method.clone(), path);
     let Some(body) = body else { return call };
     let body = body.into_bytes();
-    let signature = payment::sign(SECRET, clock.now_ms() / 1_000, &body);
+    let signature = signature(clock, path, &body);
     let call = call.json(body);
-    match path == WEBHOOK {
-        true => call.header(payment::HEADER, &signature),
-        false => call,
+    match signature {
+        Some((header, signature)) => call.header(header, &signature),
+        None => call,
     }
+}
+
+/// The header and the signature of this body now, where the path is a webhook's.
+fn signature(clock: &TestClock, path: &str, body: &[u8]) -> Option<(&'static str, String)> {
+    let (header, secret) = payment::signer(path)?;
+    Some((header, payment::sign(secret, clock.now_ms() / 1_000, body)))
 }
 
 /// A line of [`BY_STATE`].
@@ -181,7 +186,10 @@ async fn every_refusal_that_the_contract_names_can_be_had() {
     let contract = Contract::of_the_service();
     let app = app_with_data(|options| options.body_limits.timeout = Duration::from_millis(10)).await;
     let with_keys = TestApp::with(|options| options.api_keys = ApiKeys::new("right"));
-    let deaf = TestApp::with(|options| options.keyring.secrets.clear());
+    let deaf = TestApp::with(|options| {
+        options.keyring.secrets.clear();
+        options.stripe = None;
+    });
     let broken: [fn() -> Error; 3] = [|| Error::Overloaded, || Error::storage("full"), || panic!("a bug")];
     let broken = broken.map(|failure| failing::service(failure, app.clock.clock()));
     let uncertain = failing::service(|| Error::outcome_unknown("an I/O error"), app.clock.clock());
@@ -210,9 +218,11 @@ async fn every_refusal_that_the_contract_names_can_be_had() {
                 answers.push(ask(&with_keys).await);
                 answers.push(ask(&with_keys).header("x-api-key", "wrong").await);
             }
-            ["WebhookSignature"] => {
+            ["WebhookSignature" | "StripeSignature"] => {
+                let (header, _) = payment::signer(&path).expect("a signed path");
                 let signature = payment::sign("another", app.clock.now_ms() / 1_000, b"");
-                answers.push(app.signed(&signature, json!({})).await);
+                let forged = app.call(method.clone(), &path).json(json!({}));
+                answers.push(forged.header(header, &signature).await);
                 answers.push(ask(&deaf).await);
                 limited.call(method.clone(), &path).await.expect(401);
                 answers.push(ask(&limited).await);
@@ -224,13 +234,16 @@ async fn every_refusal_that_the_contract_names_can_be_had() {
             let ask = |body: &str| request(&app, &app.clock, method, &path, Some(body));
             let stalled = Body::from_stream(stream::pending::<Result<Vec<u8>, Error>>());
             answers.push(ask("{").await);
-            answers.push(ask(&" ".repeat(70_000)).await);
+            // More than any operation takes.
+            answers.push(ask(&" ".repeat(300_000)).await);
             answers.push(ask("{}").without(CONTENT_TYPE).await);
             answers.push(ask("{}").header("content-encoding", "gzip").await);
             // Of another body, which only the whole body shows.
-            let signature = payment::sign(SECRET, app.clock.now_ms() / 1_000, b"");
-            let stalled = app.call(method.clone(), &path).body(stalled);
-            answers.push(stalled.header(payment::HEADER, &signature).await);
+            let mut stalled = app.call(method.clone(), &path).body(stalled);
+            if let Some((header, signature)) = signature(&app.clock, &path, b"") {
+                stalled = stalled.header(header, &signature);
+            }
+            answers.push(stalled.await);
         }
         if let Some((path, body)) = invalid(&operation) {
             answers.push(request(&app, &app.clock, method, &path, body).await);
