@@ -1,6 +1,6 @@
-//! The operator's commands and settings: sign, audit, backup, and orders that expire by themselves.
+//! The operator's commands and settings: audit, backup, and orders that expire by themselves.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +12,6 @@ use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::app::SECRET;
-use crate::support::payment::sign;
 use crate::support::process::{PATIENCE, Server, command, run};
 
 /// A time limit for commands that take milliseconds, with a margin for a busy machine.
@@ -46,136 +44,6 @@ fn refused(command: &mut Command, code: i32) -> String {
 fn audit(database: &Path) -> (Option<i32>, String) {
     let output = run(command(database).arg("audit"), AT_ONCE);
     (output.status.code(), stdout(&output).to_owned())
-}
-
-// sign
-
-/// Asserts that `sign` printed the header of this body in one line; returns the signature's time.
-#[track_caller]
-fn assert_signs(output: &Output, body: &[u8]) -> String {
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    let line = stdout(output).strip_suffix('\n').unwrap();
-    let signature = line.strip_prefix("X-Webhook-Signature: ").unwrap();
-    let time = signature
-        .strip_prefix("t=")
-        .and_then(|rest| rest.split(',').next())
-        .unwrap();
-    assert_eq!(signature, sign(SECRET, time.parse().unwrap(), body));
-    signature.to_owned()
-}
-
-#[test]
-fn sign_prints_the_header_for_a_file_and_for_standard_input() {
-    let (database, folder) = database();
-    let file = folder.path().join("body.json");
-    let large = "x".repeat(1_000_000);
-    for body in [
-        r#"{"id":"evt_1","type":"ping"}"#,
-        "",
-        "{}\n",
-        "\u{feff}ünï\0\r\n",
-        &large,
-    ] {
-        fs::write(&file, body).unwrap();
-        let sign = |arguments: &[&str]| {
-            let mut command = command(&database);
-            command
-                .env("WEBHOOK_SECRET", SECRET)
-                .env("WEBHOOK_SECRET_PREVIOUS", "other")
-                .arg("sign");
-            run(command.args(arguments).stdin(File::open(&file).unwrap()), AT_ONCE)
-        };
-        for arguments in [&[file.to_str().unwrap()][..], &["-"], &[]] {
-            assert_signs(&sign(arguments), body.as_bytes());
-        }
-    }
-    assert!(!database.exists(), "the command needs no database");
-}
-
-#[test]
-fn a_header_printed_by_sign_pays_an_order_once() {
-    let (database, folder) = database();
-    let server = Server::start(command(&database).env("WEBHOOK_SECRET", SECRET));
-    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
-    assert_eq!(server.ask("POST", "/orders", ORDER).0, 201);
-    let event = r#"{"id":"evt_1","type":"payment.succeeded","data":{"order_id":1,"amount":25}}"#;
-    let file = folder.path().join("event.json");
-    fs::write(&file, event).unwrap();
-    let printed = run(
-        command(&database).env("WEBHOOK_SECRET", SECRET).arg("sign").arg(&file),
-        AT_ONCE,
-    );
-    let signature = assert_signs(&printed, event.as_bytes());
-    let deliver = |body: &str| {
-        server
-            .ask_with(
-                "POST",
-                "/webhooks/payment",
-                &[("X-Webhook-Signature", &signature)],
-                body,
-            )
-            .0
-    };
-    assert_eq!(deliver(&event.replace("25", "26")).0, 401);
-    for result in ["applied", "duplicate"] {
-        let wanted = json!({"event_id": "evt_1", "result": result, "order_id": 1, "order_status": "PAID"});
-        assert_eq!(deliver(event), (200, wanted));
-    }
-    assert_eq!(audit(&database).0, Some(0));
-}
-
-#[test]
-fn sign_prints_the_headers_of_standard_webhooks_which_pay_an_order() {
-    let (database, folder) = database();
-    let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
-    let server = Server::start(command(&database).env("WEBHOOK_SECRET", secret));
-    assert_eq!(server.ask("POST", "/products", PRODUCT).0, 201);
-    assert_eq!(server.ask("POST", "/orders", ORDER).0, 201);
-    let event = r#"{"id":"evt_1","type":"payment.succeeded","data":{"order_id":1,"amount":25}}"#;
-    let file = folder.path().join("event.json");
-    fs::write(&file, event).unwrap();
-    let sign = |secret: &str| {
-        let mut sign = command(&database);
-        sign.env("WEBHOOK_SECRET", secret)
-            .args(["sign", "--standard"])
-            .arg(&file);
-        sign
-    };
-    let printed = run(&mut sign(secret), AT_ONCE);
-    let printed = String::from_utf8(printed.stdout).unwrap();
-    let headers: Vec<_> = printed.lines().map(|line| line.split_once(": ").unwrap()).collect();
-    let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["webhook-id", "webhook-timestamp", "webhook-signature"]);
-    assert_eq!(headers[0].1, "evt_1");
-    let ((status, receipt), _) = server.ask_with("POST", "/webhooks/payment", &headers, event);
-    assert_eq!((status, &receipt["result"]), (200, &json!("applied")));
-    // An event without an id gets a new one; a secret that is no base64 cannot sign this way.
-    fs::write(&file, "{}").unwrap();
-    let [first, second] = [0, 1].map(|_| run(&mut sign(secret), AT_ONCE).stdout);
-    assert!(first.starts_with(b"webhook-id: msg_") && first != second);
-    assert!(refused(&mut sign("whsec_no base64"), 1).contains("WEBHOOK_SECRET: what follows whsec_ must be base64"));
-}
-
-#[test]
-fn sign_refuses_in_one_line() {
-    let (database, folder) = database();
-    for secret in [None, Some("")] {
-        let mut command = command(&database);
-        if let Some(secret) = secret {
-            command.env("WEBHOOK_SECRET", secret);
-        }
-        // The previous secret only verifies and does not sign.
-        command.env("WEBHOOK_SECRET_PREVIOUS", SECRET).arg("sign");
-        assert!(refused(&mut command, 1).contains("WEBHOOK_SECRET: must be set"));
-    }
-    let missing = folder.path().join("missing");
-    for file in [missing.as_path(), folder.path()] {
-        let line = refused(
-            command(&database).env("WEBHOOK_SECRET", SECRET).arg("sign").arg(file),
-            1,
-        );
-        assert!(line.contains(file.to_str().unwrap()), "{line}");
-    }
 }
 
 // audit

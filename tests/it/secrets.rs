@@ -18,9 +18,20 @@ use crate::support::process::{Server, command, run};
 
 const SECRET: &str = "whsec_planted_current_4f1d";
 const PREVIOUS: &str = "whsec_planted_previous_9ab2";
+const STRIPE: &str = "whsec_planted_stripe_c3a1";
+const STRIPE_PREVIOUS: &str = "whsec_planted_stripe_before_6e70";
 const KEYS: [&str; 2] = ["key_planted_alpha_77c0", "key_planted_beta_e5d3"];
 /// An unknown key of a caller, which may be a secret of another service.
 const FOREIGN: &str = "key_planted_foreign_0b8e";
+
+/// The variables that have secrets.
+const SECRETS: [&str; 5] = [
+    "WEBHOOK_SECRET",
+    "WEBHOOK_SECRET_PREVIOUS",
+    "STRIPE_WEBHOOK_SECRET",
+    "STRIPE_WEBHOOK_SECRET_PREVIOUS",
+    "API_KEYS",
+];
 
 const AT_ONCE: Duration = Duration::from_secs(5);
 
@@ -30,13 +41,16 @@ fn command_with_secrets(folder: &TempDir) -> Command {
     command
         .env("WEBHOOK_SECRET", SECRET)
         .env("WEBHOOK_SECRET_PREVIOUS", PREVIOUS)
+        .env("STRIPE_WEBHOOK_SECRET", STRIPE)
+        .env("STRIPE_WEBHOOK_SECRET_PREVIOUS", STRIPE_PREVIOUS)
+        .env("CURRENCY", "EUR")
         .env("API_KEYS", KEYS.join(", "));
     command
 }
 
 /// Everything that must not appear: the secrets, and the digests of the keys.
 fn all_secrets() -> Vec<String> {
-    let mut all = [SECRET, PREVIOUS, KEYS[0], KEYS[1], FOREIGN]
+    let mut all = [SECRET, PREVIOUS, STRIPE, STRIPE_PREVIOUS, KEYS[0], KEYS[1], FOREIGN]
         .map(str::to_owned)
         .to_vec();
     all.extend(KEYS.map(|key| hex::encode(Sha256::digest(key))));
@@ -86,6 +100,30 @@ fn make_calls(server: &Server) -> (Vec<String>, Vec<String>) {
     ask("GET", "/nope", &[alpha], "", 404);
 
     let mut computed = Vec::new();
+    for (number, (secret, seconds, wanted)) in [
+        (STRIPE, now, 200),
+        (STRIPE_PREVIOUS, now, 200),
+        (STRIPE, now - 1_000, 401),
+        (FOREIGN, now, 401),
+        (SECRET, now, 401),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = format!(
+            r#"{{"id":"evt_{number}","object":"event","type":"payment_intent.succeeded","created":1,"livemode":true,"data":{{"object":{{"id":"pi_{number}","amount_received":7,"currency":"eur","metadata":{{"order_id":"1"}}}}}}}}"#
+        );
+        let right = hex(secret, seconds, body.as_bytes());
+        let header = format!("t={seconds},v1={right}");
+        ask(
+            "POST",
+            "/webhooks/stripe",
+            &[("Stripe-Signature", &header)],
+            &body,
+            wanted,
+        );
+        computed.push(right);
+    }
     for (number, (secret, seconds, wanted)) in [
         (SECRET, now, 200),
         (PREVIOUS, now, 200),
@@ -172,7 +210,7 @@ fn neither_help_nor_an_error_line_tells_a_secret() {
         assert_silent(&text, &secrets, &format!("{arguments:?}"));
     }
     let help = printed(&run(command_with_secrets(&folder).arg("--help"), AT_ONCE));
-    for variable in ["WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "API_KEYS"] {
+    for variable in SECRETS {
         assert!(help.contains(variable), "{variable} is in the help text: {help}");
     }
 }
@@ -184,6 +222,8 @@ fn a_secret_on_the_command_line_shows_in_no_error_line() {
         ["--webhook-secret", FOREIGN, "--nonsense"],
         ["--api-keys", FOREIGN, "nonsense"],
         ["--webhook-secret-previous", FOREIGN, "--port=x"],
+        ["--stripe-webhook-secret", FOREIGN, "--currency=x"],
+        ["--stripe-webhook-secret-previous", FOREIGN, "--stripe-account=x"],
     ] {
         let output = run(command_with_secrets(&folder).args(arguments), AT_ONCE);
         assert!(!output.status.success());
@@ -194,7 +234,7 @@ fn a_secret_on_the_command_line_shows_in_no_error_line() {
 #[test]
 fn a_secret_that_is_not_utf8_is_refused_without_showing_it() {
     let folder = TempDir::new().unwrap();
-    for variable in ["WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "API_KEYS"] {
+    for variable in SECRETS {
         let bytes = [FOREIGN.as_bytes(), b"\xff"].concat();
         let output = run(
             command_with_secrets(&folder).env(variable, OsStr::from_bytes(&bytes)),
@@ -233,6 +273,10 @@ fn debug_output_contains_no_secret() {
         SECRET,
         "--webhook-secret-previous",
         PREVIOUS,
+        "--stripe-webhook-secret",
+        STRIPE,
+        "--stripe-webhook-secret-previous",
+        STRIPE_PREVIOUS,
     ];
     let cli = Cli::try_parse_from(arguments.into_iter().chain(["--api-keys", KEYS[0]])).unwrap();
     let keyring = Keyring {
@@ -241,9 +285,14 @@ fn debug_output_contains_no_secret() {
         tolerance: Duration::from_secs(300),
     };
     let keys = ApiKeys::new(&KEYS.join(","));
+    let stripe = Keyring {
+        headers: SignatureHeaders::Stripe,
+        secrets: [STRIPE, STRIPE_PREVIOUS].into_iter().filter_map(Secret::new).collect(),
+        ..keyring
+    };
     for text in [
-        format!("{cli:?} {keyring:?} {keys:?}"),
-        format!("{cli:#?} {keyring:#?} {keys:#?}"),
+        format!("{cli:?} {keyring:?} {stripe:?} {keys:?}"),
+        format!("{cli:#?} {keyring:#?} {stripe:#?} {keys:#?}"),
     ] {
         assert_silent(&text, &all_secrets(), "Debug");
     }

@@ -6,9 +6,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use orders_inventory::http::Clock;
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::payment::{STRIPE_HEADER, sign};
 use crate::support::process::{Server, command, run};
 
 /// A time limit for a start that takes milliseconds, with a margin for a busy machine.
@@ -69,13 +72,31 @@ fn an_invalid_setting_is_named() {
         ("METRICS_ADDR", "example.org:9100"),
         ("LOG_FORMAT", "xml"),
         ("RUST_LOG", "a=b=c"),
+        ("CURRENCY", "EURO"),
+        ("CURRENCY", "ABC"),
+        ("CURRENCY", "978"),
+        ("STRIPE_LIVEMODE", "yes"),
+        ("STRIPE_LIVEMODE", "1"),
+        ("STRIPE_ORDER_KEY", " "),
+        ("STRIPE_ORDER_KEY", "order[id]"),
+        ("STRIPE_ORDER_KEY", "a_key_of_metadata_with_41_characters_here"),
+        ("STRIPE_ACCOUNT", "1"),
+        ("STRIPE_ACCOUNT", "cus_1"),
+        ("STRIPE_ACCOUNT", "acct_"),
+        ("STRIPE_ACCOUNT", "acct_1 "),
+        ("PAYMENT_HOLD_SECONDS", "-1"),
+        ("PAYMENT_HOLD_SECONDS", "14d"),
+        ("PAYMENT_HOLD_SECONDS", "31536001"),
+        ("STRIPE_WEBHOOK_SECRET_PREVIOUS", "whsec_before"),
     ];
     for (variable, value) in cases {
         // In the folder, for a relative path would be made there.
         let mut command = command(&folder.path().join("test.db"));
         let line = refused(command.env(variable, value).current_dir(folder.path()));
+        // What is missing is the current secret.
+        let named = variable.strip_suffix("_PREVIOUS").unwrap_or(variable);
         assert!(
-            line.starts_with(&format!("orders-inventory: {variable}: must ")),
+            line.starts_with(&format!("orders-inventory: {named}: must ")),
             "{variable}={value}: {line}"
         );
     }
@@ -107,12 +128,27 @@ fn an_empty_variable_counts_as_unset() {
         "LOG_FORMAT",
         "RUST_LOG",
         "RENDER",
+        "STRIPE_WEBHOOK_SECRET",
+        "STRIPE_WEBHOOK_SECRET_PREVIOUS",
+        "CURRENCY",
+        "STRIPE_LIVEMODE",
+        "STRIPE_ORDER_KEY",
+        "STRIPE_ACCOUNT",
+        "PAYMENT_HOLD_SECONDS",
     ] {
         command.env(variable, "");
     }
     let server = Server::start(&mut command);
     assert!(server.address.ip().is_loopback());
     assert_eq!(server.ask("GET", "/readyz", "").0, 200);
+    for webhook in ["/webhooks/payment", "/webhooks/stripe"] {
+        let (status, problem) = server.ask("POST", webhook, "{}");
+        assert_eq!(
+            (status, &problem["title"]),
+            (503, &json!("Webhook not configured")),
+            "{webhook}"
+        );
+    }
     server.log_line("INFO");
     drop(server);
 
@@ -136,6 +172,105 @@ fn an_empty_variable_counts_as_unset() {
         line.contains("no database of this service at data/orders-inventory.db"),
         "{line}"
     );
+}
+
+#[test]
+fn stripe_needs_the_currency_of_the_prices() {
+    let folder = TempDir::new().unwrap();
+    let with = |settings: &[(&str, &str)]| {
+        let mut command = command(&folder.path().join("test.db"));
+        command
+            .env("STRIPE_WEBHOOK_SECRET", "whsec_1")
+            .envs(settings.iter().copied());
+        command
+    };
+    let none: [&[(&str, &str)]; 3] = [
+        &[],
+        &[("CURRENCY", "")],
+        &[("STRIPE_WEBHOOK_SECRET_PREVIOUS", "whsec_0")],
+    ];
+    for settings in none {
+        let line = refused(&mut with(settings));
+        assert!(
+            line.starts_with("orders-inventory: CURRENCY: must be set with STRIPE_WEBHOOK_SECRET"),
+            "{line}"
+        );
+    }
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "no file was created");
+    // A currency is known in either case, and the other settings have their defaults.
+    let server = Server::start(&mut with(&[("CURRENCY", "eur")]));
+    assert_eq!(server.ask("POST", "/webhooks/stripe", "{}").0, 401);
+}
+
+#[test]
+fn the_settings_of_stripe_are_those_that_count() {
+    let folder = TempDir::new().unwrap();
+    let mut command = command(&folder.path().join("test.db"));
+    command.envs([
+        ("STRIPE_WEBHOOK_SECRET", "whsec_new"),
+        ("STRIPE_WEBHOOK_SECRET_PREVIOUS", "whsec_before"),
+        ("CURRENCY", "JPY"),
+        ("STRIPE_LIVEMODE", "false"),
+        ("STRIPE_ORDER_KEY", "order"),
+        ("STRIPE_ACCOUNT", "acct_1"),
+        ("PAYMENT_HOLD_SECONDS", "864000"),
+    ]);
+    let server = Server::start(&mut command);
+    server.ask("POST", "/products", r#"{"sku":"A","name":"a","price":200,"stock":5}"#);
+    for _ in 0..4 {
+        server.ask("POST", "/orders", r#"{"product_id":1,"quantity":1}"#);
+    }
+    let now = Clock::system().now().millis() / 1_000;
+    let deliver = |id: &str, kind: &str, secret: &str, change: &dyn Fn(&mut Value)| {
+        let mut event = json!({
+            "id": id, "object": "event", "type": kind, "created": now, "livemode": false, "account": "acct_1",
+            "data": {"object": {"id": format!("pi_{id}"), "amount": 200, "amount_received": 200, "currency": "jpy"}},
+        });
+        change(&mut event);
+        let body = event.to_string();
+        let headers = [(STRIPE_HEADER, &*sign(secret, now, body.as_bytes()))];
+        let ((status, receipt), _) = server.ask_with("POST", "/webhooks/stripe", &headers, &body);
+        (status, receipt["result"].as_str().unwrap_or_default().to_owned())
+    };
+    let of =
+        |order: &'static str| move |event: &mut Value| event["data"]["object"]["metadata"] = json!({"order": order});
+    let is = |result: &str| (200, result.to_owned());
+    let paid = "payment_intent.succeeded";
+    assert_eq!(deliver("1", paid, "whsec_new", &of("1")), is("applied"));
+    assert_eq!(deliver("2", paid, "whsec_before", &of("2")), is("applied"));
+    assert_eq!(deliver("3", paid, "whsec_other", &of("3")).0, 401);
+    let under_the_default_key = |event: &mut Value| event["data"]["object"]["metadata"] = json!({"order_id": "3"});
+    assert_eq!(deliver("4", paid, "whsec_new", &under_the_default_key), is("ignored"));
+    let changed = |member: &'static str, value: Value| {
+        move |event: &mut Value| {
+            of("3")(event);
+            event[member] = value.clone();
+        }
+    };
+    assert_eq!(
+        deliver("5", paid, "whsec_new", &changed("livemode", json!(true))),
+        is("ignored")
+    );
+    assert_eq!(
+        deliver("6", paid, "whsec_new", &changed("account", json!("acct_2"))),
+        is("ignored")
+    );
+    let in_euros = |event: &mut Value| {
+        of("3")(event);
+        event["data"]["object"]["currency"] = json!("eur");
+    };
+    assert_eq!(deliver("7", paid, "whsec_new", &in_euros), is("currency_mismatch"));
+    assert_eq!(
+        deliver("8", "payment_intent.processing", "whsec_new", &of("4")),
+        is("ignored")
+    );
+    let expires = server.ask("GET", "/orders/4", "").1["expires_at"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let expires: jiff::Timestamp = expires.parse().unwrap();
+    let held = expires.as_second() - now;
+    assert!((864_000..864_060).contains(&held), "{held}");
 }
 
 #[test]
