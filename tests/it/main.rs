@@ -58,6 +58,7 @@ mod spans;
 mod stock_movements;
 mod stopping;
 mod streams;
+mod stripe;
 mod support;
 mod validation;
 mod webhooks;

@@ -8,6 +8,7 @@
 //! - `failing`: a store that always fails
 //! - `process`: the binary
 //! - `scrape`: its metrics, as Prometheus reads them
+//! - `stripe`: signed events of Stripe, and a shop that receives them
 //! - `wire`: HTTP by hand, for clients that misbehave or are too many for a library
 
 pub(crate) mod answer;
@@ -20,6 +21,7 @@ pub(crate) mod ledger;
 pub(crate) mod payment;
 pub(crate) mod process;
 pub(crate) mod scrape;
+pub(crate) mod stripe;
 pub(crate) mod wire;
 
 pub(crate) use answer::Answer;
