@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::Request;
 
-use crate::echo::{accepted, ask, fixture, json, refused, send};
+use crate::echo::{BYTES_MAX, accepted, ask, fixture, json, refused, send};
 
 /// With 100 000 members, quadratic work takes minutes; linear work takes seconds, also on a busy machine.
 const QUADRATIC: Duration = Duration::from_secs(60);
@@ -570,6 +570,24 @@ fn an_encoded_body_is_refused_before_it_is_read() {
     let mut request = json("POST", "/numbers", r#"{"int":1,"long":2}"#);
     request.headers_mut().insert("content-encoding", "identity".parse().unwrap());
     assert_eq!(ask(fixture::router(), request).status, 200);
+}
+
+#[test]
+fn a_body_may_be_larger_where_the_contract_says_so_and_nowhere_else() {
+    let padded = |body: &str, bytes: usize| body.to_owned() + &" ".repeat(bytes - body.len());
+    // What fixture.yaml says of this operation.
+    let own = 3_000_000;
+    for (method, path, body, bytes_max) in [
+        ("PUT", "/open", r#"{"known":true,"other":{"text":"a"}}"#, own),
+        ("POST", "/numbers", r#"{"int":1,"long":2}"#, BYTES_MAX),
+        ("POST", "/strings", r#"{"free":"a"}"#, BYTES_MAX),
+    ] {
+        let answer = send(method, path, padded(body, bytes_max));
+        assert_eq!((answer.status, answer.text.as_str()), (200, body), "{method} {path}");
+        let answer = send(method, path, padded(body, bytes_max + 1));
+        let wanted = (400, "length limit exceeded");
+        assert_eq!((answer.status, answer.text.as_str()), wanted, "{method} {path}");
+    }
 }
 
 #[test]

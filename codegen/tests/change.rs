@@ -24,6 +24,17 @@ fn differs(method: &str, path: &str, body: &str, before: (u16, &str), after: (u1
 }
 
 #[test]
+fn a_new_size_of_a_body_is_enforced_without_other_edits() {
+    let body = r#"{"known":true,"other":{"text":"a"}}"#;
+    let refused = || (400, "length limit exceeded".to_owned());
+    for (bytes, after) in [(4_000_000, (200, body.to_owned())), (4_000_001, refused())] {
+        let padded = body.to_owned() + &" ".repeat(bytes - body.len());
+        let found = both(|| json("PUT", "/open", padded.clone()));
+        assert_eq!(found, [refused(), after], "{bytes}");
+    }
+}
+
+#[test]
 fn a_new_bound_is_enforced_without_other_edits() {
     let long = r#"{"at_most":"abcde"}"#;
     differs(

@@ -6,6 +6,7 @@ s/to: { type: number, maximum: 1000000 }/to: { type: number, maximum: 999.99 }/
 s/above: { type: number, minimum: 0, exclusiveMinimum: true }/above: { type: number, minimum: 0 }/
 s/not: { enum: \[0, -1\] }/not: { enum: [5] }/
 s/tenths: { type: number, x-decimals-max: 1 }/tenths: { type: number, x-decimals-max: 2 }/
+s/x-bytes-max: 3000000/x-bytes-max: 4000000/
 s/required: \[known\]/required: [known, other]/
 s/minProperties: 2/additionalProperties: false/
 s/notes: { type: array, minItems: 1, maxItems: 2/notes: { type: array, minItems: 0, maxItems: 3/

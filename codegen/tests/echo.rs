@@ -5,6 +5,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use tower::ServiceExt;
 
+/// The largest body, in bytes, where the contract allows no larger one.
+pub(crate) const BYTES_MAX: usize = 2_000_000;
+
 macro_rules! echo {
     ($contract:ident) => {
         pub(crate) mod $contract {
@@ -61,7 +64,7 @@ macro_rules! echo {
                 }
 
                 async fn receive(&self, body: RequestBody, bytes_max: Option<usize>) -> Result<Bytes, Refused> {
-                    to_bytes(body, bytes_max.unwrap_or(usize::MAX))
+                    to_bytes(body, bytes_max.unwrap_or_default().max(super::BYTES_MAX))
                         .await
                         .map_err(|error| rejected(&error.to_string()))
                 }

@@ -248,6 +248,11 @@ REFUSED = {
         ("            schema: {$ref: '#/components/schemas/Thing'}\n      resp", "            schema: {type: object, properties: {}}\n      resp", f"{PUT}/requestBody/content/application~1json/schema", "$ref to an object"),
         ("            schema: {$ref: '#/components/schemas/Thing'}\n      resp", "            schema: {$ref: '#/components/schemas/Thing'}\n            encoding: {}\n      resp", f"{PUT}/requestBody/content/application~1json/encoding", "do not support"),
         ("        required: true\n        content", "        required: true\n        x-any: 1\n        content", f"{PUT}/requestBody/x-any", "do not support"),
+        *[
+            ("        required: true\n        content", f"        required: true\n        x-bytes-max: {size}\n        content", f"{PUT}/requestBody/x-bytes-max", "whole number")
+            for size in ("-1", "1.5", "'262144'", "true", "null", "256 KiB")
+        ],
+        ("            schema: {$ref: '#/components/schemas/Thing'}\n      resp", "            x-bytes-max: 1\n            schema: {$ref: '#/components/schemas/Thing'}\n      resp", f"{PUT}/requestBody/content/application~1json/x-bytes-max", "do not support"),
         ("    put:", "    delete:", "/paths/~1things~1{id}/delete/requestBody", "no meaning in DELETE"),
     ],
     "responses": [

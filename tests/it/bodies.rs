@@ -8,8 +8,9 @@ use axum::body::Body;
 use axum::http::Method;
 use futures_util::{Stream, StreamExt, stream};
 
+use crate::support::app::SECRET;
 use crate::support::client::Call;
-use crate::support::payment::HEADER;
+use crate::support::payment::{HEADER, from_stripe, sign, signer};
 use crate::support::{Client, TestApp};
 
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":1,"stock":1}"#;
@@ -107,6 +108,65 @@ async fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
     app.post("/products", padded(100)).await.expect(201);
 }
 
+/// How large an event of Stripe may be whatever the service's limit is, in bytes.
+const STRIPE_BYTES_MAX: usize = 256 << 10;
+
+/// An event of Stripe in this many bytes.
+fn event_of_stripe(id: &str, bytes: usize) -> String {
+    let event = format!(
+        r#"{{"id":"{id}","object":"event","type":"ping","created":1,"livemode":true,"data":{{"object":{{}}}},"more":""#
+    );
+    format!("{event}{}\"}}", "x".repeat(bytes - event.len() - 2))
+}
+
+#[tokio::test]
+async fn an_event_of_stripe_may_be_larger_than_other_bodies() {
+    let app = TestApp::new();
+    let largest = event_of_stripe("evt_1", STRIPE_BYTES_MAX);
+    assert_eq!(largest.len(), STRIPE_BYTES_MAX);
+    let receipt = from_stripe(&app, &*largest).await.json(200);
+    assert_eq!(receipt["result"], "ignored");
+    let problem = from_stripe(&app, event_of_stripe("evt_2", STRIPE_BYTES_MAX + 1))
+        .await
+        .expect_problem(413, "/problems/payload-too-large");
+    assert_eq!(problem["detail"], "The body is larger than 262144 bytes.");
+    // Also without a Content-Length.
+    for (bytes, status) in [(STRIPE_BYTES_MAX, 200), (STRIPE_BYTES_MAX + 1, 413)] {
+        let event = event_of_stripe("evt_3", bytes);
+        let chunks: Vec<_> = event.as_bytes().chunks(10_000).map(<[u8]>::to_vec).collect();
+        let chunks = stream::iter(chunks.into_iter().map(Ok::<_, io::Error>));
+        from_stripe(&app, &*event)
+            .body(Body::from_stream(chunks))
+            .await
+            .expect(status);
+    }
+    assert_eq!(app.walk("/payment-events").await.len(), 2);
+    // Every other operation keeps its limit.
+    for (method, path) in WITH_BODY {
+        let problem = app
+            .call(method, path)
+            .json(" ".repeat(65_537))
+            .await
+            .expect_problem(413, "/problems/payload-too-large");
+        assert_eq!(problem["detail"], "The body is larger than 65536 bytes.");
+    }
+    let own = app.webhook_text(&" ".repeat(65_537)).await;
+    own.expect_problem(413, "/problems/payload-too-large");
+}
+
+#[tokio::test]
+async fn a_larger_limit_of_the_service_counts_for_stripe_too_and_a_smaller_one_does_not() {
+    let limited = |bytes_max| TestApp::with(|options| options.body_limits.bytes_max = bytes_max);
+    for (app, largest) in [(limited(1_024), STRIPE_BYTES_MAX), (limited(300_000), 300_000)] {
+        let fits = from_stripe(&app, event_of_stripe("evt_1", largest)).await;
+        assert_eq!(fits.json(200)["result"], "ignored");
+        let problem = from_stripe(&app, event_of_stripe("evt_2", largest + 1))
+            .await
+            .expect_problem(413, "/problems/payload-too-large");
+        assert_eq!(problem["detail"], format!("The body is larger than {largest} bytes."));
+    }
+}
+
 /// The largest limit that the settings allow.
 const LIMIT_MAX: usize = 16 << 20;
 
@@ -139,8 +199,9 @@ async fn the_largest_limit_holds_for_every_operation() {
 #[tokio::test]
 async fn an_encoded_body_is_refused_before_it_is_read() {
     let app = TestApp::new();
-    let webhook = [(Method::POST, "/webhooks/payment")];
-    for (method, path) in WITH_BODY.into_iter().chain(webhook) {
+    let webhooks = ["/webhooks/payment", "/webhooks/stripe"].map(|path| (Method::POST, path));
+    for (method, path) in WITH_BODY.into_iter().chain(webhooks) {
+        let (header, secret) = signer(path).unwrap_or((HEADER, SECRET));
         for coding in ["gzip", "br", "identity, gzip", "\u{e4}"] {
             let never = stream::pending::<io::Result<&'static str>>();
             let answer = app
@@ -148,7 +209,7 @@ async fn an_encoded_body_is_refused_before_it_is_read() {
                 .body(Body::from_stream(never))
                 .header("content-type", "application/json")
                 .header("content-encoding", coding)
-                .header(HEADER, &app.sign(""))
+                .header(header, &sign(secret, app.now_seconds(), b""))
                 .await;
             assert_eq!(answer.header("accept-encoding"), Some("identity"), "{answer:?}");
             let problem = answer.expect_problem(415, "/problems/unsupported-media-type");

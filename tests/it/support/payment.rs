@@ -4,11 +4,23 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::TestApp;
-use super::app::SECRET;
+use super::app::{SECRET, STRIPE_SECRET};
 use super::client::{Call, Json};
 
 /// The header with the signature.
 pub(crate) const HEADER: &str = "x-webhook-signature";
+
+/// The header with Stripe's signature.
+pub(crate) const STRIPE_HEADER: &str = "stripe-signature";
+
+/// The header that the webhook at this path is signed in, and the secret; `None` for every other path.
+pub(crate) fn signer(path: &str) -> Option<(&'static str, &'static str)> {
+    match path {
+        "/webhooks/payment" => Some((HEADER, SECRET)),
+        "/webhooks/stripe" => Some((STRIPE_HEADER, STRIPE_SECRET)),
+        _ => None,
+    }
+}
 
 /// The block size of SHA-256, in bytes.
 const BLOCK: usize = 64;
@@ -60,6 +72,21 @@ impl TestApp {
     pub(crate) fn now_seconds(&self) -> i64 {
         self.clock.now_ms() / 1_000
     }
+}
+
+/// Delivers a body to Stripe's webhook, signed now as Stripe signs.
+pub(crate) fn from_stripe(app: &TestApp, body: impl Json) -> Call {
+    let body = body.into_bytes();
+    let signature = sign(STRIPE_SECRET, app.now_seconds(), &body);
+    app.post("/webhooks/stripe", body).header(STRIPE_HEADER, &signature)
+}
+
+/// Delivers an event of Stripe about this object, made now, which must be accepted; returns its result.
+pub(crate) async fn stripe_result(app: &TestApp, id: &str, kind: &str, object: Value) -> String {
+    let mut event = json!({"id": id, "object": "event", "type": kind, "created": app.now_seconds(), "livemode": true});
+    event["data"]["object"] = object;
+    let receipt = from_stripe(app, event).await.json(200);
+    receipt["result"].as_str().expect("a result").to_owned()
 }
 
 /// A `payment.succeeded` event.
