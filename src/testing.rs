@@ -113,7 +113,9 @@ pub(crate) fn payment_event(id: &str, content: impl Into<Content>) -> PaymentEve
         Content::Fact(fact) => match fact.kind {
             FactKind::Paid { .. } => "payment.succeeded",
             FactKind::Refund { .. } => "payment.refunded",
-            _ => "payment.failed",
+            FactKind::RefundedSoFar | FactKind::Dispute { .. } | FactKind::NotPaid | FactKind::Processing { .. } => {
+                "payment.failed"
+            }
         },
         Content::Nothing(_) => "customer.created",
     };

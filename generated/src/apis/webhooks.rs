@@ -299,8 +299,8 @@ impl ReceivePaymentEventResponse {
 /// The parameters of `receive_payment_event`.
 #[derive(Clone, Debug)]
 pub struct ReceivePaymentEventParams {
-    /// The signature, as the security scheme of this name says. It can be entered here or under *Authorize*; what
-    /// `orders-inventory sign` prints, with or without the name before the colon.
+    /// The signature, as the security scheme of this name says. It can be entered here or under *Authorize*, which counts
+    /// where both are: what `orders-inventory sign` prints, with or without the name before the colon.
     pub x_webhook_signature: Option<String>,
     /// In place of `X-Webhook-Signature`, the id of Standard Webhooks. It is the event's id where the body has none.
     pub webhook_id: Option<String>,
@@ -377,8 +377,8 @@ impl ReceiveStripeEventResponse {
 /// The parameters of `receive_stripe_event`.
 #[derive(Clone, Debug)]
 pub struct ReceiveStripeEventParams {
-    /// The signature, as the security scheme of this name says. It can be entered here or under *Authorize*; what
-    /// `orders-inventory sign --stripe` prints, with or without the name before the colon.
+    /// The signature, as the security scheme of this name says. It can be entered here or under *Authorize*, which counts
+    /// where both are: what `orders-inventory sign --stripe` prints, with or without the name before the colon.
     pub stripe_signature: Option<String>,
 }
 

@@ -265,7 +265,10 @@ pub struct Hold {
     pub deadline: Timestamp,
     /// Until when the order is held for this payment; `None` where it never was.
     pub until: Option<Timestamp>,
-    /// When the payment failed or was given up, in Unix seconds by the provider's clock. What is older does not revive it.
+    /// When the newest event was made that told that the payment is on its way, in Unix seconds by the provider's clock. What
+    /// is older does not end the hold.
+    pub told_seconds: Option<i64>,
+    /// When the payment failed or was given up, by the same clock. What is not newer does not revive the hold.
     pub ended_seconds: Option<i64>,
 }
 

@@ -310,6 +310,11 @@ pub fn disputed(told: &DisputeTold, payment: Option<&Payment>, known: Option<&Di
     if payment.is_some_and(|payment| names_another(told.order_id, payment.order_id)) {
         return Ruling::ignored_with(Notice::AnotherOrder);
     }
+    // An earlier event said something else of it, by which it is not about this payment.
+    let is_about = |known: &Dispute| payment.is_none_or(|payment| known.payment == Some(payment.number));
+    if !known.is_none_or(is_about) {
+        return Ruling::IGNORED;
+    }
     let state = known.map_or(told.state, |known| known.told.state.then(told.state));
     if known.is_some_and(|known| known.told.state == state) {
         return Ruling::IGNORED;

@@ -43,6 +43,16 @@ const schemasStartClosed = () => ({
   afterLoad: ({ layoutActions }) => layoutActions.show(["components", "schemas"], false),
 });
 
+// Swagger UI keeps under this name what was entered under "Authorize". Of that only the API key outlives a reload: a
+// signature is of one body at one time, and an old one would count in place of a new one in its field.
+const kept = "authorized";
+try {
+  const { ApiKey } = JSON.parse(localStorage.getItem(kept) ?? "{}");
+  localStorage.setItem(kept, JSON.stringify(ApiKey ? { ApiKey } : {}));
+} catch {
+  localStorage.removeItem(kept);
+}
+
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",

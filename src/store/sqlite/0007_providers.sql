@@ -161,7 +161,8 @@ CREATE TABLE payment_holds (
     deadline_ms INTEGER NOT NULL,
     -- NULL where it failed before it was on its way.
     until_ms    INTEGER,
-    -- The provider's clock, in seconds, when the payment failed or was given up.
+    -- The provider's clock, in seconds: when it was last told that the payment is on its way, and when it failed or was given up.
+    told_s      INTEGER,
     ended_s     INTEGER,
     PRIMARY KEY (payment_id, provider),
     CHECK (until_ms IS NOT NULL OR ended_s IS NOT NULL)

@@ -301,7 +301,7 @@ pub(super) fn dispute(row: &Row<'_>) -> rusqlite::Result<Dispute> {
 /// The columns that [`hold`] reads, in its order.
 macro_rules! hold_columns {
     () => {
-        "payment_id, provider, order_id, deadline_ms, until_ms, ended_s"
+        "payment_id, provider, order_id, deadline_ms, until_ms, told_s, ended_s"
     };
 }
 pub(super) use hold_columns;
@@ -313,7 +313,8 @@ pub(super) fn hold(row: &Row<'_>) -> rusqlite::Result<Hold> {
         order_id: row.get(2)?,
         deadline: row.get(3)?,
         until: row.get(4)?,
-        ended_seconds: row.get(5)?,
+        told_seconds: row.get(5)?,
+        ended_seconds: row.get(6)?,
     })
 }
 

@@ -48,12 +48,18 @@ pub fn processing(
         order_id: held.order.id(),
         deadline,
         until: before.max(Some(until)),
+        told_seconds: held
+            .hold
+            .as_ref()
+            .and_then(|hold| hold.told_seconds)
+            .max(created_seconds),
         ended_seconds: None,
     };
     Some(with_order(held, hold, now))
 }
 
-/// The payment failed or was given up: what it held is held no longer.
+/// The payment failed or was given up: what it held is held no longer. An older event than one that told that it is on its
+/// way is of an earlier try.
 pub fn not_paid(
     (provider, payment_id): (Provider, &PaymentId),
     created_seconds: Option<i64>,
@@ -61,10 +67,11 @@ pub fn not_paid(
     now: Timestamp,
 ) -> Option<HoldStep> {
     let deadline = deadline(held)?;
-    if held.hold.as_ref().is_some_and(|hold| hold.order_id != held.order.id()) {
+    let ended = created_seconds.unwrap_or(now.millis() / 1_000);
+    let is_late = |hold: &Hold| hold.order_id != held.order.id() || hold.told_seconds > Some(ended);
+    if held.hold.as_ref().is_some_and(is_late) {
         return None;
     }
-    let ended = created_seconds.unwrap_or(now.millis() / 1_000);
     let before = held.hold.as_ref();
     let hold = Hold {
         provider,
@@ -72,6 +79,7 @@ pub fn not_paid(
         order_id: held.order.id(),
         deadline,
         until: before.and_then(|hold| hold.until),
+        told_seconds: before.and_then(|hold| hold.told_seconds),
         ended_seconds: before.and_then(|hold| hold.ended_seconds).max(Some(ended)),
     };
     Some(with_order(held, hold, now))

@@ -508,7 +508,7 @@ fn a_refund_that_failed_opens_the_payment_again() {
     assert_eq!(does(&[], &failed("re", cents(700))), remembered);
     // Told twice, or before its refund, it changes nothing.
     let failure = failed("re", cents(700));
-    assert_eq!(does(&[failure.clone()], &failure), ignored());
+    assert_eq!(does(std::slice::from_ref(&failure), &failure), ignored());
     assert_eq!(does(&[failure], &part), ignored());
 }
 
@@ -667,7 +667,7 @@ fn a_dispute_needs_a_person_until_it_is_won() {
         assert_eq!((ruling.result, ruling.order), (result, None), "{known:?} {told:?}");
         let state = match ruling.step {
             Step::Disputes(told, _) | Step::Settles(Dispute { told, .. }) => Some(told.state),
-            _ => None,
+            Step::None | Step::Pays(..) | Step::Refunds(..) | Step::Keeps(_) => None,
         };
         assert_eq!(state, after, "{known:?} {told:?}");
     }
@@ -678,6 +678,56 @@ fn a_dispute_of_a_payment_that_has_not_come_is_kept() {
     let ruling = disputed(&dispute(DisputeState::Open), None, None);
     assert_eq!(ruling.result, EventResult::Ignored);
     assert_eq!(ruling.step, Step::Disputes(dispute(DisputeState::Open), None));
+}
+
+#[test]
+fn a_dispute_that_is_kept_for_another_order_is_not_about_this_payment() {
+    let known = Dispute {
+        number: number(9),
+        told: DisputeTold {
+            order_id: Some(order_id(2)),
+            ..dispute(DisputeState::Open)
+        },
+        payment: None,
+    };
+    let own = payment(3, None, false);
+    assert_eq!(
+        disputed(&dispute(DisputeState::Lost), Some(&own), Some(&known)),
+        Ruling::IGNORED
+    );
+}
+
+#[test]
+fn a_refund_that_is_kept_for_another_order_is_not_taken_off_this_payment() {
+    let kept = Refund {
+        payment: None,
+        ..recorded(&[told("re", Some(cents(700)))]).remove(0)
+    };
+    let known = RefundKnown {
+        payment: Some(payment(3, Some(2_500), true)),
+        refunds: recorded(&[so_far(cents(700))]),
+        refund: Some(kept),
+        order: Some(order(PAID)),
+        is_another_open: false,
+    };
+    assert_eq!(
+        refunded(&failed("re", cents(700)), &known, NOW).unwrap(),
+        Ruling::IGNORED
+    );
+}
+
+#[test]
+fn a_payment_of_no_order_has_no_other_order() {
+    let of_nobody = Payment {
+        order_id: None,
+        ..payment(3, Some(2_500), false)
+    };
+    let told = RefundTold {
+        order_id: Some(order_id(9)),
+        ..told("re", Some(cents(2_500)))
+    };
+    let closes = outcome(EventResult::Applied, Moves::Refunds(2_500, true), None);
+    assert_eq!(does(refunds(None, &of_nobody, &[], &told)), closes);
 }
 
 #[test]

@@ -332,8 +332,8 @@ impl PaymentTx for Session<'_> {
         const SQL: &str = concat!(
             "INSERT INTO payment_holds (",
             hold_columns!(),
-            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-             ON CONFLICT DO UPDATE SET until_ms = excluded.until_ms, ended_s = excluded.ended_s"
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE \
+             SET until_ms = excluded.until_ms, told_s = excluded.told_s, ended_s = excluded.ended_s"
         );
         self.change_one(
             SQL,
@@ -343,6 +343,7 @@ impl PaymentTx for Session<'_> {
                 hold.order_id,
                 hold.deadline,
                 hold.until,
+                hold.told_seconds,
                 hold.ended_seconds
             ],
         )

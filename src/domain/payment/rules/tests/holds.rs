@@ -104,6 +104,13 @@ fn what_is_older_than_its_end_does_not_revive_a_hold() {
 }
 
 #[test]
+fn the_failure_of_an_earlier_try_does_not_end_a_hold() {
+    let mut waits = Waits::new();
+    assert_eq!(waits.processing("p", 6, 0).not_paid("p", 5).expires(), 100_000);
+    assert_eq!(waits.not_paid("p", 6).expires(), DEADLINE.millis());
+}
+
+#[test]
 fn only_pending_orders_that_expire_are_held() {
     let (provider, payment) = of("p");
     for state in [State::Pending { expires_at: None }, PAID, SHIPPED, CANCELED] {

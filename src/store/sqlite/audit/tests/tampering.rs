@@ -429,7 +429,7 @@ pub(super) const ALL: &[(&str, &str, &str)] = &[
     ),
     (
         "orders that are held expire when their holds end",
-        "INSERT INTO payment_holds VALUES ('pi_8', 'stripe', 3, 1, 1, 1)",
+        "INSERT INTO payment_holds VALUES ('pi_8', 'stripe', 3, 1, 1, 1, 1)",
         "order 3 has holds with several deadlines",
     ),
     (

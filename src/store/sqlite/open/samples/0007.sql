@@ -42,9 +42,9 @@ VALUES
 INSERT INTO disputes (number, provider, dispute_id, order_id, payment_id, state, payment) VALUES
     (4, 'stripe', 'du_1', NULL, 'pi_1', 'open', 1),
     (10, 'stripe', 'du_9', NULL, 'pi_9', 'lost', NULL);
-INSERT INTO payment_holds (payment_id, provider, order_id, deadline_ms, until_ms, ended_s) VALUES
-    ('pi_2', 'stripe', 2, 6000, 9000, NULL),
-    ('pi_8', 'stripe', 2, 6000, 9500, 4);
+INSERT INTO payment_holds (payment_id, provider, order_id, deadline_ms, until_ms, told_s, ended_s) VALUES
+    ('pi_2', 'stripe', 2, 6000, 9000, 4, NULL),
+    ('pi_8', 'stripe', 2, 6000, 9500, 3, 4);
 INSERT INTO idempotency_keys (number, caller, path, key, body_hash, status, body, location, etag, created_at_ms) VALUES
     (1, 'somebody', '/orders', 'checkout-1', zeroblob(32), 201, X'7B7D', NULL, NULL, 1000),
     (3, '', '/orders', 'checkout-1', zeroblob(32), 201, X'7B7D', '/orders/1', '"1"', 2000);
