@@ -73,8 +73,14 @@ impl StripeSettings {
             return bad("CURRENCY: must be set with STRIPE_WEBHOOK_SECRET, to the currency of the prices, such as EUR");
         }
         let key = self.stripe_order_key.as_str();
-        if key.trim().is_empty() || key.chars().count() > ORDER_KEY_CHARACTERS_MAX || key.contains(['[', ']']) {
-            return bad("STRIPE_ORDER_KEY: must be a key of metadata: 1 to 40 characters without square brackets");
+        if key.is_empty()
+            || key.trim() != key
+            || key.chars().count() > ORDER_KEY_CHARACTERS_MAX
+            || key.contains(['[', ']'])
+        {
+            return bad(
+                "STRIPE_ORDER_KEY: must be a key of metadata: 1 to 40 characters, no square brackets, no space at an end",
+            );
         }
         if self.stripe_account.as_ref().is_some_and(|id| !is_account(id)) {
             return bad("STRIPE_ACCOUNT: must be the id of a connected account, such as acct_1");

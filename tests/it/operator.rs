@@ -1,8 +1,7 @@
 //! The operator's commands and settings: audit, backup, and orders that expire by themselves.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,35 +9,12 @@ use std::time::{Duration, Instant};
 use orders_inventory::store;
 use rustix::process::Signal;
 use serde_json::json;
-use tempfile::TempDir;
 
+use crate::support::commands::{AT_ONCE, database, refused, stdout};
 use crate::support::process::{PATIENCE, Server, command, run};
-
-/// A time limit for commands that take milliseconds, with a margin for a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(15);
 
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":12.5,"stock":100000}"#;
 const ORDER: &str = r#"{"product_id":1,"quantity":2}"#;
-
-fn database() -> (PathBuf, TempDir) {
-    let folder = TempDir::new().unwrap();
-    (folder.path().join("test.db"), folder)
-}
-
-fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-/// The error line of a failing command.
-#[track_caller]
-fn refused(command: &mut Command, code: i32) -> String {
-    let output = run(command, AT_ONCE);
-    let line = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{line}");
-    assert_eq!((line.lines().count(), output.stdout.len()), (1, 0), "{line}");
-    assert!(line.starts_with("orders-inventory: "), "{line}");
-    line
-}
 
 /// The exit status and the output of `audit`.
 fn audit(database: &Path) -> (Option<i32>, String) {

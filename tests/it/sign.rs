@@ -1,42 +1,17 @@
 //! `sign`: what it prints is what the service's webhooks take.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::support::app::{SECRET, STRIPE_SECRET};
+use crate::support::commands::{AT_ONCE, database, refused, stdout};
 use crate::support::payment::sign;
 use crate::support::process::{Server, command, run};
 
-/// A time limit for commands that take milliseconds, with a margin for a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(15);
-
 const PRODUCT: &str = r#"{"sku":"A","name":"a","price":12.5,"stock":100}"#;
 const ORDER: &str = r#"{"product_id":1,"quantity":2}"#;
-
-fn database() -> (PathBuf, TempDir) {
-    let folder = TempDir::new().unwrap();
-    (folder.path().join("test.db"), folder)
-}
-
-fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-/// The error line of a failing command.
-#[track_caller]
-fn refused(command: &mut Command) -> String {
-    let output = run(command, AT_ONCE);
-    let line = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{line}");
-    assert_eq!((line.lines().count(), output.stdout.len()), (1, 0), "{line}");
-    assert!(line.starts_with("orders-inventory: "), "{line}");
-    line
-}
 
 /// The service with an order for 25.
 fn with_order(command: &mut Command) -> Server {
@@ -145,7 +120,7 @@ fn sign_prints_the_headers_of_standard_webhooks_which_pay_an_order() {
     fs::write(&file, "{}").unwrap();
     let [first, second] = [0, 1].map(|_| run(&mut sign(secret), AT_ONCE).stdout);
     assert!(first.starts_with(b"webhook-id: msg_") && first != second);
-    assert!(refused(&mut sign("whsec_no base64")).contains("WEBHOOK_SECRET: what follows whsec_ must be base64"));
+    assert!(refused(&mut sign("whsec_no base64"), 1).contains("WEBHOOK_SECRET: what follows whsec_ must be base64"));
 }
 
 #[test]
@@ -158,11 +133,14 @@ fn sign_refuses_in_one_line() {
         }
         // The previous secret only verifies and does not sign.
         command.env("WEBHOOK_SECRET_PREVIOUS", SECRET).arg("sign");
-        assert!(refused(&mut command).contains("WEBHOOK_SECRET: must be set"));
+        assert!(refused(&mut command, 1).contains("WEBHOOK_SECRET: must be set"));
     }
     let missing = folder.path().join("missing");
     for file in [missing.as_path(), folder.path()] {
-        let line = refused(command(&database).env("WEBHOOK_SECRET", SECRET).arg("sign").arg(file));
+        let line = refused(
+            command(&database).env("WEBHOOK_SECRET", SECRET).arg("sign").arg(file),
+            1,
+        );
         assert!(line.contains(file.to_str().unwrap()), "{line}");
     }
 }
@@ -247,7 +225,7 @@ fn sign_as_stripe_needs_its_secret_and_signs_one_way_at_a_time() {
         if let Some(secret) = set {
             stripe.env("STRIPE_WEBHOOK_SECRET", secret);
         }
-        let line = refused(&mut stripe);
+        let line = refused(&mut stripe, 1);
         assert!(
             line.starts_with("orders-inventory: STRIPE_WEBHOOK_SECRET: must be set"),
             "{line}"
@@ -256,5 +234,5 @@ fn sign_as_stripe_needs_its_secret_and_signs_one_way_at_a_time() {
     let mut both = command(&database);
     both.env("WEBHOOK_SECRET", SECRET)
         .env("STRIPE_WEBHOOK_SECRET", STRIPE_SECRET);
-    assert!(refused(both.args(["sign", "--stripe", "--standard"]).arg(&file)).contains("see --help"));
+    assert!(refused(both.args(["sign", "--stripe", "--standard"]).arg(&file), 1).contains("see --help"));
 }

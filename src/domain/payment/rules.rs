@@ -135,33 +135,25 @@ pub fn paid(fact: &Fact, is_of_total: bool, before: &Before, now: Timestamp) -> 
         return Ok(Ruling::ignored_with(Notice::NoOrder));
     }
     let order = before.order.placed();
-    let Came { amount, foreign } = came(fact.sum.as_ref(), order.filter(|_| is_of_total));
-    let order_id = before.order.id();
-    let fits = |named: Option<OrderId>| !names_another(named, order_id);
-    let countable = |refund: &Refund| refund.told.sum.as_ref().is_none_or(|sum| count(sum, foreign).is_some());
-    let refunds = before
-        .refunds
-        .iter()
-        .filter(|refund| fits(refund.told.order_id) && countable(refund));
-    let refunds: Vec<_> = refunds.cloned().collect();
-    let disputes = before.disputes.iter().filter(|dispute| fits(dispute.told.order_id));
-    let balance = Balance::after(amount, refunds.iter().map(|refund| &refund.told), |sum| {
-        count(sum, foreign)
-    });
-    let payment = |is_own| NewPayment {
-        order_id,
-        payment_id: fact.payment_id.clone(),
-        currency: fact.sum.as_ref().and_then(Sum::currency),
-        is_foreign: foreign.is_some(),
-        balance,
-        is_own,
-    };
-    let disputes: Vec<_> = disputes.cloned().collect();
-    let pays = |result, is_own, order| Ruling {
-        result,
-        step: Step::Pays(payment(is_own), refunds.clone(), disputes.clone()),
-        order,
-        notice: None,
+    let came = came(fact.sum.as_ref(), order.filter(|_| is_of_total));
+    let (refunds, disputes) = counted(before, came.foreign);
+    let count = |sum: &Sum| count(sum, came.foreign);
+    let balance = Balance::after(came.amount, refunds.iter().map(|refund| &refund.told), count);
+    let pays = |result, is_own, order| {
+        let payment = NewPayment {
+            order_id: before.order.id(),
+            payment_id: fact.payment_id.clone(),
+            currency: fact.sum.as_ref().and_then(Sum::currency),
+            is_foreign: came.foreign.is_some(),
+            balance,
+            is_own,
+        };
+        Ruling {
+            result,
+            step: Step::Pays(payment, refunds.clone(), disputes.clone()),
+            order,
+            notice: None,
+        }
     };
     // All of it went back before it came here.
     if balance.is_closed {
@@ -170,15 +162,15 @@ pub fn paid(fact: &Fact, is_of_total: bool, before: &Before, now: Timestamp) -> 
     let owing = order.and_then(|order| changed(order, order.settle(true, now)));
     let is_unknown = fact.sum.is_none() && !is_of_total;
     Ok(match before.order {
-        OrderKnown::Unnamed => Ruling::IGNORED,
+        OrderKnown::Unnamed => Ruling::ignored_with(Notice::NoOrder),
         OrderKnown::NeverPlaced => pays(EventResult::OrderUnknown, false, None),
-        OrderKnown::Deleted(_) | OrderKnown::Placed(_) if foreign.is_some() => {
+        OrderKnown::Deleted(_) | OrderKnown::Placed(_) if came.foreign.is_some() => {
             pays(EventResult::CurrencyMismatch, false, owing)
         }
         OrderKnown::Deleted(_) | OrderKnown::Placed(_) if is_unknown => pays(EventResult::AmountMismatch, false, owing),
         OrderKnown::Deleted(_) => pays(EventResult::OrderGone, false, None),
         OrderKnown::Placed(order) => match order.status() {
-            Status::Pending if amount == Some(order.total().cents()) => {
+            Status::Pending if came.amount == Some(order.total().cents()) => {
                 pays(EventResult::Applied, true, Some(order.pay(now)?))
             }
             Status::Pending => pays(EventResult::AmountMismatch, false, None),
@@ -186,6 +178,17 @@ pub fn paid(fact: &Fact, is_of_total: bool, before: &Before, now: Timestamp) -> 
             Status::Canceled => pays(EventResult::RefundDue, false, owing),
         },
     })
+}
+
+/// The refunds and disputes among those that were kept which are of the payment: they name no other order, and what they
+/// say can be said in its units.
+fn counted(before: &Before, foreign: Option<Currency>) -> (Vec<Refund>, Vec<Dispute>) {
+    let fits = |named: Option<OrderId>| !names_another(named, before.order.id());
+    let is_countable = |refund: &RefundTold| refund.sum.as_ref().is_none_or(|sum| count(sum, foreign).is_some());
+    let refunds = before.refunds.iter().filter(|refund| fits(refund.told.order_id));
+    let refunds = refunds.filter(|refund| is_countable(&refund.told));
+    let disputes = before.disputes.iter().filter(|dispute| fits(dispute.told.order_id));
+    (refunds.cloned().collect(), disputes.cloned().collect())
 }
 
 /// What a payment brings.

@@ -118,7 +118,7 @@ pub const fn entry(kind: ProblemType) -> Entry {
         ProblemType::PayloadTooLarge => row(
             StatusCode::PAYLOAD_TOO_LARGE,
             "Payload too large",
-            "The body is larger than the limit. No valid request comes near the limit.",
+            "The body is larger than the limit of its operation.",
         ),
         ProblemType::UnsupportedMediaType => row(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

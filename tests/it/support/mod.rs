@@ -2,6 +2,7 @@
 //!
 //! - `app`: the service with its own file, and a clock that advances only on command
 //! - `client`, `answer`: requests and responses
+//! - `commands`: the operator's commands
 //! - `contract`: checks that `openapi.yaml` documents a response
 //! - `ledger`: checks stock and ledger for consistency
 //! - `payment`: signed events of the payment provider
@@ -14,6 +15,7 @@
 pub(crate) mod answer;
 pub(crate) mod app;
 pub(crate) mod client;
+pub(crate) mod commands;
 pub(crate) mod contract;
 pub(crate) mod failing;
 pub(crate) mod http2;
