@@ -107,15 +107,23 @@ test("Execute calls this server and shows its response", async (t) => {
   await page.screenshot({ path: join(screenshots, "desk-executed.png"), fullPage: true });
 });
 
-test("an API key outlives a reload", async (t) => {
+test("an API key outlives a reload, and a signature does not", async (t) => {
   const page = await open(t, "/docs", { viewport: WIDTHS.desk });
-  await page.locator(".auth-wrapper > .authorize").click();
   const dialog = page.locator(".dialog-ux");
-  await dialog.locator("input").first().fill("a-key-to-keep");
+  const scheme = (name) =>
+    dialog.locator(".auth-container", { has: page.locator("h4 code", { hasText: new RegExp(`^${name}$`) }) });
+  await page.locator(".auth-wrapper > .authorize").click();
+  for (const [name, value] of [["WebhookSignature", "t=1,v1=00"], ["ApiKey", "a-key-to-keep"]]) {
+    await scheme(name).locator("input").fill(value);
+    await scheme(name).getByRole("button", { name: "Apply credentials" }).click();
+    await scheme(name).getByRole("button", { name: "Remove" }).waitFor();
+  }
   await page.screenshot({ path: join(screenshots, "desk-authorize.png") });
-  await dialog.getByRole("button", { name: "Apply credentials" }).first().click();
   await page.reload();
   await page.locator(".auth-wrapper > .authorize.locked").waitFor();
+  await page.locator(".auth-wrapper > .authorize").click();
+  await scheme("ApiKey").getByRole("button", { name: "Remove" }).waitFor();
+  await scheme("WebhookSignature").getByRole("button", { name: "Apply credentials" }).waitFor();
 });
 
 test("the root redirects to the page", async (t) => {

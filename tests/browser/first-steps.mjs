@@ -81,13 +81,13 @@ test("on a new database the examples work unchanged", async (t) => {
   form = await visitor.find("receiveStripeEvent");
   await form.parameter("Stripe-Signature", signForStripe(await form.body()));
   const again = await visitor.execute(form, 200, "pay-order-at-stripe");
-  assert.deepEqual(again, { event_id: "evt_3", result: "duplicate_payment", order_id: order.id, order_status: "PAID" });
+  assert.deepEqual(again, { event_id: "evt_4", result: "duplicate_payment", order_id: order.id, order_status: "PAID" });
 
   form = await visitor.find("receiveStripeEvent");
   await form.example("refunded");
   await form.parameter("Stripe-Signature", signForStripe(await form.body()));
   const refund = await visitor.execute(form, 200, "refund-a-part-at-stripe");
-  assert.deepEqual(refund, { event_id: "evt_4", result: "partial_refund", order_id: order.id, order_status: "PAID" });
+  assert.deepEqual(refund, { event_id: "evt_5", result: "partial_refund", order_id: order.id, order_status: "PAID" });
 
   form = await visitor.find("listPayments");
   const payments = (await visitor.execute(form, 200, "list-payments")).items;

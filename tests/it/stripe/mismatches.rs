@@ -141,7 +141,7 @@ async fn a_payment_of_another_currency_does_not_keep_a_right_one_from_paying() {
 #[tokio::test]
 async fn a_payment_without_an_amount_is_never_taken_for_the_total() {
     for (number, missing) in [
-        json!({"amount_received": null}),
+        json!({"amount_received": null, "amount": null}),
         json!({"amount_received": 0}),
         json!({"amount_received": -2_500}),
         json!({"currency": null}),

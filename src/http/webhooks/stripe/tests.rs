@@ -280,7 +280,7 @@ fn a_sum_is_in_hundredths_only_where_those_are_of_the_services_currency() {
         ("ISK", 500, "isk", Some(500)),
         ("KWD", 12_340, "kwd", Some(1_234)),
         ("KWD", 12_345, "kwd", None),
-        ("JPY", i64::MAX, "jpy", None),
+        ("JPY", UNITS_MAX, "jpy", Some(100 * UNITS_MAX)),
     ] {
         let sum = of(ours, units, code);
         assert_eq!(sum.cents.map(Amount::cents), cents, "{units} {code} at {ours}");
@@ -295,6 +295,7 @@ fn a_payment_without_a_readable_sum_has_none_and_a_refund_is_unreadable_then() {
         json!({"currency": "euro"}),
         json!({"amount_received": null, "amount": null, "amount_refunded": null}),
         json!({"amount_received": -1, "amount": -1, "amount_refunded": -1}),
+        json!({"amount_received": UNITS_MAX + 1, "amount": UNITS_MAX + 1, "amount_refunded": UNITS_MAX + 1}),
     ]
     .into_iter()
     .enumerate()
