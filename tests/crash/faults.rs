@@ -227,11 +227,17 @@ impl<'a> Run<'a> {
         let before = acknowledged(&self.clients);
         self.control.begin(case)?;
         let mut failed = self.strike(case)?;
-        let has_ended = self.has_ended(case)?;
-        if !has_ended {
-            if case.is_forever && failed.count() > 0 {
-                self.ask_meanwhile(&mut failed)?;
+        let mut has_ended = self.has_ended(case, failed.is_gone)?;
+        if !has_ended && case.is_forever && failed.count() > 0 {
+            // A checkpoint may fail in the middle of it, and end the process.
+            if let Err(line) = self.ask_meanwhile(&mut failed) {
+                has_ended = self.has_ended(case, true)?;
+                if !has_ended {
+                    return Err(line);
+                }
             }
+        }
+        if !has_ended {
             self.compare_log(failed.count())?;
         }
         self.tally.cases += 1;
@@ -249,12 +255,13 @@ impl<'a> Run<'a> {
     }
 
     /// Whether the process has ended by itself, which it must after a sync that failed, and must not where the disk is only
-    /// full; with one line that says why.
-    fn has_ended(&mut self, case: &Case) -> Result<bool, String> {
+    /// full; with one line that says why. Where a client has lost it, it may be just about to be gone.
+    fn has_ended(&mut self, case: &Case, is_gone: bool) -> Result<bool, String> {
         let until = Instant::now() + ENDED_MAX;
         let status = loop {
             let status = self.server.ended()?;
-            if status.is_some() || case.what != What::Sync || Instant::now() > until {
+            let is_expected = is_gone || case.what == What::Sync;
+            if status.is_some() || !is_expected || Instant::now() > until {
                 break status;
             }
             thread::sleep(Duration::from_millis(1));
@@ -310,8 +317,9 @@ impl<'a> Run<'a> {
         let mut failed = Failed::default();
         for end in ends {
             match end.map_err(|_| "a client panicked")?? {
-                // That it is gone is looked into next.
-                End::Told | End::Gone => {}
+                End::Told => {}
+                // That is looked into next.
+                End::Gone => failed.is_gone = true,
                 End::Unknown => failed.unknown += 1,
                 End::Refused(answer) => {
                     is_storage_unavailable(&answer)?;
@@ -334,9 +342,10 @@ impl<'a> Run<'a> {
         let client = self.clients.iter_mut().find(|client| client.unanswered.is_some());
         let client = client.ok_or("nobody failed")?;
         let request = client.unanswered.clone().ok_or("nobody failed")?;
-        let answer = request
-            .send(&mut connection)
-            .map_err(|error| format!("a write: {error}"))?;
+        let answer = request.send(&mut connection).map_err(|error| {
+            client.is_unsure = true;
+            format!("a write: {error}")
+        })?;
         if answer.is_outcome_unknown() {
             client.is_unsure = true;
             failed.unknown += 1;
@@ -430,6 +439,8 @@ struct Failed {
     refused: usize,
     /// 500 `outcome-unknown`
     unknown: usize,
+    /// Whether a client lost the service.
+    is_gone: bool,
 }
 
 impl Failed {
