@@ -458,6 +458,14 @@ static int sync_file(int fd, long call) {
 	if (syscall(call, fd))
 		return -1;
 	pthread_mutex_lock(&order);
+	/* Another sync of the file may have failed meanwhile, and lost what this one was to sync. Linux looks for errors when a
+	 * sync ends, so it reports them here. */
+	if (sync_errors_seen[fd] != sync_errors[file.kind]) {
+		sync_errors_seen[fd] = sync_errors[file.kind];
+		append(SYNC_FAILED, file, 0, NULL, 0);
+		pthread_mutex_unlock(&order);
+		return fail(EIO);
+	}
 	append(SYNC_END, file, 0, NULL, 0);
 	forget(file);
 	pthread_mutex_unlock(&order);
