@@ -19,6 +19,7 @@ use crate::domain::{
     Currency, EventNumber, EventResult, ListedPayment, Money, OrderId, PaymentEvent, PaymentId, Provider,
     RecordedEvent, RefundId,
 };
+use crate::error::Error;
 use crate::store::{EventFilter, PaymentFilter, Store, Tx, View};
 
 mod own;
@@ -63,11 +64,7 @@ impl<S: Store> Webhooks for Service<S> {
         };
         let limit = usize::try_from(params.limit).unwrap_or_default();
         let list = move |view: &dyn View| payments::list_events(view, filter, before, limit);
-        let found = if filter.is_scan() {
-            self.store.scan(list).await?
-        } else {
-            self.store.read(list).await?
-        };
+        let found = self.look_up(filter.is_scan(), list).await?;
         let next_cursor = found.next.map(|number| pagination::next_cursor(number.get()));
         let order_id = order_id.map(|id| id.to_string());
         let filters = [
@@ -91,11 +88,7 @@ impl<S: Store> Webhooks for Service<S> {
         };
         let limit = usize::try_from(params.limit).unwrap_or_default();
         let list = move |view: &dyn View| payments::list(view, filter, before, limit);
-        let found = if filter.is_scan() {
-            self.store.scan(list).await?
-        } else {
-            self.store.read(list).await?
-        };
+        let found = self.look_up(filter.is_scan(), list).await?;
         let next_cursor = found.next.map(|number| pagination::next_cursor(number.get()));
         let order_id = order_id.map(|id| id.to_string());
         let open = params.open.map(|open| if open { "true" } else { "false" });
@@ -110,6 +103,18 @@ impl<S: Store> Webhooks for Service<S> {
 }
 
 impl<S: Store> Service<S> {
+    /// Looks up a list, as a scan where it may look through what it does not return.
+    async fn look_up<T, F>(&self, is_scan: bool, list: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
+    {
+        match is_scan {
+            true => self.store.scan(list).await,
+            false => self.store.read(list).await,
+        }
+    }
+
     /// Receives an event of any provider, and returns its receipt.
     async fn receive_event(&self, event: PaymentEvent) -> Result<models::PaymentEventReceipt, Problem> {
         let now = self.clock.now();

@@ -112,7 +112,7 @@ impl Stripe {
         let reference = session.client_reference_id.as_deref().and_then(order_id);
         Ok(Content::Fact(Fact {
             kind,
-            order_id: self.order_id(&session.metadata).or(reference),
+            order_id: self.order_id(session.metadata.as_ref()).or(reference),
             // Without an intent nothing was tried yet, or nothing is known but the session.
             payment_id: Some(payment_id(session.payment_intent.as_ref(), Some(&session.id))?),
             sum: self.sum(session.amount_total, session.currency.as_deref()),
@@ -130,7 +130,7 @@ impl Stripe {
         };
         Ok(Content::Fact(Fact {
             kind,
-            order_id: self.order_id(&intent.metadata),
+            order_id: self.order_id(intent.metadata.as_ref()),
             payment_id: Some(payment_id(None, Some(&intent.id))?),
             sum: self.sum(amount, intent.currency.as_deref()),
         }))
@@ -143,7 +143,7 @@ impl Stripe {
         }
         Ok(Content::Fact(Fact {
             kind: PAID,
-            order_id: self.order_id(&charge.metadata),
+            order_id: self.order_id(charge.metadata.as_ref()),
             payment_id: Some(payment_id(None, Some(&charge.id))?),
             sum: self.sum(charge.amount, charge.currency.as_deref()),
         }))
@@ -156,7 +156,7 @@ impl Stripe {
         let sum = self.sum(charge.amount_refunded, charge.currency.as_deref());
         Ok(Content::Fact(Fact {
             kind: FactKind::RefundedSoFar,
-            order_id: self.order_id(&charge.metadata),
+            order_id: self.order_id(charge.metadata.as_ref()),
             payment_id: Some(payment_id(charge.payment_intent.as_ref(), Some(&charge.id))?),
             sum: Some(sum.ok_or(Unreadable)?),
         }))
@@ -170,7 +170,7 @@ impl Stripe {
                 id: Some(RefundId::new(refund.id.as_str()).map_err(|_| Unreadable)?),
                 has_failed: has_failed || matches!(status, Some("failed" | "canceled")),
             },
-            order_id: self.order_id(&refund.metadata),
+            order_id: self.order_id(refund.metadata.as_ref()),
             payment_id: Some(payment_id(refund.payment_intent.as_ref(), refund.charge.as_ref())?),
             sum: Some(sum.ok_or(Unreadable)?),
         }))
@@ -188,7 +188,7 @@ impl Stripe {
                 id: DisputeId::new(dispute.id.as_str()).map_err(|_| Unreadable)?,
                 state,
             },
-            order_id: self.order_id(&dispute.metadata),
+            order_id: self.order_id(dispute.metadata.as_ref()),
             payment_id: Some(payment_id(dispute.payment_intent.as_ref(), dispute.charge.as_ref())?),
             sum: self.sum(dispute.amount, dispute.currency.as_deref()),
         }))
@@ -199,10 +199,8 @@ impl Stripe {
     }
 
     /// The order that the metadata names. What is no order id there names none.
-    fn order_id(&self, metadata: &Metadata) -> Option<OrderId> {
-        metadata
-            .get(&self.order_key)
-            .and_then(|value| order_id(value.as_str()?))
+    fn order_id(&self, metadata: Option<&Metadata>) -> Option<OrderId> {
+        order_id(metadata?.get(&self.order_key)?.as_str()?)
     }
 
     /// An amount in Stripe's units of a currency; `None` where either is missing, or it is no amount that can be.

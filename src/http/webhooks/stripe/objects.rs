@@ -36,8 +36,7 @@ pub(super) struct Session {
     pub(super) client_reference_id: Option<String>,
     pub(super) amount_total: Option<i64>,
     pub(super) currency: Option<String>,
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub(super) metadata: Metadata,
+    pub(super) metadata: Option<Metadata>,
 }
 
 /// A `PaymentIntent`.
@@ -47,8 +46,7 @@ pub(super) struct Intent {
     pub(super) amount: Option<i64>,
     pub(super) amount_received: Option<i64>,
     pub(super) currency: Option<String>,
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub(super) metadata: Metadata,
+    pub(super) metadata: Option<Metadata>,
 }
 
 /// A Charge.
@@ -62,8 +60,7 @@ pub(super) struct Charge {
     #[serde(default = "yes")]
     pub(super) captured: bool,
     pub(super) currency: Option<String>,
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub(super) metadata: Metadata,
+    pub(super) metadata: Option<Metadata>,
 }
 
 /// A Refund.
@@ -75,8 +72,7 @@ pub(super) struct Refund {
     pub(super) charge: Option<Id>,
     pub(super) amount: Option<i64>,
     pub(super) currency: Option<String>,
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub(super) metadata: Metadata,
+    pub(super) metadata: Option<Metadata>,
 }
 
 /// A Dispute.
@@ -88,12 +84,7 @@ pub(super) struct Dispute {
     pub(super) charge: Option<Id>,
     pub(super) amount: Option<i64>,
     pub(super) currency: Option<String>,
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub(super) metadata: Metadata,
-}
-
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Metadata, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+    pub(super) metadata: Option<Metadata>,
 }
 
 const fn yes() -> bool {
