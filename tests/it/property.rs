@@ -362,7 +362,9 @@ impl Model {
         };
         let found = match event.payment {
             None => find(&|_| true),
-            named => find(&|payment| payment.payment == named).or_else(|| find(&|payment| payment.payment.is_none())),
+            // One that is there, open or not, is the one.
+            Some(name) if self.known.contains(&(event.order, name)) => find(&|payment| payment.payment == Some(name)),
+            Some(_) => find(&|payment| payment.payment.is_none()),
         };
         let Some(payment) = found.map(|index| &mut self.payments[index]) else {
             if let Some(payment) = event.payment
