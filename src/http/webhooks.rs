@@ -107,7 +107,7 @@ impl<S: Store> Service<S> {
     async fn look_up<T, F>(&self, is_scan: bool, list: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
+        F: Fn(&dyn View) -> Result<T, Error> + Send + 'static,
     {
         match is_scan {
             true => self.store.scan(list).await,

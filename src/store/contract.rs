@@ -1,10 +1,8 @@
 //! What every backend of the store must do, as one suite.
 //!
-//! A backend runs it with `store_contract!(open)`, where `open()` gives a new, empty store and a guard that keeps it.
+//! A backend runs it with `store_contract!(open)`, where `open().await` gives a new, empty store and a guard that keeps it.
 
-use std::sync::mpsc;
-
-use super::{Store, Taken, Tx};
+use super::{Store, Taken, Tx, View};
 use crate::domain::{Delta, MovementId, NewMovement, Note, Order, OrderId, Product, ProductId, Reason, Version};
 use crate::error::Error;
 use crate::testing::{
@@ -61,7 +59,7 @@ macro_rules! store_contract {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $rule() {
-                let (store, _guard) = $open();
+                let (store, _guard) = ($open)().await;
                 $crate::store::contract::rules::$rule(store).await;
             }
         )*
@@ -401,29 +399,36 @@ pub(crate) async fn a_write_sees_itself_and_later_reads_see_it(store: impl Store
 }
 
 pub(crate) async fn a_read_sees_one_state(store: impl Store) {
-    let id = add_product(&store, "MUG", 9).await;
-    let (begun, has_begun) = tokio::sync::oneshot::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
-    let read = store.read(move |view| {
-        let before = view.product(id)?;
-        begun.send(()).unwrap();
-        may_go_on.recv().unwrap();
-        Ok((before, view.product(id)?))
-    });
+    let id = store
+        .write(|tx| {
+            let id = tx.insert_product(&new_product("MUG", 200), NOW)?;
+            tx.insert_movement(&initial(id, 200)).map(|_| id)
+        })
+        .await
+        .unwrap();
     let writing = store.clone();
-    // On a task of its own, for the read may keep the thread that it was asked for on.
-    let write = tokio::spawn(async move {
-        has_begun.await.unwrap();
-        writing
-            .write(move |tx| tx.take_stock(id, quantity(1), LATER))
-            .await
-            .unwrap();
-        go_on.send(()).unwrap();
+    let writer = tokio::spawn(async move {
+        for left in (0..200).rev() {
+            let take = move |tx: &mut dyn Tx| {
+                tx.take_stock(id, quantity(1), LATER)?;
+                let movement = NewMovement {
+                    delta: Delta::new(-1).unwrap(),
+                    stock_after: stock(left),
+                    reason: Reason::Adjustment,
+                    ..initial(id, 1)
+                };
+                tx.insert_movement(&movement)
+            };
+            writing.write(take).await.unwrap();
+        }
     });
-    let (before, after) = read.await.unwrap();
-    write.await.unwrap();
-    assert_eq!(before, after);
-    assert_eq!(product(&store, id).await.map(|product| product.stock), Some(stock(8)));
+    while !writer.is_finished() {
+        let both = move |view: &dyn View| Ok((view.product(id)?, view.movements(id, None, 1)?));
+        let (product, movements) = store.read(both).await.unwrap();
+        assert_eq!(product.unwrap().stock, movements[0].stock_after);
+    }
+    writer.await.unwrap();
+    assert_eq!(product(&store, id).await.map(|product| product.stock), Some(stock(0)));
 }
 
 pub(crate) async fn one_of_many_gets_the_last_unit(store: impl Store) {

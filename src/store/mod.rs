@@ -18,6 +18,8 @@ use crate::error::Error;
 mod contract;
 mod idempotency;
 mod payments;
+mod queue;
+mod rows;
 mod sqlite;
 
 pub use idempotency::{IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView, StoredResponse};
@@ -37,7 +39,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn read<T, F>(&self, work: F) -> impl Future<Output = Result<T, Error>> + Send
     where
         T: Send + 'static,
-        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static;
+        F: Fn(&dyn View) -> Result<T, Error> + Send + 'static;
 
     /// As [`Store::read`], for work that may look through many rows: it never runs on a runtime thread, only few of its
     /// kind run at once, and it ends when its time is up or when this future is dropped.
@@ -47,7 +49,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn scan<T, F>(&self, work: F) -> impl Future<Output = Result<T, Error>> + Send
     where
         T: Send + 'static,
-        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static;
+        F: Fn(&dyn View) -> Result<T, Error> + Send + 'static;
 
     /// Runs `work` in a transaction of its own, which is kept if it succeeds and leaves no trace if it fails or panics.
     ///

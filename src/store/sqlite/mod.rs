@@ -6,9 +6,9 @@
 //!
 //! - `paths`, `lock`, `presence`: where the file is, that only one service has it, and that it stays there
 //! - `open`: the file, its checks, its schema, the settings of connections
-//! - `session`, `rows`: the verbs in SQL, and rows as values
+//! - `session`: the verbs in SQL
 //! - `readers`, `snapshot`: the connection pools, and connections that keep their snapshot
-//! - `queue`, `writer`: a write on its way, and the thread that runs it
+//! - `writer`: the thread that runs the writes
 //! - `checkpoint`: the write-ahead log's way into the file
 //! - `metrics`: gauges of the configuration and of file sizes
 //! - `audit`, `backup`, `copying`: the operator's commands, on a file that may be in use
@@ -24,9 +24,10 @@ use ::metrics::{counter, gauge};
 use tokio::sync::watch;
 
 use self::presence::{Lost, Watch};
-use self::queue::Job;
+
 use self::readers::Readers;
 use self::writer::Writer;
+use super::queue::{self, Job};
 use super::{Store, Tx, View};
 use crate::error::Error;
 use crate::metrics::table;
@@ -40,10 +41,8 @@ mod metrics;
 mod open;
 mod paths;
 mod presence;
-mod queue;
 mod readers;
 mod restore;
-mod rows;
 mod session;
 mod snapshot;
 mod writer;
@@ -253,7 +252,7 @@ impl Store for SqliteStore {
     async fn read<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
+        F: Fn(&dyn View) -> Result<T, Error> + Send + 'static,
     {
         self.shared.readers.read(work).await
     }
@@ -261,7 +260,7 @@ impl Store for SqliteStore {
     async fn scan<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
+        F: Fn(&dyn View) -> Result<T, Error> + Send + 'static,
     {
         self.shared.readers.scan(work).await
     }

@@ -67,7 +67,7 @@ impl Readers {
     pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
+        F: Fn(&dyn View) -> Result<T, Error> + Send + 'static,
     {
         if let Some(mut reader) = self.reads.try_get()? {
             histogram!(table::STORE_READ_WAIT, "kind" => "read").record(0);
@@ -91,7 +91,7 @@ impl Readers {
     pub(super) async fn scan<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&dyn View) -> Result<T, Error> + Send + 'static,
+        F: Fn(&dyn View) -> Result<T, Error> + Send + 'static,
     {
         let started = Instant::now();
         let turn = self

@@ -5,14 +5,15 @@
 
 use std::cell::{OnceCell, RefCell};
 
+use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, Row, Statement, params};
 
-use super::rows::{self, movement_columns, order_columns, product_columns};
 use crate::domain::{
     MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Product, ProductId, Quantity, Sku, Status, Stock,
     StockMovement, Timestamp,
 };
 use crate::error::Error;
+use crate::store::rows::{FromRow, movement_columns, order_columns, product_columns};
 use crate::store::{OrderFilter, Taken, Tx, View};
 
 /// What one closure, or one batch of them, may do with a connection.
@@ -73,16 +74,16 @@ impl<'c> Session<'c> {
         run.map_err(|error| self.fail(error))
     }
 
-    fn one<T>(&self, sql: &'static str, params: impl Params, decode: Decode<T>) -> Result<Option<T>, Error> {
-        self.with(sql, |statement| statement.query_row(params, decode).optional())
+    fn one<T: FromRow>(&self, sql: &'static str, params: impl Params) -> Result<Option<T>, Error> {
+        self.with(sql, |statement| statement.query_row(params, read).optional())
     }
 
-    fn many<T>(&self, sql: &'static str, params: impl Params, decode: Decode<T>) -> Result<Vec<T>, Error> {
+    fn many<T: FromRow>(&self, sql: &'static str, params: impl Params) -> Result<Vec<T>, Error> {
         self.with(sql, |statement| {
             let mut rows = statement.query(params)?;
             let mut decoded = Vec::new();
             while let Some(row) = rows.next()? {
-                decoded.push(decode(row)?);
+                decoded.push(read(row)?);
             }
             Ok(decoded)
         })
@@ -102,8 +103,8 @@ impl<'c> Session<'c> {
     }
 
     /// Runs a statement that must give exactly one row.
-    fn exactly_one<T>(&self, sql: &'static str, params: impl Params, decode: Decode<T>) -> Result<T, Error> {
-        self.one(sql, params, decode)?
+    fn exactly_one<T: FromRow>(&self, sql: &'static str, params: impl Params) -> Result<T, Error> {
+        self.one(sql, params)?
             .ok_or_else(|| Error::internal(format!("no row from: {sql}")))
     }
 
@@ -119,7 +120,12 @@ impl<'c> Session<'c> {
 mod idempotency;
 mod payments;
 
-type Decode<T> = fn(&Row<'_>) -> rusqlite::Result<T>;
+fn read<T: FromRow>(row: &Row<'_>) -> rusqlite::Result<T> {
+    T::from_row(row).map_err(|reason| match reason.downcast() {
+        Ok(error) => *error,
+        Err(reason) => rusqlite::Error::FromSqlConversionFailure(0, Type::Null, reason),
+    })
+}
 
 /// Which of our errors a failure of SQLite is: a failure of the storage, a lack of time, or else our own mistake.
 pub(super) fn failure(error: rusqlite::Error) -> Error {
@@ -152,12 +158,12 @@ fn sql_limit(limit: usize) -> i64 {
 impl View for Session<'_> {
     fn product(&self, id: ProductId) -> Result<Option<Product>, Error> {
         const SQL: &str = concat!("SELECT ", product_columns!(), " FROM products WHERE id = ?1");
-        self.one(SQL, params![id], rows::product)
+        self.one(SQL, params![id])
     }
 
     fn product_by_sku(&self, sku: &Sku) -> Result<Option<Product>, Error> {
         const SQL: &str = concat!("SELECT ", product_columns!(), " FROM products WHERE sku = ?1");
-        self.one(SQL, params![sku], rows::product)
+        self.one(SQL, params![sku])
     }
 
     fn products(&self, after: Option<ProductId>, limit: usize) -> Result<Vec<Product>, Error> {
@@ -166,15 +172,11 @@ impl View for Session<'_> {
             product_columns!(),
             " FROM products WHERE id > ?1 ORDER BY id LIMIT ?2"
         );
-        self.many(
-            SQL,
-            params![after.map_or(0, ProductId::get), sql_limit(limit)],
-            rows::product,
-        )
+        self.many(SQL, params![after.map_or(0, ProductId::get), sql_limit(limit)])
     }
 
     fn product_has_orders(&self, id: ProductId) -> Result<bool, Error> {
-        self.exactly_one(HAS_ORDERS, params![id], |row| row.get(0))
+        self.exactly_one(HAS_ORDERS, params![id])
     }
 
     fn movements(
@@ -184,12 +186,12 @@ impl View for Session<'_> {
         limit: usize,
     ) -> Result<Vec<StockMovement>, Error> {
         let before = before.map_or(i64::MAX, MovementId::get);
-        self.many(MOVEMENTS, params![product_id, before, sql_limit(limit)], rows::movement)
+        self.many(MOVEMENTS, params![product_id, before, sql_limit(limit)])
     }
 
     fn order(&self, id: OrderId) -> Result<Option<Order>, Error> {
         const SQL: &str = concat!("SELECT ", order_columns!(), " FROM orders WHERE id = ?1");
-        self.one(SQL, params![id], rows::order)
+        self.one(SQL, params![id])
     }
 
     fn orders(&self, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Result<Vec<Order>, Error> {
@@ -203,30 +205,26 @@ impl View for Session<'_> {
         let can_owe = status.is_none_or(|status| status == Status::Canceled);
         match (product_id, status, refund_due) {
             (_, _, Some(true)) if !can_owe => Ok(Vec::new()),
-            (None, None, None) => self.many(ORDERS, params![before, limit], rows::order),
-            (None, _, Some(true)) => self.many(OWING, params![before, limit], rows::order),
-            (None, None, Some(false)) => self.many(NOT_OWING, params![before, limit], rows::order),
-            (None, Some(Status::Canceled), None) => self.many(CANCELED, params![before, limit], rows::order),
-            (None, Some(status), _) => self.many(BY_STATUS, params![before, limit, status], rows::order),
-            (Some(id), None, None) => self.many(OF_PRODUCT, params![before, limit, id], rows::order),
-            (Some(id), _, Some(true)) => self.many(OF_PRODUCT_OWING, params![before, limit, id], rows::order),
-            (Some(id), None, Some(false)) => self.many(OF_PRODUCT_NOT_OWING, params![before, limit, id], rows::order),
-            (Some(id), Some(Status::Canceled), None) => {
-                self.many(OF_PRODUCT_CANCELED, params![before, limit, id], rows::order)
-            }
-            (Some(id), Some(status), _) => {
-                self.many(OF_PRODUCT_BY_STATUS, params![before, limit, id, status], rows::order)
-            }
+            (None, None, None) => self.many(ORDERS, params![before, limit]),
+            (None, _, Some(true)) => self.many(OWING, params![before, limit]),
+            (None, None, Some(false)) => self.many(NOT_OWING, params![before, limit]),
+            (None, Some(Status::Canceled), None) => self.many(CANCELED, params![before, limit]),
+            (None, Some(status), _) => self.many(BY_STATUS, params![before, limit, status]),
+            (Some(id), None, None) => self.many(OF_PRODUCT, params![before, limit, id]),
+            (Some(id), _, Some(true)) => self.many(OF_PRODUCT_OWING, params![before, limit, id]),
+            (Some(id), None, Some(false)) => self.many(OF_PRODUCT_NOT_OWING, params![before, limit, id]),
+            (Some(id), Some(Status::Canceled), None) => self.many(OF_PRODUCT_CANCELED, params![before, limit, id]),
+            (Some(id), Some(status), _) => self.many(OF_PRODUCT_BY_STATUS, params![before, limit, id, status]),
         }
     }
 
     fn orders_expiring(&self, until: Timestamp, limit: usize) -> Result<Vec<Order>, Error> {
-        self.many(ORDERS_EXPIRING, params![until, sql_limit(limit)], rows::order)
+        self.many(ORDERS_EXPIRING, params![until, sql_limit(limit)])
     }
 
     fn last_order_id(&self) -> Result<Option<OrderId>, Error> {
         const SQL: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'orders' AND seq > 0";
-        self.one(SQL, params![], |row| row.get(0))
+        self.one(SQL, params![])
     }
 }
 
@@ -335,7 +333,7 @@ impl Tx for Session<'_> {
         const LEFT: &str = "SELECT stock, price_cents FROM products WHERE id = ?1";
         match self.change(TAKE, params![id, quantity, now])? {
             0 => Ok(None),
-            _ => self.exactly_one(LEFT, params![id], rows::taken).map(Some),
+            _ => self.exactly_one(LEFT, params![id]).map(Some),
         }
     }
 
@@ -343,9 +341,7 @@ impl Tx for Session<'_> {
         const RETURN: &str =
             "UPDATE products SET stock = stock + ?2, updated_at_ms = ?3, version = version + 1 WHERE id = ?1";
         self.change_one(RETURN, params![id, quantity, now])?;
-        self.exactly_one("SELECT stock FROM products WHERE id = ?1", params![id], |row| {
-            row.get(0)
-        })
+        self.exactly_one("SELECT stock FROM products WHERE id = ?1", params![id])
     }
 
     fn insert_movement(&mut self, movement: &NewMovement) -> Result<MovementId, Error> {

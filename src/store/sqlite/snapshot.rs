@@ -78,7 +78,7 @@ impl Reader {
     pub(super) fn read<T>(
         &mut self,
         commits: &Commits,
-        work: impl FnOnce(&dyn View) -> Result<T, Error>,
+        work: impl Fn(&dyn View) -> Result<T, Error>,
     ) -> Result<T, Error> {
         // Before the snapshot is opened, which may then be newer than this says, and never older.
         let count = commits.0.count.load(Ordering::Acquire);

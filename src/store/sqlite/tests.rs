@@ -13,7 +13,7 @@ use crate::store::contract::store_contract;
 use crate::testing::{LATER, NOW, name, new_order, new_product, options, quantity, stock, store};
 
 mod contract {
-    super::store_contract!(crate::testing::store);
+    super::store_contract!(async || crate::testing::store());
 }
 
 /// A write that holds the writer until it is told to let go, which it waits for at the longest as tests may last.
@@ -290,4 +290,35 @@ async fn dropping_the_last_clone_ends_the_writer() {
     let mut ended = store.shared.writer_ended.clone();
     drop(store);
     assert!(ended.changed().await.is_err());
+}
+
+/// The contract's rule of the same name, with a write that certainly happens in the middle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_sees_one_state_whatever_is_written_meanwhile() {
+    let (store, _folder) = store();
+    let id = store
+        .write(|tx| tx.insert_product(&new_product("MUG", 9), NOW))
+        .await
+        .unwrap();
+    let (begun, mut has_begun) = tokio::sync::mpsc::channel(1);
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let read = store.read(move |view| {
+        let before = view.product(id)?;
+        begun.try_send(()).unwrap();
+        may_go_on.recv().unwrap();
+        Ok((before, view.product(id)?))
+    });
+    let writing = store.clone();
+    // On a task of its own, for the read may keep the thread that it was asked for on.
+    let write = tokio::spawn(async move {
+        has_begun.recv().await.unwrap();
+        writing
+            .write(move |tx| tx.take_stock(id, quantity(1), LATER))
+            .await
+            .unwrap();
+        go_on.send(()).unwrap();
+    });
+    let (before, after) = read.await.unwrap();
+    write.await.unwrap();
+    assert_eq!(before, after);
 }

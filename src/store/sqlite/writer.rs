@@ -26,12 +26,12 @@ use tokio::sync::watch;
 use super::checkpoint::{self, Checkpoints};
 use super::lock::Lock;
 use super::presence::{Lost, Watch};
-use super::queue::Job;
 use super::readers::Readers;
 use super::session::{Session, failure};
 use super::{FatalHandler, open};
 use crate::error::{Error, panic_message};
 use crate::metrics::table;
+use crate::store::queue::Job;
 
 /// How long reads that are under way may keep the writer from tidying up when it ends. The next start does the rest.
 const READS_WAIT: Duration = Duration::from_secs(2);

@@ -7,7 +7,7 @@ use rusqlite::params;
 use super::{Session, sql_limit};
 use crate::domain::Timestamp;
 use crate::error::Error;
-use crate::store::sqlite::rows::{self, idempotency_columns};
+use crate::store::rows::idempotency_columns;
 use crate::store::{IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView};
 
 pub(super) const RECORD: &str = concat!(
@@ -24,11 +24,11 @@ pub(super) const DELETE_RECORDS: &str = "DELETE FROM idempotency_keys WHERE numb
 impl IdempotencyView for Session<'_> {
     fn idempotency_record(&self, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>, Error> {
         let IdempotencyKey { caller, path, key } = key;
-        self.one(RECORD, params![caller, path, key], rows::idempotency_record)
+        self.one(RECORD, params![caller, path, key])
     }
 
     fn has_idempotency_records_until(&self, until: Timestamp) -> Result<bool, Error> {
-        self.exactly_one(HAS_RECORDS_UNTIL, params![until], |row| row.get(0))
+        self.exactly_one(HAS_RECORDS_UNTIL, params![until])
     }
 }
 

@@ -10,14 +10,14 @@ use crate::domain::{
     PaymentEvent, PaymentId, Provider, RecordedEvent, Refund, RefundId, Timestamp,
 };
 use crate::error::Error;
-use crate::store::sqlite::rows::{
-    self, dispute_columns, event_columns, hold_columns, listed_payment_columns, payment_columns, refund_columns,
+use crate::store::rows::{
+    dispute_columns, event_columns, hold_columns, listed_payment_columns, payment_columns, refund_columns,
 };
 use crate::store::{EventFilter, PaymentFilter, PaymentTx, PaymentView};
 
 impl PaymentView for Session<'_> {
     fn event(&self, provider: Provider, id: &EventId) -> Result<Option<RecordedEvent>, Error> {
-        self.one(EVENT, params![id, provider], rows::event)
+        self.one(EVENT, params![id, provider])
     }
 
     fn events(
@@ -33,7 +33,7 @@ impl PaymentView for Session<'_> {
             (None, Some(_)) => EVENTS_BY_RESULT,
             (None, None) => EVENTS,
         };
-        self.many(sql, params![before, limit, result, order_id], rows::event)
+        self.many(sql, params![before, limit, result, order_id])
     }
 
     fn payments(
@@ -50,19 +50,19 @@ impl PaymentView for Session<'_> {
             (None, Some(_)) => PAYMENTS_BY_STATE,
             (None, None) => PAYMENTS,
         };
-        self.many(sql, params![before, limit, is_closed, order_id], rows::listed_payment)
+        self.many(sql, params![before, limit, is_closed, order_id])
     }
 
     fn payment_of_order(&self, order_id: OrderId, payment_id: &PaymentId) -> Result<Option<Payment>, Error> {
-        self.one(PAYMENT_OF_ORDER, params![order_id, payment_id], rows::payment)
+        self.one(PAYMENT_OF_ORDER, params![order_id, payment_id])
     }
 
     fn payment_of_provider(&self, provider: Provider, payment_id: &PaymentId) -> Result<Option<Payment>, Error> {
-        self.one(PAYMENT_OF_PROVIDER, params![payment_id, provider], rows::payment)
+        self.one(PAYMENT_OF_PROVIDER, params![payment_id, provider])
     }
 
     fn is_payment_known(&self, order_id: OrderId, payment_id: &PaymentId) -> Result<bool, Error> {
-        self.exactly_one(IS_PAYMENT_KNOWN, params![order_id, payment_id], |row| row.get(0))
+        self.exactly_one(IS_PAYMENT_KNOWN, params![order_id, payment_id])
     }
 
     fn refund(
@@ -72,41 +72,41 @@ impl PaymentView for Session<'_> {
         refund_id: &RefundId,
     ) -> Result<Option<Refund>, Error> {
         match provider {
-            Provider::Own => self.one(REFUND_OF_ORDER, params![refund_id, order_id], rows::refund),
-            Provider::Stripe => self.one(REFUND_OF_PROVIDER, params![refund_id, provider], rows::refund),
+            Provider::Own => self.one(REFUND_OF_ORDER, params![refund_id, order_id]),
+            Provider::Stripe => self.one(REFUND_OF_PROVIDER, params![refund_id, provider]),
         }
     }
 
     fn refunds_of(&self, payment: EventNumber) -> Result<Vec<Refund>, Error> {
-        self.many(REFUNDS_OF, params![payment], rows::refund)
+        self.many(REFUNDS_OF, params![payment])
     }
 
     fn kept_refunds(&self, provider: Provider, payment_id: &PaymentId) -> Result<Vec<Refund>, Error> {
-        self.many(KEPT_REFUNDS, params![payment_id, provider], rows::refund)
+        self.many(KEPT_REFUNDS, params![payment_id, provider])
     }
 
     fn dispute(&self, provider: Provider, id: &DisputeId) -> Result<Option<Dispute>, Error> {
-        self.one(DISPUTE, params![id, provider], rows::dispute)
+        self.one(DISPUTE, params![id, provider])
     }
 
     fn kept_disputes(&self, provider: Provider, payment_id: &PaymentId) -> Result<Vec<Dispute>, Error> {
-        self.many(KEPT_DISPUTES, params![payment_id, provider], rows::dispute)
+        self.many(KEPT_DISPUTES, params![payment_id, provider])
     }
 
     fn hold(&self, provider: Provider, payment_id: &PaymentId) -> Result<Option<Hold>, Error> {
-        self.one(HOLD, params![payment_id, provider], rows::hold)
+        self.one(HOLD, params![payment_id, provider])
     }
 
     fn holds(&self, order_id: OrderId) -> Result<Vec<Hold>, Error> {
-        self.many(HOLDS, params![order_id], rows::hold)
+        self.many(HOLDS, params![order_id])
     }
 
     fn has_recorded_payment(&self, order_id: OrderId) -> Result<bool, Error> {
-        self.exactly_one(HAS_RECORDED_PAYMENT, params![order_id], |row| row.get(0))
+        self.exactly_one(HAS_RECORDED_PAYMENT, params![order_id])
     }
 
     fn open_payments(&self, order_id: OrderId) -> Result<Vec<Payment>, Error> {
-        self.many(OPEN_PAYMENTS, params![order_id], rows::payment)
+        self.many(OPEN_PAYMENTS, params![order_id])
     }
 }
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::{NewProduct, Product, ProductId};
-use crate::store::sqlite::queue::{self, Ticket};
+use crate::store::queue::{self, Ticket};
 use crate::store::{Tx, View};
 use crate::testing::{NOW, fatal, initial, name, new_product, options, order_id};
 

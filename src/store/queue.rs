@@ -1,4 +1,4 @@
-//! A write on its way to the writer, and its result on the way back.
+//! A write on its way to a backend's writer, and its result on the way back.
 //!
 //! A job is either run or canceled, never both: the first claim decides, the writer's or that of a caller whose wait has
 //! ended. So a caller who is told that nothing was changed can rely on it.
