@@ -591,8 +591,10 @@ struct PaymentDataDraft {
     #[validate(range(min = 1i64))]
     order_id: Option<i64>,
     #[validate(length(min = 1, max = 255))]
+    #[validate(custom(function = "Self::payment_id_pattern"))]
     payment_id: Option<String>,
     #[validate(length(min = 1, max = 255))]
+    #[validate(custom(function = "Self::refund_id_pattern"))]
     refund_id: Option<String>,
     #[validate(range(exclusive_min = const { Decimal::literal("0") }, max = const { Decimal::literal("1000000000000") }))]
     #[validate(custom(function = "Self::amount_decimals"))]
@@ -619,6 +621,16 @@ impl Read for PaymentData {
 }
 
 impl PaymentDataDraft {
+    fn payment_id_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[^\x00]+$"));
+        read::matches(text, &PATTERN, Some("must not contain the character U+0000"))
+    }
+
+    fn refund_id_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[^\x00]+$"));
+        read::matches(text, &PATTERN, Some("must not contain the character U+0000"))
+    }
+
     fn amount_decimals(value: &Decimal) -> Result<(), ValidationError> {
         read::at_most_decimals(*value, 2)
     }
@@ -645,8 +657,10 @@ pub struct PaymentEvent {
 #[derive(Validate)]
 struct PaymentEventDraft {
     #[validate(length(min = 1, max = 255))]
+    #[validate(custom(function = "Self::id_pattern"))]
     id: Option<String>,
     #[validate(length(min = 1, max = 255))]
+    #[validate(custom(function = "Self::r_type_pattern"))]
     r_type: Option<String>,
     #[validate(range(min = 0i64))]
     created: Option<i64>,
@@ -669,6 +683,18 @@ impl Read for PaymentEvent {
             created: draft.created,
             data: draft.data,
         })
+    }
+}
+
+impl PaymentEventDraft {
+    fn id_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[^\x00]+$"));
+        read::matches(text, &PATTERN, Some("must not contain the character U+0000"))
+    }
+
+    fn r_type_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[^\x00]+$"));
+        read::matches(text, &PATTERN, Some("must not contain the character U+0000"))
     }
 }
 
@@ -1270,10 +1296,12 @@ pub struct StripeEvent {
 #[derive(Validate)]
 struct StripeEventDraft {
     #[validate(length(min = 1, max = 255))]
+    #[validate(custom(function = "Self::id_pattern"))]
     id: Option<String>,
     #[validate(custom(function = "Self::object_pattern"))]
     object: Option<String>,
     #[validate(length(min = 1, max = 255))]
+    #[validate(custom(function = "Self::r_type_pattern"))]
     r_type: Option<String>,
     #[validate(range(min = 0i64))]
     created: Option<i64>,
@@ -1309,6 +1337,11 @@ impl Read for StripeEvent {
 }
 
 impl StripeEventDraft {
+    fn id_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[^\x00]+$"));
+        read::matches(text, &PATTERN, Some("must not contain the character U+0000"))
+    }
+
     fn object_pattern(text: &str) -> Result<(), ValidationError> {
         static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^event$"));
         read::matches(
@@ -1318,6 +1351,11 @@ impl StripeEventDraft {
                 "must be \"event\"; a thin event has no object in it, so choose the payload style Snapshot for this endpoint",
             ),
         )
+    }
+
+    fn r_type_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[^\x00]+$"));
+        read::matches(text, &PATTERN, Some("must not contain the character U+0000"))
     }
 }
 

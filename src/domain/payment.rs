@@ -8,7 +8,7 @@
 //! - [`Payment`], [`Refund`], [`Dispute`], [`Hold`]: what is recorded of them;
 //! - [`rules`]: what an event does.
 //!
-//! Nothing here knows a provider's format. Amounts of 0 and empty ids are refused.
+//! Nothing here knows a provider's format. Amounts of 0 and ids that are empty or have U+0000 are refused.
 
 use super::values::{Amount, OrderId, Timestamp, integer, text};
 
@@ -23,24 +23,29 @@ pub use fact::{Currency, Fact, FactKind, Minor, Sum};
 
 text! {
     /// The provider's id of an event; the same event always has the same.
-    EventId, str::is_empty, "an event's id is not empty"
+    EventId, is_no_name, "an event's id is not empty and has no U+0000"
 }
 text! {
     /// The type of an event, as it was sent.
-    EventType, str::is_empty, "an event's type is not empty"
+    EventType, is_no_name, "an event's type is not empty and has no U+0000"
 }
 text! {
     /// The provider's id of a payment.
-    PaymentId, str::is_empty, "a payment's id is not empty"
+    PaymentId, is_no_name, "a payment's id is not empty and has no U+0000"
 }
 text! {
     /// The provider's id of a refund; the id of its event where it has none.
-    RefundId, str::is_empty, "a refund's id is not empty"
+    RefundId, is_no_name, "a refund's id is not empty and has no U+0000"
 }
 text! {
     /// The provider's id of a dispute.
-    DisputeId, str::is_empty, "a dispute's id is not empty"
+    DisputeId, is_no_name, "a dispute's id is not empty and has no U+0000"
 }
+/// Whether a text names nothing, or cannot be stored everywhere: PostgreSQL has no text with U+0000.
+fn is_no_name(text: &str) -> bool {
+    text.is_empty() || text.contains('\0')
+}
+
 integer! {
     /// The number of a recorded event; a later one has a larger number.
     EventNumber, 1, "an id is positive"
@@ -269,8 +274,9 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_not_empty() {
+    fn ids_are_not_empty_and_can_be_stored() {
         assert!(EventId::new("").is_err() && PaymentId::new("").is_err() && EventType::new("").is_err());
+        assert!(EventId::new("a\0").is_err() && DisputeId::new("\0").is_err());
         assert!(EventId::new(" ").is_ok() && PaymentId::new("pay_1").is_ok());
     }
 }

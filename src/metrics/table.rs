@@ -74,6 +74,12 @@ table! {
         "How long a read waited for a connection, or a scan for its turn";
     STORE_SCANS_REFUSED: Counter "shop_store_scans_refused_total" []
         "Scans not begun because their turn did not come in time";
+    STORE_CONNECTS: Counter "shop_store_connects_total" []
+        "Connections of the writer to a PostgreSQL database";
+    STORE_RETRIES: Counter "shop_store_retries_total" ["reason"]
+        "Transactions in PostgreSQL that were tried again, because of a conflict or of a lost connection";
+    STORE_TURN_WAIT: Histogram "shop_store_turn_wait_seconds" []
+        "How long a transaction in PostgreSQL waited for those of other instances";
     STORE_DATABASE: Gauge "shop_store_database_bytes" []
         "Size of the database file";
     STORE_WAL: Gauge "shop_store_wal_bytes" []

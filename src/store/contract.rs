@@ -9,10 +9,10 @@ use crate::testing::{
     LATER, NOW, initial, name, new_order, new_product, order_id, price, product_id, quantity, sku, stock,
 };
 
-/// One test for each rule of the contract, each on a new store.
+/// One test for each rule of the contract, each on a new store, and with these attributes.
 macro_rules! store_contract {
-    ($open:expr) => {
-        $crate::store::contract::store_contract! { $open =>
+    ($open:expr $(, $attribute:meta)*) => {
+        $crate::store::contract::store_contract! { @tests [$(#[$attribute])*] $open =>
             products_come_back_as_written
             products_are_changed_and_removed
             skus_are_unique
@@ -55,14 +55,16 @@ macro_rules! store_contract {
             responses_are_removed_by_age
         }
     };
-    ($open:expr => $($rule:ident)*) => {
-        $(
+    (@tests $attributes:tt $open:expr => $($rule:ident)*) => {
+        $($crate::store::contract::store_contract! { @test $attributes $open => $rule })*
+    };
+    (@test [$(#[$attribute:meta])*] $open:expr => $rule:ident) => {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            $(#[$attribute])*
             async fn $rule() {
                 let (store, _guard) = ($open)().await;
                 $crate::store::contract::rules::$rule(store).await;
             }
-        )*
     };
 }
 pub(crate) use store_contract;

@@ -18,6 +18,7 @@ use crate::error::Error;
 mod contract;
 mod idempotency;
 mod payments;
+mod postgres;
 mod queue;
 mod rows;
 mod sqlite;
@@ -87,7 +88,7 @@ pub trait Store: Clone + Send + Sync + 'static {
 }
 
 /// Which orders a list holds; `None` narrows nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct OrderFilter {
     /// Only orders in this status.
     pub status: Option<Status>,

@@ -9,7 +9,7 @@ use crate::domain::{
 use crate::error::Error;
 
 /// Which events a list holds; `None` narrows nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct EventFilter {
     /// Only events with this result.
     pub result: Option<EventResult>,
@@ -26,7 +26,7 @@ impl EventFilter {
 }
 
 /// Which payments a list holds; `None` narrows nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct PaymentFilter {
     /// Only payments of this order.
     pub order_id: Option<OrderId>,

@@ -79,7 +79,7 @@ pub(crate) async fn events_come_back_as_recorded(store: impl Store) {
     let odd = PaymentEvent {
         event_type: EventType::new("☕.\u{1f}").unwrap(),
         created_seconds: None,
-        ..payment_event(" ☕ '\"\0", NOTHING)
+        ..payment_event(" ☕ '\"\\\u{1}", NOTHING)
     };
     let of_stripe = PaymentEvent {
         provider: Provider::Stripe,

@@ -13,11 +13,11 @@
 -- The last ids that were given, and so also that of a row that is gone. A write reads them and writes them back in its
 -- transaction: unlike those of a sequence, ids have no gaps and are committed in their order.
 CREATE TABLE counters (
-    only           BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only),
-    products       BIGINT NOT NULL CHECK (products >= 0),
-    orders         BIGINT NOT NULL CHECK (orders >= 0),
+    is_only         BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (is_only),
+    products        BIGINT NOT NULL CHECK (products >= 0),
+    orders          BIGINT NOT NULL CHECK (orders >= 0),
     stock_movements BIGINT NOT NULL CHECK (stock_movements >= 0),
-    payment_events BIGINT NOT NULL CHECK (payment_events >= 0)
+    payment_events  BIGINT NOT NULL CHECK (payment_events >= 0)
 );
 INSERT INTO counters VALUES (TRUE, 0, 0, 0, 0);
 
@@ -28,6 +28,15 @@ CREATE TABLE writers (
     last_write BIGINT NOT NULL,
     written_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
+
+-- Fails a statement that changed another number of rows than it was to change.
+CREATE FUNCTION expect_rows(changed BIGINT, wanted INTEGER) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    IF changed <> wanted THEN
+        RAISE EXCEPTION '% rows in place of % changed', changed, wanted USING ERRCODE = 'no_data_found';
+    END IF;
+END
+$$;
 
 -- Room in each page, so that a change of stock finds a place beside its row and no index changes.
 CREATE TABLE products (

@@ -1,0 +1,298 @@
+//! Connections: where the database is, TLS, the settings of every session, and what a connection has to say by itself.
+//!
+//! The server's certificate is verified wherever TLS is used. A password is never shown.
+
+use std::fmt;
+use std::fs;
+use std::future::poll_fn;
+use std::path::Path;
+use std::pin::pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use futures_util::future::BoxFuture;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::task::JoinHandle;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// How long connecting to one host may take, where the URL does not say.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long all hosts together may take.
+pub(super) const CONNECT_WAIT: Duration = Duration::from_secs(4);
+/// After this time without an answer to what was sent, the system gives a connection up.
+const UNANSWERED_MAX: Duration = Duration::from_secs(5);
+/// How soon an idle connection is tried.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// The URL of a PostgreSQL database, as libpq reads it (postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING).
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(Box<Config>);
+
+impl FromStr for PostgresUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut config: Config = text.parse().map_err(|error: tokio_postgres::Error| {
+            // The parser's text names the option and shows no value.
+            let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            let hint = match reason.contains("sslmode") || reason.contains("sslrootcert") {
+                true => {
+                    "; sslmode is disable, prefer or require, and certificates are always verified: with the system's \
+                         roots, or with DATABASE_CA_FILE"
+                }
+                false => "",
+            };
+            format!("is no URL of a PostgreSQL database: {reason}{hint}")
+        })?;
+        if config.get_hosts().is_empty() {
+            return Err("must name a host".to_owned());
+        }
+        if config.get_dbname().is_none_or(str::is_empty) {
+            return Err("must name a database after the host".to_owned());
+        }
+        if config.get_user().is_none_or(str::is_empty) {
+            return Err("must name a user before the host".to_owned());
+        }
+        if config.get_connect_timeout().is_none_or(|timeout| timeout.is_zero()) {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        if config.get_tcp_user_timeout().is_none_or(|timeout| timeout.is_zero()) {
+            config.tcp_user_timeout(UNANSWERED_MAX);
+        }
+        if !text.contains("keepalives_idle") {
+            config.keepalives_idle(KEEPALIVE);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("orders-inventory");
+        }
+        Ok(Self(Box::new(config)))
+    }
+}
+
+impl PostgresUrl {
+    /// The hosts and the database, for messages.
+    fn place(&self) -> String {
+        let config = &self.0;
+        let ports = config.get_ports();
+        let hosts = config.get_hosts().iter().enumerate().map(|(index, host)| {
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5_432);
+            match host {
+                tokio_postgres::config::Host::Tcp(name) => format!("{name}:{port}"),
+                tokio_postgres::config::Host::Unix(folder) => format!("{}:{port}", folder.display()),
+            }
+        });
+        let hosts: Vec<_> = hosts.collect();
+        format!("{}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
+    }
+}
+
+/// Without the password.
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place())
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresUrl({self})")
+    }
+}
+
+/// How a session is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SessionLimits {
+    /// How long one statement may run.
+    pub(super) statement: Duration,
+    /// How long it may wait for a lock.
+    pub(super) lock: Duration,
+    /// How long a transaction may wait for its client.
+    pub(super) idle_in_transaction: Duration,
+}
+
+impl SessionLimits {
+    fn sql(self) -> String {
+        let (statement, lock) = (self.statement.as_millis(), self.lock.as_millis());
+        let idle = self.idle_in_transaction.as_millis();
+        // Each list has its index, so no statement needs a walk through a table or a sort of one; and as its plan depends on
+        // no value, it is made once a connection.
+        format!(
+            "SET statement_timeout = {statement}; SET lock_timeout = {lock}; \
+             SET idle_in_transaction_session_timeout = {idle}; SET synchronous_commit = on; SET timezone = 'UTC'; \
+             SET client_min_messages = warning; SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; \
+             SET plan_cache_mode = force_generic_plan; SET client_connection_check_interval = '1s'"
+        )
+    }
+}
+
+/// What connects.
+#[derive(Clone)]
+pub(super) struct Connector {
+    tls: Option<MakeRustlsConnect>,
+    limits: Option<SessionLimits>,
+    /// Set when a connection said that a commit was not replicated: the wait for it was canceled at the server.
+    warned: Arc<AtomicBool>,
+}
+
+impl Connector {
+    /// One that verifies certificates with the roots in this file, or else with the system's.
+    ///
+    /// # Errors
+    /// One line where the file has no certificate.
+    pub(super) fn new(url: &PostgresUrl, ca_file: Option<&Path>) -> Result<Self, String> {
+        let tls = match url.0.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(MakeRustlsConnect::new(client_config(ca_file)?)),
+        };
+        Ok(Self {
+            tls,
+            limits: None,
+            warned: Arc::default(),
+        })
+    }
+
+    /// The same, for sessions with these limits.
+    pub(super) fn with_limits(&self, limits: SessionLimits) -> Self {
+        Self {
+            tls: self.tls.clone(),
+            limits: Some(limits),
+            warned: Arc::default(),
+        }
+    }
+
+    /// Whether the server said since the last call that a commit is kept there and may not be replicated.
+    pub(super) fn take_warning(&self) -> bool {
+        self.warned.swap(false, Ordering::AcqRel)
+    }
+
+    /// A connection outside any pool.
+    pub(super) async fn connect_to(&self, url: &PostgresUrl) -> Result<Connected, tokio_postgres::Error> {
+        let (client, task) = self.open(&url.0).await?;
+        Ok(Connected { client, task })
+    }
+
+    /// A pool of at most so many connections, made when they are needed. One that is closed is replaced.
+    pub(super) fn pool(&self, url: &PostgresUrl, size: usize, wait: Duration) -> Result<Pool, String> {
+        let manager = Manager::from_connect(
+            (*url.0).clone(),
+            self.clone(),
+            ManagerConfig {
+                recycling_method: RecyclingMethod::Fast,
+            },
+        );
+        Pool::builder(manager)
+            .max_size(size.max(1))
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts {
+                wait: Some(wait),
+                create: Some(CONNECT_WAIT),
+                recycle: Some(wait),
+            })
+            .build()
+            .map_err(|error| error.to_string())
+    }
+
+    async fn open(&self, config: &Config) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let (client, task) = match &self.tls {
+            None => {
+                let (client, connection) = config.connect(NoTls).await?;
+                (client, self.drive(connection))
+            }
+            Some(tls) => {
+                let (client, connection) = config.connect(tls.clone()).await?;
+                (client, self.drive(connection))
+            }
+        };
+        if let Some(limits) = self.limits {
+            client.batch_execute(&limits.sql()).await?;
+        }
+        Ok((client, task))
+    }
+
+    /// Lets a connection run until its client is gone or it fails.
+    fn drive<S, T>(&self, connection: tokio_postgres::Connection<S, T>) -> JoinHandle<()>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let warned = Arc::clone(&self.warned);
+        tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+                match message {
+                    // "canceling wait for synchronous replication": the only warning of this code that a commit gives.
+                    Ok(AsyncMessage::Notice(notice)) if *notice.code() == SqlState::WARNING => {
+                        warned.store(true, Ordering::Release);
+                        tracing::warn!(notice = notice.message(), "the database warned");
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::debug!(%error, "a connection to the database ended");
+                        break;
+                    }
+                }
+            }
+        })
+    }
+}
+
+impl Connect for Connector {
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        let config = config.clone();
+        Box::pin(async move { self.open(&config).await })
+    }
+}
+
+/// A connection of its own. It ends when this is dropped.
+pub(super) struct Connected {
+    pub(super) client: Client,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// TLS that trusts the roots in this file, or else the system's.
+fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        Some(path) => {
+            for certificate in certificates_in(path)? {
+                roots
+                    .add(certificate)
+                    .map_err(|error| format!("DATABASE_CA_FILE: {}: {error}", path.display()))?;
+            }
+        }
+        None => {
+            // What of the system's cannot be read is not trusted, which a connection that needs it tells.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS: {error}"))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let named = |reason: String| format!("DATABASE_CA_FILE: {}: {reason}", path.display());
+    let text = fs::read(path).map_err(|error| named(error.to_string()))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let found = found.map_err(|error| named(error.to_string()))?;
+    match found.is_empty() {
+        true => Err(named("has no certificate in PEM".to_owned())),
+        false => Ok(found),
+    }
+}
