@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use orders_inventory::config::Settings;
+use orders_inventory::config::{DatabaseUrl, Settings};
 use orders_inventory::http::signature::{Secret, SignatureHeaders, standard, timestamped};
 use orders_inventory::http::{Clock, docs};
 use orders_inventory::store::{self, Stop};
@@ -86,7 +86,11 @@ fn body(file: Option<&Path>) -> Result<Vec<u8>, String> {
 
 /// Recomputes every invariant of the database and prints a line for each.
 pub(crate) fn audit(settings: &Settings) -> ExitCode {
-    match store::audit(settings.database_url.path()) {
+    let DatabaseUrl::Sqlite(path) = &settings.database_url else {
+        failed("DATABASE_URL: audit of PostgreSQL is not there yet");
+        return ExitCode::from(UNREADABLE);
+    };
+    match store::audit(path) {
         Err(error) => {
             failed(&format!("DATABASE_URL: {error}"));
             ExitCode::from(UNREADABLE)
@@ -105,7 +109,7 @@ pub(crate) fn audit(settings: &Settings) -> ExitCode {
 /// Writes a consistent copy of the database to `file`.
 pub(crate) fn backup(settings: &Settings, file: &Path) -> ExitCode {
     interruptible(|stop| {
-        let backup = store::backup(settings.database_url.path(), file, stop)?;
+        let backup = store::backup(sqlite_file(settings)?, file, stop)?;
         Ok(format!("{} ({} bytes)\n", backup.path.display(), backup.bytes))
     })
 }
@@ -113,7 +117,7 @@ pub(crate) fn backup(settings: &Settings, file: &Path) -> ExitCode {
 /// Replaces the database by the backup in `file`.
 pub(crate) fn restore(settings: &Settings, file: &Path) -> ExitCode {
     interruptible(|stop| {
-        let restored = store::restore(settings.database_url.path(), file, stop)?;
+        let restored = store::restore(sqlite_file(settings)?, file, stop)?;
         let old = restored.set_aside.map_or_else(
             || "there was no old database".to_owned(),
             |old| format!("the old database is {}", old.display()),
@@ -124,6 +128,18 @@ pub(crate) fn restore(settings: &Settings, file: &Path) -> ExitCode {
             restored.bytes
         ))
     })
+}
+
+/// The file that backup and restore are for.
+fn sqlite_file(settings: &Settings) -> Result<&Path, Box<dyn Error>> {
+    match &settings.database_url {
+        DatabaseUrl::Sqlite(path) => Ok(path),
+        DatabaseUrl::Postgres(_) => Err(
+            "DATABASE_URL: backup and restore are for SQLite files; for PostgreSQL use pg_dump and \
+             pg_restore, or pgBackRest (docs/ha.md)"
+                .into(),
+        ),
+    }
 }
 
 /// Runs work that leaves nothing unfinished when a signal ends it, and prints its result.

@@ -9,9 +9,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use self::values::{host, rate_limit, seconds, socket_address, whole_number};
+use crate::store::{PostgresUrl, Target};
 
 mod read;
 mod stripe;
@@ -75,9 +76,24 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 8080, value_parser = whole_number::<u16>(0..=65_535))]
     pub port: u16,
 
-    /// Database file, as sqlite://PATH; its folder is created
-    #[arg(long, env, global = true, default_value = "sqlite://data/orders-inventory.db")]
+    /// Database: a file, as sqlite://PATH, whose folder is created; or postgres://USER:PASSWORD@HOST/NAME for several instances
+    #[arg(
+        long,
+        env,
+        global = true,
+        hide_env_values = true,
+        default_value = "sqlite://data/orders-inventory.db"
+    )]
     pub database_url: DatabaseUrl,
+
+    /// File with the certificates, in PEM, of the authorities that may sign PostgreSQL's; unset for the system's
+    #[arg(long, env, global = true)]
+    pub database_ca_file: Option<PathBuf>,
+
+    /// Serve a PostgreSQL server that can lose what it acknowledged: fsync or synchronous_commit off, or replicas none of which
+    /// is synchronous
+    #[arg(long, env, global = true, default_value_t = false, action = ArgAction::Set)]
+    pub allow_async_replication: bool,
 
     /// API keys, comma-separated; without any, every operation is open to everyone
     #[arg(
@@ -185,6 +201,15 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Where the PostgreSQL database of this URL is, and how it may be used.
+    pub fn target(&self, url: &PostgresUrl) -> Target {
+        Target {
+            url: url.clone(),
+            ca_file: self.database_ca_file.clone(),
+            allow_async_replication: self.allow_async_replication,
+        }
+    }
+
     /// Refuses settings that are invalid together.
     ///
     /// # Errors
@@ -273,34 +298,36 @@ impl FromStr for LogFilter {
     }
 }
 
-/// The URL of the database file.
+/// The URL of the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatabaseUrl(PathBuf);
-
-impl DatabaseUrl {
-    /// The file's path, relative to the working folder unless it starts with a slash.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
+pub enum DatabaseUrl {
+    /// The path of an SQLite file, relative to the working folder unless it starts with a slash.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(PostgresUrl),
 }
 
 impl FromStr for DatabaseUrl {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix("sqlite://") {
-            Some("") => Err("must name a file after sqlite://"),
-            Some(path) if path.contains(['?', '#', '\0']) => Err("must end with the path, without ? or #"),
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return text.parse().map(Self::Postgres);
+        }
+        let refused = match text.strip_prefix("sqlite://") {
+            Some("") => "must name a file after sqlite://",
+            Some(path) if path.contains(['?', '#', '\0']) => "must end with the path, without ? or #",
             // SQLite's other names for a database. Nothing of one in memory would be kept.
             Some(path) if path.starts_with("file:") || path.starts_with(':') => {
-                Err("must name a file by its path after sqlite://, not by :memory: or file:")
+                "must name a file by its path after sqlite://, not by :memory: or file:"
             }
             Some(path) if path.ends_with('/') || Path::new(path).file_name().is_none() => {
-                Err("must name a file after sqlite://, not a folder")
+                "must name a file after sqlite://, not a folder"
             }
-            Some(path) => Ok(Self(path.into())),
-            None => Err("must start with sqlite://"),
-        }
+            Some(path) => return Ok(Self::Sqlite(path.into())),
+            None => "must start with sqlite:// or postgres://",
+        };
+        Err(refused.to_owned())
     }
 }
 

@@ -1,21 +1,21 @@
 //! The command `serve`: opens the store, builds the router, serves until a signal, then shuts down gracefully.
 
+use std::error::Error;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use orders_inventory::config::{LogFormat, SecretText, Settings};
+use orders_inventory::config::{DatabaseUrl, LogFormat, SecretText, Settings};
 use orders_inventory::http::signature::{Keyring, Secret, SignatureHeaders};
 use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, Stripe, sweeper};
 use orders_inventory::metrics::Exporter;
-use orders_inventory::store::{self, FatalHandler, SqliteStore};
+use orders_inventory::store::{self, AnyStore, FatalHandler, PostgresOptions, PostgresStore, SqliteStore};
 use orders_inventory::{log, render};
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use self::connections::Bounds;
 use crate::failed_to_serve;
@@ -42,23 +42,11 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
     let listener =
         TcpListener::bind(address).map_err(|error| format!("HOST and PORT: cannot listen on {address}: {error}"))?;
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let options = store::Options {
-        path: settings.database_url.path().to_owned(),
-        queue_capacity: within_usize(settings.requests_max),
-        queue_wait: Duration::from_secs(settings.request_timeout_seconds),
-        wal_bytes: settings.wal_bytes,
-        readers: u32::try_from(cores).unwrap_or(u32::MAX),
-        ..store::Options::default()
-    };
     // Before the store opens: from here on it counts.
     let exporter = settings.metrics_addr.map(|address| {
         Exporter::bind(address).map_err(|error| format!("METRICS_ADDR: cannot listen on {address}: {error}"))
     });
     let exporter = exporter.transpose()?;
-    let store = SqliteStore::open_with(options, end_process(settings.log_format))
-        .map_err(|error| format!("DATABASE_URL: {error}"))?;
-    render::warn_without_disk(settings, store.path());
-
     // One thread more than there are read connections: a hanging disk blocks reads, and nothing else.
     let runtime = Builder::new_multi_thread()
         .worker_threads(cores.saturating_add(1))
@@ -66,6 +54,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))?;
     keep_polling(runtime.handle().clone()).map_err(|error| format!("cannot start threads: {error}"))?;
+    let store = open(settings, &runtime, cores).map_err(|error| format!("DATABASE_URL: {error}"))?;
     let ended = runtime.block_on(async {
         tokio::spawn(log.report_lost_lines());
         let served = serve_until_stopped(settings, listener, store.clone(), exporter).await;
@@ -82,6 +71,36 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
     ended?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Opens the database that the settings name.
+fn open(settings: &Settings, runtime: &Runtime, cores: usize) -> Result<AnyStore, Box<dyn Error>> {
+    let queue_capacity = within_usize(settings.requests_max);
+    let queue_wait = Duration::from_secs(settings.request_timeout_seconds);
+    match &settings.database_url {
+        DatabaseUrl::Sqlite(path) => {
+            let options = store::Options {
+                path: path.clone(),
+                queue_capacity,
+                queue_wait,
+                wal_bytes: settings.wal_bytes,
+                readers: u32::try_from(cores).unwrap_or(u32::MAX),
+                ..store::Options::default()
+            };
+            let store = SqliteStore::open_with(options, end_process(settings.log_format))?;
+            render::warn_without_disk(settings, store.path());
+            Ok(AnyStore::Sqlite(store))
+        }
+        DatabaseUrl::Postgres(url) => {
+            let options = PostgresOptions {
+                queue_capacity,
+                queue_wait,
+                ..PostgresOptions::default()
+            };
+            let store = runtime.block_on(PostgresStore::open(&settings.target(url), options))?;
+            Ok(AnyStore::Postgres(store))
+        }
+    }
 }
 
 /// Starts a thread that wakes the runtime every [`WAKE_PERIOD`].
@@ -111,7 +130,7 @@ fn end_process(format: LogFormat) -> FatalHandler {
 async fn serve_until_stopped(
     settings: &Settings,
     listener: TcpListener,
-    store: SqliteStore,
+    store: AnyStore,
     exporter: Option<Exporter>,
 ) -> io::Result<()> {
     let clock = Clock::system();
@@ -139,16 +158,16 @@ async fn serve_until_stopped(
         drain: Duration::from_secs(settings.drain_seconds),
     };
     tokio::spawn(sweeper::run(store.clone(), clock.clone()));
-    let database = store.path().to_owned();
+    let place = store.place();
     let metrics_address = exporter.as_ref().map(Exporter::local_addr).transpose()?;
     if let Some(exporter) = exporter {
-        tokio::spawn(serve_metrics(exporter, store.clone(), database.clone(), clock));
+        tokio::spawn(serve_metrics(exporter, store.clone(), clock));
     }
     let router = http::router(store, options);
     let address = listener.local_addr()?;
     // From here on a signal is a graceful shutdown, so the greeting comes only now.
     let stop = stop_signal()?;
-    greet(settings.log_format, &database, address, metrics_address);
+    greet(settings.log_format, &place, address, metrics_address);
     connections::serve(listener, router, bounds, async { _ = stop.await }).await
 }
 
@@ -201,13 +220,12 @@ fn secrets(texts: [&SecretText; 2]) -> Vec<Secret> {
         .collect()
 }
 
-/// Prints the addresses of documentation, API and metrics, and the database's path. The service goes on where that is
+/// Prints the addresses of documentation, API and metrics, and where the data is. The service goes on where that is
 /// impossible.
-fn greet(format: LogFormat, database: &Path, address: SocketAddr, metrics: Option<SocketAddr>) {
+fn greet(format: LogFormat, data: &str, address: SocketAddr, metrics: Option<SocketAddr>) {
     let api = format!("http://{}", reachable(address));
     let docs = format!("{api}/docs");
     let metrics = metrics.map(|address| format!("http://{}/metrics", reachable(address)));
-    let data = database.display().to_string();
     let text = match format {
         LogFormat::Pretty => {
             let metrics = metrics.map(|metrics| format!("Stats {metrics}\n")).unwrap_or_default();
@@ -217,7 +235,7 @@ fn greet(format: LogFormat, database: &Path, address: SocketAddr, metrics: Optio
             let members = [
                 ("docs", Some(docs)),
                 ("api", Some(api)),
-                ("data", Some(data)),
+                ("data", Some(data.to_owned())),
                 ("metrics", metrics),
             ];
             let members = members.map(|(name, value)| (name.to_owned(), value.into()));
@@ -240,11 +258,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Serves the metrics, with those that come from the store.
-async fn serve_metrics(exporter: Exporter, store: SqliteStore, database: PathBuf, clock: Clock) {
+async fn serve_metrics(exporter: Exporter, store: AnyStore, clock: Clock) {
     let refresh = move || {
-        let (store, database, now) = (store.clone(), database.clone(), clock.now());
+        let (store, now) = (store.clone(), clock.now());
         async move {
-            tokio::join!(http::metrics::refresh(&store, now), store::measure_files(database));
+            let tells = store.measure().await;
+            http::metrics::refresh(&store, now, tells).await;
         }
     };
     if let Err(error) = exporter.serve(refresh).await {

@@ -126,7 +126,11 @@ fn one_line(error: &clap::Error) -> String {
         .and_then(|argument| argument.get_env());
     if let (Some(variable), Some(value)) = (variable, text(ContextKind::InvalidValue)) {
         let reason = std::error::Error::source(error).map_or_else(|| allowed_values(error), ToString::to_string);
-        return format!("{}: {reason} (it is {value:?})", variable.display());
+        // Before an @ there may be a password.
+        return match value.contains('@') {
+            true => format!("{}: {reason}", variable.display()),
+            false => format!("{}: {reason} (it is {value:?})", variable.display()),
+        };
     }
     if let (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing))) =
         (error.kind(), error.get(ContextKind::InvalidArg))

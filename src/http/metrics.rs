@@ -129,8 +129,14 @@ pub(super) const fn fact(kind: Option<&FactKind>) -> &'static str {
     }
 }
 
-/// Reads the gauges that come from the store. If the store fails, they keep their values.
-pub async fn refresh<S: Store>(store: &S, now: Timestamp) {
+/// Reads the gauges that come from the store. If the store fails, they keep their values. Where several instances share a
+/// database only one `tells` how many rows there are; at the others they are 0, so that their sum is right.
+pub async fn refresh<S: Store>(store: &S, now: Timestamp, tells: bool) {
+    if !tells {
+        gauge!(table::ORDERS_REFUND_DUE).set(0);
+        gauge!(table::ORDERS_OVERDUE).set(0);
+        return;
+    }
     let counted = store.scan(move |view| {
         let owing = OrderFilter {
             refund_due: Some(true),

@@ -80,8 +80,16 @@ table! {
         "Transactions in PostgreSQL that were tried again, because of a conflict or of a lost connection";
     STORE_TURN_WAIT: Histogram "shop_store_turn_wait_seconds" []
         "How long a transaction in PostgreSQL waited for those of other instances";
+    STORE_CONNECTIONS: Gauge "shop_store_connections" []
+        "Open connections of the pool that reads from PostgreSQL";
+    STORE_READS_WAITING: Gauge "shop_store_reads_waiting" []
+        "Reads that wait for a connection to PostgreSQL";
+    STORE_REPLICAS: Gauge "shop_store_replicas" []
+        "Servers that copy from the PostgreSQL primary";
+    STORE_SYNCHRONOUS: Gauge "shop_store_synchronous" []
+        "1 where a commit in PostgreSQL waits for a replica, else 0";
     STORE_DATABASE: Gauge "shop_store_database_bytes" []
-        "Size of the database file";
+        "Size of the database";
     STORE_WAL: Gauge "shop_store_wal_bytes" []
         "Size of the write-ahead log beside it";
     STORE_DISK: Gauge "shop_store_disk_bytes" []

@@ -14,6 +14,7 @@ use crate::domain::{
 };
 use crate::error::Error;
 
+mod any;
 #[cfg(test)]
 mod contract;
 mod idempotency;
@@ -23,8 +24,10 @@ mod queue;
 mod rows;
 mod sqlite;
 
+pub use any::AnyStore;
 pub use idempotency::{IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView, StoredResponse};
 pub use payments::{EventFilter, PaymentFilter, PaymentTx, PaymentView};
+pub use postgres::{OpenError as PostgresOpenError, Options as PostgresOptions, PostgresStore, PostgresUrl, Target};
 pub use sqlite::{
     AuditError, AuditReport, Backup, BackupError, Checked, FatalHandler, OpenError, Options, RestoreError, Restored,
     SqliteStore, Stop, audit, backup, end_process, measure_files, restore,

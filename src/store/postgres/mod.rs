@@ -10,12 +10,13 @@
 //! - `pipeline`, `load`: many statements in one round trip
 //! - `readers`, `writer`: who runs closures
 //! - `failure`: what PostgreSQL's errors mean here
+//! - `metrics`: gauges of the database
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use ::metrics::{counter, gauge};
 use deadpool_postgres::Pool;
-use metrics::{counter, gauge};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -32,6 +33,7 @@ mod checks;
 mod connect;
 mod failure;
 mod load;
+mod metrics;
 mod open;
 mod pipeline;
 mod query;
@@ -99,6 +101,8 @@ pub struct PostgresStore {
 }
 
 struct Shared {
+    /// The hosts and the name of the database.
+    place: String,
     readers: Readers,
     /// Where writes go; `None` once the store is closed.
     writes: RwLock<Option<mpsc::Sender<Box<dyn Job>>>>,
@@ -155,6 +159,7 @@ impl PostgresStore {
             drop(running);
         });
         let shared = Shared {
+            place: target.url.to_string(),
             readers,
             writes: RwLock::new(Some(writes)),
             queue_wait: options.queue_wait,
@@ -163,6 +168,11 @@ impl PostgresStore {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// The hosts and the name of the database.
+    pub fn place(&self) -> &str {
+        &self.shared.place
     }
 
     /// Accepts no more work, and returns when all accepted writes are done and answered. From then on every read and write
