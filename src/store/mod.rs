@@ -3,8 +3,10 @@
 //! The verbs read or write rows and decide nothing: a [use case](crate::app) asks the [domain](crate::domain) whether an
 //! order may be canceled, once, whatever the backend. Only a backend knows SQL.
 //!
-//! Invariants a backend keeps: a write's verbs all happen or none does; writes behave as if one ran after the other; a
-//! read sees one state of the data throughout; success is answered only after what was written is durable.
+//! Invariants a backend keeps: a write's verbs all happen or none does; writes behave as if one ran after the other, also
+//! those of several instances on one PostgreSQL database; a read sees one state of the data throughout, in which all is that
+//! was acknowledged before it began; success is answered only after what was written is durable: in SQLite on the disk, in
+//! PostgreSQL on that of the primary and of its synchronous replica, if it has one.
 
 use std::future::Future;
 
@@ -36,7 +38,7 @@ pub use sqlite::{
 /// Where products and orders are stored.
 pub trait Store: Clone + Send + Sync + 'static {
     /// Runs `work` on one consistent state of the data. `work` reads a few rows by their index, such as one resource or one
-    /// page, and waits for nothing else, for it may run on a runtime thread.
+    /// page, touches nothing else and waits for nothing else: it may run on a runtime thread, and more than once.
     ///
     /// # Errors
     /// What `work` refuses; [`Error::Overloaded`] if it could not begin in time; [`Error::StorageUnavailable`].
@@ -45,8 +47,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         T: Send + 'static,
         F: Fn(&dyn View) -> Result<T, Error> + Send + 'static;
 
-    /// As [`Store::read`], for work that may look through many rows: it never runs on a runtime thread, only few of its
-    /// kind run at once, and it ends when its time is up or when this future is dropped.
+    /// As [`Store::read`], for work that may look through many rows: it never keeps a runtime thread, only few of its kind
+    /// run at once, and it ends when its time is up, or soon after this future is dropped.
     ///
     /// # Errors
     /// As those of [`Store::read`]; also [`Error::Overloaded`] if its time was up.
@@ -73,7 +75,7 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// As [`Store::write`], and calls `then` with the result once it is durable, whether or not the caller still waits for
     /// its answer. So what must follow a commit, such as counting it or a warning, follows it. `then` must be short and
-    /// wait for nothing, for it runs on a thread of the store.
+    /// wait for nothing, for it keeps the store's writer.
     ///
     /// # Errors
     /// As those of [`Store::write`]; then `then` is not called.

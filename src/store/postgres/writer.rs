@@ -11,10 +11,12 @@
 //! canceled, for PostgreSQL then keeps it without its replicas.
 
 use std::mem;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{ClientWrapper, Object, Pool};
+use futures_util::FutureExt;
 use metrics::{counter, gauge, histogram};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout_at};
@@ -28,7 +30,7 @@ use super::failure::{self, Failure};
 use super::load;
 use super::pipeline;
 use super::session::{Answers, Asked, Session};
-use crate::error::Error;
+use crate::error::{Error, panic_message};
 use crate::metrics::table;
 use crate::store::queue::Job;
 
@@ -136,7 +138,11 @@ impl Writer {
             }
             let mut begun: Vec<_> = begun.into_iter().map(|job| Begun { job, is_alone: false }).collect();
             while !begun.is_empty() {
-                begun = self.run(begun, now + TRIED_MAX).await;
+                let ran = AssertUnwindSafe(self.run(begun, Instant::now() + TRIED_MAX)).catch_unwind();
+                begun = ran.await.unwrap_or_else(|panic| {
+                    tracing::error!(panic = panic_message(&*panic), "the writer panicked and goes on");
+                    Vec::new()
+                });
             }
         }
     }
