@@ -148,12 +148,10 @@ impl Connector {
     /// # Errors
     /// One line where the file has no certificate.
     pub(super) fn new(url: &PostgresUrl, ca_file: Option<&Path>) -> Result<Self, String> {
-        let tls = match url.0.get_ssl_mode() {
-            SslMode::Disable => None,
-            _ => Some(MakeRustlsConnect::new(client_config(ca_file)?)),
-        };
+        let is_tls = url.0.get_ssl_mode() != SslMode::Disable;
+        let tls = is_tls.then(|| client_config(ca_file)).transpose()?;
         Ok(Self {
-            tls,
+            tls: tls.map(MakeRustlsConnect::new),
             limits: None,
             warned: Arc::default(),
         })

@@ -71,11 +71,14 @@ fn by_id(rows: Vec<Row>) -> Result<HashMap<i64, Row>, Error> {
 fn parts(asked: Vec<Asked>) -> Vec<Part> {
     let (mut products, mut orders, mut keys, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for asked in asked {
-        match asked.query {
-            Query::Product(id) => products.push(id),
-            Query::Order(id) => orders.push(id),
-            Query::Record(key) => keys.push(key),
-            _ => parts.push(Part::One(asked)),
+        if let Query::Product(id) = asked.query {
+            products.push(id);
+        } else if let Query::Order(id) = asked.query {
+            orders.push(id);
+        } else if let Query::Record(key) = asked.query {
+            keys.push(key);
+        } else {
+            parts.push(Part::One(asked));
         }
     }
     if !products.is_empty() {

@@ -175,28 +175,31 @@ pub(super) async fn migrate(target: &Target, connected: &mut Connected) -> Resul
         reason: one_line(&reason),
     };
     let client = &mut connected.client;
-    let migrated = timeout(MIGRATE_WAIT, async {
-        client
-            .batch_execute(LOCK)
-            .await
-            .map_err(|error| failed(explain(&error)))?;
-        match whose(client).await.map_err(|error| failed(explain(&error)))? {
-            Whose::Nobodys | Whose::Ours => {}
-            Whose::Others => return Err(OpenError::Foreign { place: place.clone() }),
-        }
-        let migrations = MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql));
-        let migrations: Result<Vec<_>, _> = migrations.collect();
-        let mut runner = Runner::new(&migrations.map_err(|error| failed(error.to_string()))?);
-        runner.set_migration_table_name(MIGRATIONS_TABLE);
-        let report = runner.run_async(client).await.map_err(|error| match error.kind() {
-            Kind::MissingVersion(_) => OpenError::Newer { place: place.clone() },
-            _ => failed(explain(&error)),
-        })?;
-        if let Some(last) = report.applied_migrations().last() {
-            tracing::info!(to = last.version(), "the schema was migrated");
-        }
-        Ok(())
-    });
+    let migrated =
+        timeout(MIGRATE_WAIT, async {
+            client
+                .batch_execute(LOCK)
+                .await
+                .map_err(|error| failed(explain(&error)))?;
+            match whose(client).await.map_err(|error| failed(explain(&error)))? {
+                Whose::Nobodys | Whose::Ours => {}
+                Whose::Others => return Err(OpenError::Foreign { place: place.clone() }),
+            }
+            let migrations = MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql));
+            let migrations: Result<Vec<_>, _> = migrations.collect();
+            let mut runner = Runner::new(&migrations.map_err(|error| failed(error.to_string()))?);
+            runner.set_migration_table_name(MIGRATIONS_TABLE);
+            let report = runner.run_async(client).await.map_err(|error| {
+                match matches!(error.kind(), Kind::MissingVersion(_)) {
+                    true => OpenError::Newer { place: place.clone() },
+                    false => failed(explain(&error)),
+                }
+            })?;
+            if let Some(last) = report.applied_migrations().last() {
+                tracing::info!(to = last.version(), "the schema was migrated");
+            }
+            Ok(())
+        });
     migrated
         .await
         .unwrap_or_else(|_| Err(failed("another instance has been at it for ten minutes".to_owned())))

@@ -171,18 +171,16 @@ impl Writer {
             }
             // One of them cannot be stored. Which one shows when each is alone.
             Err(Failure::Conflict(Error::Internal(_))) if begun.len() > 1 => {
-                waiting.extend(begun.into_iter().map(alone))
+                waiting.extend(begun.into_iter().map(alone));
             }
             Err(failed) => {
                 let error = failed.into_error();
                 report(&error, begun.len());
                 for Begun { job, .. } in begun {
-                    let error = match &error {
+                    let error = match (&error, job.succeeded()) {
                         // It was not to be kept in any case.
-                        Error::OutcomeUnknown(cause) if !job.succeeded() => {
-                            Error::StorageUnavailable(Arc::clone(cause))
-                        }
-                        error => error.clone(),
+                        (Error::OutcomeUnknown(cause), false) => Error::StorageUnavailable(Arc::clone(cause)),
+                        (error, _) => error.clone(),
                     };
                     job.answer(Err(error));
                 }
