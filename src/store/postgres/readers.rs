@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::{Object, Pool};
 use metrics::{counter, histogram};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::failure::{self, Failure};
 use super::session::{Answers, Asked, run_read};
@@ -64,56 +64,92 @@ impl Readers {
         self.run(&self.probes, "probe", work).await
     }
 
-    async fn run<T, F>(&self, pool: &Pool, kind: &'static str, work: F) -> Result<T, Error>
+    /// Runs the work, within the time of a read.
+    async fn run<T, F>(&self, pool: &Pool, kind: &'static str, mut work: F) -> Result<T, Error>
     where
         F: Fn(&dyn View) -> Result<T, Error>,
     {
         let mut answers = Answers::default();
-        let (mut result, mut missing) = attempt(&answers, &work);
+        let (result, missing) = attempt(&answers, &mut work);
         if missing.is_empty() {
             return result;
         }
-        let started = Instant::now();
-        let mut connection = pool.get().await.map_err(|error| failure::of_pool(error).into_error())?;
-        histogram!(table::STORE_READ_WAIT, "kind" => kind).record(started.elapsed());
-        let _running = GaugeGuard::new(table::STORE_READS_RUNNING);
-        let mut asked: Vec<Asked> = Vec::new();
-        let mut is_retried = false;
-        for _ in 0..LOADS_MAX {
-            // All of it again, for what was answered before was another state.
-            asked.append(&mut missing);
-            answers = Answers::default();
-            match timeout(self.read_timeout, ask(&connection, asked.clone(), &mut answers)).await {
-                Ok(Ok(())) => {}
+        let until = Instant::now() + self.read_timeout;
+        let mut asked = missing;
+        for is_last_try in [false, true] {
+            match load_all(pool, kind, until, &mut asked, &mut answers, &mut work).await {
                 // A connection of the pool may have broken while nobody used it.
-                Ok(Err(Failure::Lost(_))) if !is_retried => {
-                    drop(Object::take(connection));
-                    is_retried = true;
-                    connection = pool.get().await.map_err(|error| failure::of_pool(error).into_error())?;
-                    continue;
-                }
-                Ok(Err(failed)) => {
-                    if matches!(failed, Failure::Lost(_)) {
-                        drop(Object::take(connection));
-                    }
-                    return Err(failed.into_error());
-                }
-                Err(_) => {
-                    drop(Object::take(connection));
-                    return Err(Error::storage("the database does not answer"));
-                }
-            }
-            (result, missing) = attempt(&answers, &work);
-            if missing.is_empty() {
-                return result;
+                Err(Failure::Lost(_)) if !is_last_try => {}
+                outcome => return outcome.unwrap_or_else(|failed| Err(failed.into_error())),
             }
         }
-        Err(Error::internal("a read asks for more and more"))
+        Err(Error::internal("a read was not tried"))
+    }
+}
+
+/// Asks on one connection until the work has all it needs, and returns its result. What was asked stays in `asked`.
+async fn load_all<T>(
+    pool: &Pool,
+    kind: &'static str,
+    until: Instant,
+    asked: &mut Vec<Asked>,
+    answers: &mut Answers,
+    // Not shared, for it may be sent to another thread and not be used by two.
+    work: &mut impl Fn(&dyn View) -> Result<T, Error>,
+) -> Result<Result<T, Error>, Failure> {
+    let is_silent = |_| Failure::Refused(Error::storage("the database does not answer"));
+    let started = Instant::now();
+    let connection = timeout_at(until.into(), pool.get()).await.map_err(is_silent)?;
+    let connection = connection.map_err(failure::of_pool)?;
+    histogram!(table::STORE_READ_WAIT, "kind" => kind).record(started.elapsed());
+    let mut lease = Lease {
+        connection: Some(connection),
+        is_closed: kind == "scan",
+    };
+    let _running = GaugeGuard::new(table::STORE_READS_RUNNING);
+    for _ in 0..LOADS_MAX {
+        // All of it again, for what was answered before was another state.
+        *answers = Answers::default();
+        let answered = timeout_at(until.into(), ask(lease.connection()?, asked.clone(), answers)).await;
+        if let Err(failed) = answered.map_err(is_silent).flatten() {
+            lease.is_closed = true;
+            return Err(failed);
+        }
+        let (result, mut missing) = attempt(answers, work);
+        if missing.is_empty() {
+            lease.is_closed = false;
+            return Ok(result);
+        }
+        asked.append(&mut missing);
+    }
+    Err(Failure::Refused(Error::internal("a read asks for more and more")))
+}
+
+/// A connection of a pool, which has it back when this is dropped, or closes it.
+struct Lease {
+    connection: Option<Object>,
+    /// A connection that failed or is silent is closed, and so is that of a scan whose caller has left: what still runs on it
+    /// would delay the next one. What is left of a short read would not.
+    is_closed: bool,
+}
+
+impl Lease {
+    fn connection(&self) -> Result<&Object, Failure> {
+        let connection = self.connection.as_ref();
+        connection.ok_or_else(|| Failure::Refused(Error::internal("the connection was given back")))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take_if(|_| self.is_closed) {
+            drop(Object::take(connection));
+        }
     }
 }
 
 /// Runs the work on what is known.
-fn attempt<T>(answers: &Answers, work: &impl Fn(&dyn View) -> Result<T, Error>) -> (Result<T, Error>, Vec<Asked>) {
+fn attempt<T>(answers: &Answers, work: &mut impl Fn(&dyn View) -> Result<T, Error>) -> (Result<T, Error>, Vec<Asked>) {
     run_read(answers, |view| {
         catch_unwind(AssertUnwindSafe(|| work(view)))
             .unwrap_or_else(|panic| Err(Error::internal(format!("a read panicked: {}", panic_message(&*panic)))))
