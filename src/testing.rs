@@ -9,7 +9,12 @@ use crate::domain::{
     PaymentEvent, PaymentId, Price, ProductId, ProductName, Provider, Quantity, Reason, RefundId, Sku, Stock, Sum,
     Timestamp,
 };
-use crate::store::{FatalHandler, Options, SqliteStore};
+use crate::store::{
+    AnyStore, FatalHandler, Options, PostgresOptions, PostgresStore, PostgresUrl, SqliteStore, Target, audit,
+};
+
+#[path = "../tests/it/support/postgres.rs"]
+pub(crate) mod postgres;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_772_357_400_000);
 pub(crate) const LATER: Timestamp = Timestamp::from_millis(1_772_359_200_123);
@@ -149,4 +154,47 @@ pub(crate) fn fatal() -> FatalHandler {
 pub(crate) fn store() -> (SqliteStore, TempDir) {
     let folder = TempDir::new().unwrap();
     (SqliteStore::open_with(options(&folder), fatal()).unwrap(), folder)
+}
+
+/// How a database on the tests' PostgreSQL server is used.
+pub(crate) fn target(url: &PostgresUrl) -> Target {
+    Target {
+        url: url.clone(),
+        ca_file: None,
+        allow_async_replication: false,
+    }
+}
+
+/// A database of a test's own, of the backend that is chosen.
+pub(crate) enum Database {
+    Sqlite(TempDir),
+    Postgres(PostgresUrl),
+}
+
+impl Database {
+    pub(crate) async fn new() -> Self {
+        match postgres::is_chosen() {
+            false => Self::Sqlite(TempDir::new().unwrap()),
+            true => Self::Postgres(postgres::new_database().await.parse().unwrap()),
+        }
+    }
+
+    pub(crate) async fn open(&self) -> AnyStore {
+        match self {
+            Self::Sqlite(folder) => AnyStore::Sqlite(SqliteStore::open_with(options(folder), fatal()).unwrap()),
+            Self::Postgres(url) => {
+                let store = PostgresStore::open(&target(url), PostgresOptions::default()).await;
+                AnyStore::Postgres(store.unwrap())
+            }
+        }
+    }
+
+    /// Recomputes every invariant from the rows.
+    pub(crate) async fn audit(&self) {
+        let report = match self {
+            Self::Sqlite(folder) => audit(&options(folder).path).unwrap(),
+            Self::Postgres(_) => return,
+        };
+        assert!(report.is_clean(), "{report}");
+    }
 }

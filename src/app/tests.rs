@@ -1,6 +1,4 @@
-//! Each use case on a real file, and what it leaves in the ledger.
-
-use tempfile::TempDir;
+//! Each use case on a real database, and what it leaves in the ledger.
 
 use super::payments::Receipt;
 use super::{orders, payments, products, stock};
@@ -9,9 +7,9 @@ use crate::domain::{
     Status, StockMovement, Timestamp, Version, Versions,
 };
 use crate::error::Error;
-use crate::store::{OrderFilter, SqliteStore, Store, Tx, audit};
+use crate::store::{AnyStore, OrderFilter, Store, Tx};
 use crate::testing::{
-    self, LATER, NOW, money, name, new_product, order_id, payment_event, price, product_id, quantity, sku,
+    self, Database, LATER, NOW, money, name, new_product, order_id, payment_event, price, product_id, quantity, sku,
 };
 
 #[path = "tests/expiry.rs"]
@@ -29,20 +27,21 @@ mod of_versions;
 
 /// A store with one product, and each use case as a call.
 struct Shop {
-    store: SqliteStore,
+    store: AnyStore,
     mug: ProductId,
-    folder: TempDir,
+    database: Database,
 }
 
 impl Shop {
     async fn with_mugs(units: i64) -> Self {
-        let (store, folder) = testing::store();
+        let database = Database::new().await;
+        let store = database.open().await;
         let mug = store
             .write(move |tx| products::create(tx, &new_product("MUG", units), NOW))
             .await
             .unwrap()
             .id;
-        Self { store, mug, folder }
+        Self { store, mug, database }
     }
 
     async fn create(&self, sku: &'static str, units: i64) -> Result<Product, Error> {
@@ -120,10 +119,9 @@ impl Shop {
             .await
     }
 
-    /// Recomputes every invariant from the file.
-    fn check(&self) {
-        let report = audit(&testing::options(&self.folder).path).unwrap();
-        assert!(report.is_clean(), "{report}");
+    /// Recomputes every invariant from the rows.
+    async fn check(&self) {
+        self.database.audit().await;
     }
 
     /// The ledger, oldest first, as (delta, stock after, reason).

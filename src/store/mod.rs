@@ -38,7 +38,8 @@ pub use sqlite::{
 /// Where products and orders are stored.
 pub trait Store: Clone + Send + Sync + 'static {
     /// Runs `work` on one consistent state of the data. `work` reads a few rows by their index, such as one resource or one
-    /// page, touches nothing else and waits for nothing else: it may run on a runtime thread, and more than once.
+    /// page, touches nothing else and waits for nothing else: it may run on a runtime thread, and more than once, also on stand-ins
+    /// for rows that are not loaded yet; then its result is thrown away.
     ///
     /// # Errors
     /// What `work` refuses; [`Error::Overloaded`] if it could not begin in time; [`Error::StorageUnavailable`].
@@ -59,7 +60,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Runs `work` in a transaction of its own, which is kept if it succeeds and leaves no trace if it fails or panics.
     ///
-    /// `work` touches nothing but the transaction: it may run more than once, and its result may be thrown away. Dropping
+    /// `work` touches nothing but the transaction: it may run more than once, also on stand-ins as in [`Store::read`], and its
+    /// result may be thrown away. Dropping
     /// the future cancels work that has not begun.
     ///
     /// # Errors

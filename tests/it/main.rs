@@ -1,4 +1,4 @@
-//! Integration tests: the complete router over a SQLite file of its own, and the binary itself.
+//! Integration tests: the complete router over a database of its own, and the binary itself.
 //!
 //! The test client compares every response with `openapi.yaml` (`support::contract`), so each test tests the contract
 //! as well.

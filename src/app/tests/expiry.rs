@@ -18,7 +18,7 @@ impl Shop {
     async fn expire(&self, now: Timestamp, limit: usize) -> (bool, Expired) {
         let is_any = self.store.read(move |view| orders::is_any_due(view, now)).await;
         let expired = self.store.write(move |tx| orders::expire_due(tx, now, limit)).await;
-        self.check();
+        self.check().await;
         (is_any.unwrap(), expired.unwrap())
     }
 }
@@ -127,5 +127,5 @@ async fn an_order_is_paid_or_expires() {
             }
         }
     }
-    shop.check();
+    shop.check().await;
 }

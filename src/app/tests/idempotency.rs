@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use super::*;
 use crate::app::idempotency::{self, IdempotencyKey, Outcome, RETENTION, StoredResponse};
 
@@ -58,7 +60,7 @@ async fn a_request_that_comes_again_is_answered_as_the_first_time() {
     let again = shop.order_once(key("a", "/orders", "k"), BODY, LATER).await.unwrap();
     assert_eq!(again, Outcome::Replayed(kept));
     assert_eq!(text(shop.order(order_id(2)).await), "There is no order 2.");
-    shop.check();
+    shop.check().await;
 }
 
 #[tokio::test]
@@ -139,27 +141,34 @@ async fn of_many_retries_at_once_one_orders() {
         retry.await.unwrap();
     }
     assert_eq!((fresh.load(Ordering::SeqCst), shop.stock().await), (1, 8));
-    shop.check();
+    shop.check().await;
 }
 
 #[tokio::test]
 async fn what_was_kept_is_there_after_a_crash() {
     let shop = Shop::with_mugs(9).await;
     shop.order_once(key("a", "/orders", "k"), BODY, NOW).await.unwrap();
-    // What a crash would leave: the file and its log, with nothing closed.
-    let crashed = TempDir::new().unwrap();
-    for file in ["test.db", "test.db-wal"] {
-        std::fs::copy(shop.folder.path().join(file), crashed.path().join(file)).unwrap();
-    }
+    let database = match &shop.database {
+        // What a crash would leave: the file and its log, with nothing closed.
+        Database::Sqlite(folder) => {
+            let crashed = TempDir::new().unwrap();
+            for file in ["test.db", "test.db-wal"] {
+                std::fs::copy(folder.path().join(file), crashed.path().join(file)).unwrap();
+            }
+            Database::Sqlite(crashed)
+        }
+        // What another instance finds.
+        Database::Postgres(url) => Database::Postgres(url.clone()),
+    };
     let again = Shop {
-        store: SqliteStore::open(testing::options(&crashed)).unwrap(),
+        store: database.open().await,
         mug: shop.mug,
-        folder: crashed,
+        database,
     };
     let retried = again.order_once(key("a", "/orders", "k"), BODY, LATER).await.unwrap();
     assert_eq!(location(retried), (true, "/orders/1".to_owned()));
     assert_eq!(again.stock().await, 8);
-    again.check();
+    again.check().await;
 }
 
 #[tokio::test]

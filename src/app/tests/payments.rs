@@ -48,7 +48,7 @@ impl Shop {
             Some(id) => self.order(id).await.ok(),
         };
         assert_eq!(receipt.order_status, order.map(|order| order.status()));
-        self.check();
+        self.check().await;
         (
             receipt.result.name(),
             order.map(|order| (order.status(), order.refund_due())),
@@ -101,7 +101,7 @@ async fn an_event_that_was_seen_before_is_a_duplicate_whatever_else_it_says() {
     }
     assert_eq!(shop.order(order_id(2)).await.unwrap().status(), Status::Pending);
     assert_eq!(shop.events(EventFilter::default(), None, 9).await.len(), 1);
-    shop.check();
+    shop.check().await;
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn the_total_pays_a_pending_order_and_nothing_else_does() {
     assert_eq!(shop.paid("e5", 3, None, Some(1)).await, ("amount_mismatch", PENDING));
     let canceled = shop.ask(order_id(3), Some(Status::Canceled), None).await.unwrap();
     assert!(canceled.refund_due());
-    shop.check();
+    shop.check().await;
 }
 
 #[tokio::test]
@@ -348,7 +348,7 @@ async fn an_order_with_a_recorded_payment_stays() {
     shop.came("e4", failed(Some(unpaid), None)).await;
     shop.refunded("e5", 3, Some("p1"), None).await;
     shop.remove(unpaid).await.unwrap();
-    shop.check();
+    shop.check().await;
 }
 
 /// Each of a hundred deliveries of one event at once, and some more after a restart.
@@ -357,7 +357,7 @@ async fn replays_change_nothing() {
     let mut shop = Shop::with_mugs(9).await;
     let id = shop.place(2).await.unwrap().id();
     let event = payment_event("e1", money(id, None, None));
-    let deliver = |store: SqliteStore| {
+    let deliver = |store: AnyStore| {
         let event = event.clone();
         tokio::spawn(async move {
             let receive = move |tx: &mut dyn Tx| payments::receive(tx, &event, LATER);
@@ -375,11 +375,11 @@ async fn replays_change_nothing() {
     assert_eq!(results, [Delivery::Recorded(EventResult::Applied)]);
     let before = shop.order(id).await.unwrap();
     shop.store.close().await;
-    shop.store = SqliteStore::open(testing::options(&shop.folder)).unwrap();
+    shop.store = shop.database.open().await;
     assert_eq!(deliver(shop.store.clone()).await.unwrap().result, Delivery::Duplicate);
     assert_eq!(shop.order(id).await.unwrap(), before);
     assert_eq!(shop.events(EventFilter::default(), None, 9).await.len(), 1);
-    shop.check();
+    shop.check().await;
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ async fn every_change_that_can_be_seen_is_one_new_version() {
     };
     assert_eq!(shop.change(new_name).await.unwrap().version, version(6));
     assert_eq!(shop.versions(id).await, (6, 6));
-    shop.check();
+    shop.check().await;
 }
 
 #[tokio::test]
@@ -142,5 +142,5 @@ async fn an_order_is_changed_in_an_expected_version_only() {
     assert_eq!(text(delete(one_of(&[1])).await), stale);
     delete(one_of(&[2])).await.unwrap();
     assert_eq!(text(delete(exists()).await), "There is no order 1.");
-    shop.check();
+    shop.check().await;
 }

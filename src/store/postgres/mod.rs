@@ -267,4 +267,4 @@ impl Store for PostgresStore {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

@@ -1,19 +1,21 @@
-//! The service under test, with its own SQLite file.
+//! The service under test, with a database of its own: an SQLite file, or one on a PostgreSQL server where that is chosen.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::thread;
 use std::time::Duration;
 
 use orders_inventory::domain::{Currency, Timestamp};
 use orders_inventory::http::signature::{Keyring, Secret, SignatureHeaders};
 use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, Stripe, sweeper};
-use orders_inventory::store::{Options, SqliteStore};
+use orders_inventory::store::{AnyStore, Options, PostgresOptions, PostgresStore, PostgresUrl, SqliteStore, Target};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
-use super::Client;
+use super::{Client, postgres};
 
 /// The clock's first time: 2026-03-01T09:30:00.000Z.
 const FIRST_MS: i64 = 1_772_357_400_000;
@@ -69,35 +71,33 @@ pub(crate) fn stripe(currency: &str) -> Stripe {
 pub(crate) struct TestApp {
     client: Client,
     pub(crate) clock: TestClock,
-    pub(crate) store: SqliteStore,
-    folder: TempDir,
+    pub(crate) store: AnyStore,
+    database: Database,
 }
 
 impl TestApp {
-    /// The service with a new file.
+    /// The service with a new database.
     pub(crate) fn new() -> Self {
         Self::with(|_| ())
     }
 
     /// The service with other options.
     pub(crate) fn with(change: impl FnOnce(&mut http::Options)) -> Self {
-        let folder = TempDir::new().expect("a folder");
-        let store = store_options(folder.path());
-        Self::over(folder, store, TestClock::default(), change)
+        Self::over(Database::new(), QUEUE_CAPACITY, TestClock::default(), change)
     }
 
     /// The service with a write queue of this capacity.
     pub(crate) fn with_queue_capacity(queue_capacity: usize) -> Self {
-        let folder = TempDir::new().expect("a folder");
-        let store = Options {
-            queue_capacity,
-            ..store_options(folder.path())
-        };
-        Self::over(folder, store, TestClock::default(), |_| ())
+        Self::over(Database::new(), queue_capacity, TestClock::default(), |_| ())
     }
 
-    fn over(folder: TempDir, options: Options, clock: TestClock, change: impl FnOnce(&mut http::Options)) -> Self {
-        let store = SqliteStore::open(options).expect("a store");
+    fn over(
+        database: Database,
+        queue_capacity: usize,
+        clock: TestClock,
+        change: impl FnOnce(&mut http::Options),
+    ) -> Self {
+        let store = database.open(queue_capacity);
         let mut options = self::options(clock.clock());
         change(&mut options);
         let client = Client::new(http::router(store.clone(), options));
@@ -105,20 +105,22 @@ impl TestApp {
             client,
             clock,
             store,
-            folder,
+            database,
         }
     }
 
-    /// The service after a restart, with the same file.
+    /// The service after a restart, with the same database.
     pub(crate) async fn reopened(self) -> Self {
         self.store.close().await;
-        let store = store_options(self.folder.path());
-        Self::over(self.folder, store, self.clock, |_| ())
+        Self::over(self.database, QUEUE_CAPACITY, self.clock, |_| ())
     }
 
-    /// The database file.
+    /// The database file, for tests that are about SQLite alone.
     pub(crate) fn database(&self) -> PathBuf {
-        database(self.folder.path())
+        match &self.database {
+            Database::Sqlite(folder) => file(folder.path()),
+            Database::Postgres(_) => panic!("this test is about SQLite"),
+        }
     }
 
     /// Creates a product for 12.50 with this stock; returns its id.
@@ -166,18 +168,65 @@ impl Deref for TestApp {
     }
 }
 
-fn store_options(folder: &Path) -> Options {
-    Options {
-        path: database(folder),
-        // Long, so that a busy machine does not cause `overloaded`.
-        queue_wait: Duration::from_secs(60),
-        scan_wait: Duration::from_secs(60),
-        ..Options::default()
+/// The default of the binary.
+const QUEUE_CAPACITY: usize = 1_024;
+/// Long, so that a busy machine does not cause `overloaded`.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// A database of a test's own.
+enum Database {
+    Sqlite(TempDir),
+    Postgres(PostgresUrl),
+}
+
+impl Database {
+    fn new() -> Self {
+        match postgres::is_chosen() {
+            false => Self::Sqlite(TempDir::new().expect("a folder")),
+            true => Self::Postgres(beside(postgres::new_database()).parse().expect("a URL")),
+        }
+    }
+
+    fn open(&self, queue_capacity: usize) -> AnyStore {
+        match self {
+            Self::Sqlite(folder) => {
+                let options = Options {
+                    path: file(folder.path()),
+                    queue_capacity,
+                    queue_wait: WAIT,
+                    scan_wait: WAIT,
+                    ..Options::default()
+                };
+                AnyStore::Sqlite(SqliteStore::open(options).expect("a store"))
+            }
+            Self::Postgres(url) => {
+                let target = Target {
+                    url: url.clone(),
+                    ca_file: None,
+                    allow_async_replication: false,
+                };
+                let options = PostgresOptions {
+                    queue_capacity,
+                    queue_wait: WAIT,
+                    connection_wait: WAIT,
+                    ..PostgresOptions::default()
+                };
+                let store = beside(async move { PostgresStore::open(&target, options).await });
+                AnyStore::Postgres(store.expect("a store"))
+            }
+        }
     }
 }
 
-fn database(folder: &Path) -> PathBuf {
+fn file(folder: &Path) -> PathBuf {
     folder.join("test.db")
+}
+
+/// Runs this on a runtime that outlives the test's, and waits for it: so a service can be made also where nothing can be
+/// awaited.
+fn beside<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+    thread::scope(|scope| scope.spawn(|| RUNTIME.block_on(work)).join()).expect("no panic")
 }
 
 /// The `id` of a resource.

@@ -1,11 +1,12 @@
 //! Shared test support. Only this folder knows how the service is built and called.
 //!
-//! - `app`: the service with its own file, and a clock that advances only on command
+//! - `app`: the service with its own database, and a clock that advances only on command
 //! - `client`, `answer`: requests and responses
 //! - `commands`: the operator's commands
 //! - `contract`: checks that `openapi.yaml` documents a response
 //! - `ledger`: checks stock and ledger for consistency
 //! - `payment`: signed events of the payment provider
+//! - `postgres`: databases on a PostgreSQL server
 //! - `failing`: a store that always fails
 //! - `process`: the binary
 //! - `scrape`: its metrics, as Prometheus reads them
@@ -21,6 +22,7 @@ pub(crate) mod failing;
 pub(crate) mod http2;
 pub(crate) mod ledger;
 pub(crate) mod payment;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod scrape;
 pub(crate) mod stripe;

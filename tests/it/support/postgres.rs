@@ -1,0 +1,34 @@
+//! Databases for tests on the PostgreSQL server of `make check-postgres`. The tests in `src/` include this file.
+
+use std::env;
+
+use tokio_postgres::NoTls;
+use uuid::Uuid;
+
+/// Whether the tests that can run over either backend are to run over PostgreSQL: `TEST_BACKEND` says so.
+pub(crate) fn is_chosen() -> bool {
+    env::var("TEST_BACKEND").is_ok_and(|backend| backend == "postgres")
+}
+
+/// The URL of a new, empty database. It is dropped with the server.
+pub(crate) async fn new_database() -> String {
+    let name = format!("test_{}", Uuid::now_v7().simple());
+    admin(&format!("CREATE DATABASE {name} OWNER shop TEMPLATE template0")).await;
+    let url = variable("TEST_POSTGRES_URL");
+    let (url, options) = url.split_once('?').unwrap_or((&url, ""));
+    let (server, _) = url.rsplit_once('/').expect("a database in the URL");
+    format!("{server}/{name}?{options}")
+}
+
+/// Runs statements as the superuser, outside of any transaction.
+pub(crate) async fn admin(sql: &str) {
+    let url = variable("TEST_POSTGRES_ADMIN_URL");
+    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("a server");
+    let connection = tokio::spawn(connection);
+    client.simple_query(sql).await.expect("a statement");
+    connection.abort();
+}
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("{name} is set by make check-postgres"))
+}
