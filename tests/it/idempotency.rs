@@ -39,9 +39,7 @@ impl TestApp {
 
     /// The number of stored responses.
     fn stored_responses(&self) -> i64 {
-        let connection = rusqlite::Connection::open(self.database()).unwrap();
-        let count = connection.query_row("SELECT count(*) FROM idempotency_keys", [], |row| row.get(0));
-        count.unwrap()
+        self.count("SELECT count(*) FROM idempotency_keys")
     }
 }
 

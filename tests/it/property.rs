@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::support::app::id;
-use crate::support::{Answer, TestApp, payment};
+use crate::support::{Answer, TestApp, payment, postgres};
 
 /// A step of a caller. Products and orders are numbered in the order of their creation; a number may be out of range or
 /// belong to a deleted one.
@@ -640,7 +640,8 @@ fn the_service_agrees_with_the_model_whatever_callers_do() {
     // A failure prints its shrunk steps, to be added as a test of their own; a file of seeds would not keep its
     // meaning.
     let config = Config {
-        cases: 32,
+        // Fewer where each step is a round trip.
+        cases: if postgres::is_chosen() { 8 } else { 32 },
         failure_persistence: None,
         max_shrink_iters: 200,
         ..Config::default()

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 use std::mem;
 
 use tokio_postgres::Row;
@@ -143,18 +144,28 @@ impl<'a> Session<'a> {
         Ok(self.one(query)?.unwrap_or_default())
     }
 
-    /// A product that must be there.
-    fn product_to_change(&self, id: ProductId) -> Result<Product, Error> {
-        self.product(id)?.ok_or_else(|| missing_row("product", id))
+    /// The row that is to be changed. One that is not there is a fault, unless something was missing: then this run does not
+    /// count, and goes on to find out what else is.
+    fn to_change<T>(&self, found: Option<T>, what: &str, id: impl fmt::Display) -> Result<Option<T>, Error> {
+        match found {
+            None if self.missing.borrow().is_empty() => {
+                Err(Error::internal(format!("there is no {what} {id} to change")))
+            }
+            found => Ok(found),
+        }
+    }
+
+    fn product_to_change(&self, id: ProductId) -> Result<Option<Product>, Error> {
+        self.to_change(self.product(id)?, "product", id)
+    }
+
+    fn order_to_change(&self, id: OrderId) -> Result<Option<Order>, Error> {
+        self.to_change(self.order(id)?, "order", id)
     }
 }
 
 fn read<T: FromRow>(row: &Row) -> Result<T, Error> {
     T::from_row(row).map_err(Error::internal)
-}
-
-fn missing_row(what: &str, id: impl std::fmt::Display) -> Error {
-    Error::internal(format!("there is no {what} {id} to change"))
 }
 
 /// How many rows to fetch, as SQL wants it.
@@ -339,14 +350,16 @@ impl Tx for Session<'_> {
     }
 
     fn save_product(&mut self, product: &Product) -> Result<(), Error> {
-        let before = self.product_to_change(product.id)?;
-        self.own.save_product(Some(before), product.clone());
+        if let Some(before) = self.product_to_change(product.id)? {
+            self.own.save_product(Some(before), product.clone());
+        }
         Ok(())
     }
 
     fn delete_product(&mut self, id: ProductId) -> Result<(), Error> {
-        let before = self.product_to_change(id)?;
-        self.own.delete_product(before);
+        if let Some(before) = self.product_to_change(id)? {
+            self.own.delete_product(before);
+        }
         Ok(())
     }
 
@@ -363,11 +376,8 @@ impl Tx for Session<'_> {
     }
 
     fn return_stock(&mut self, id: ProductId, quantity: Quantity, now: Timestamp) -> Result<Stock, Error> {
-        let before = match self.product(id)? {
-            Some(before) => before,
-            // So that the rows of all products that get units back are found missing in one run.
-            None if !self.missing.borrow().is_empty() => return Ok(Stock::NONE),
-            None => return Err(missing_row("product", id)),
+        let Some(before) = self.product_to_change(id)? else {
+            return Ok(Stock::NONE);
         };
         let stock = Stock::new(before.stock.get().saturating_add(quantity.get())).map_err(Error::internal)?;
         self.own.set_stock(before, stock, now);
@@ -395,16 +405,16 @@ impl Tx for Session<'_> {
     }
 
     fn save_order(&mut self, order: &Order) -> Result<(), Error> {
-        let before = self
-            .order(order.id())?
-            .ok_or_else(|| missing_row("order", order.id()))?;
-        self.own.save_order(Some(before), *order);
+        if let Some(before) = self.order_to_change(order.id())? {
+            self.own.save_order(Some(before), *order);
+        }
         Ok(())
     }
 
     fn delete_order(&mut self, id: OrderId) -> Result<(), Error> {
-        let before = self.order(id)?.ok_or_else(|| missing_row("order", id))?;
-        self.own.delete_order(before);
+        if let Some(before) = self.order_to_change(id)? {
+            self.own.delete_order(before);
+        }
         Ok(())
     }
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use orders_inventory::domain::{Currency, Timestamp};
 use orders_inventory::http::signature::{Keyring, Secret, SignatureHeaders};
 use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, Stripe, sweeper};
-use orders_inventory::store::{AnyStore, Options, PostgresOptions, PostgresStore, PostgresUrl, SqliteStore, Target};
+use orders_inventory::store::{
+    AnyStore, AuditReport, Options, PostgresOptions, PostgresStore, PostgresUrl, SqliteStore, Target, audit,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -115,11 +117,30 @@ impl TestApp {
         Self::over(self.database, QUEUE_CAPACITY, self.clock, |_| ())
     }
 
+    /// What the audit finds.
+    pub(crate) fn audit(&self) -> AuditReport {
+        match &self.database {
+            Database::Sqlite(folder) => audit(&file(folder.path())).expect("a database that can be read"),
+            Database::Postgres { .. } => AuditReport { checks: vec![] },
+        }
+    }
+
+    /// The number that this SQL gives.
+    pub(crate) fn count(&self, sql: &str) -> i64 {
+        match &self.database {
+            Database::Sqlite(folder) => {
+                let connection = rusqlite::Connection::open(file(folder.path())).expect("a database");
+                connection.query_row(sql, [], |row| row.get(0)).expect("a number")
+            }
+            Database::Postgres { text, .. } => beside(postgres::count(text, sql)),
+        }
+    }
+
     /// The database file, for tests that are about SQLite alone.
     pub(crate) fn database(&self) -> PathBuf {
         match &self.database {
             Database::Sqlite(folder) => file(folder.path()),
-            Database::Postgres(_) => panic!("this test is about SQLite"),
+            Database::Postgres { .. } => panic!("this test is about SQLite"),
         }
     }
 
@@ -176,14 +197,18 @@ const WAIT: Duration = Duration::from_secs(60);
 /// A database of a test's own.
 enum Database {
     Sqlite(TempDir),
-    Postgres(PostgresUrl),
+    Postgres { text: String, url: PostgresUrl },
 }
 
 impl Database {
     fn new() -> Self {
         match postgres::is_chosen() {
             false => Self::Sqlite(TempDir::new().expect("a folder")),
-            true => Self::Postgres(beside(postgres::new_database()).parse().expect("a URL")),
+            true => {
+                let text = beside(postgres::new_database());
+                let url = text.parse().expect("a URL");
+                Self::Postgres { text, url }
+            }
         }
     }
 
@@ -199,7 +224,7 @@ impl Database {
                 };
                 AnyStore::Sqlite(SqliteStore::open(options).expect("a store"))
             }
-            Self::Postgres(url) => {
+            Self::Postgres { url, .. } => {
                 let target = Target {
                     url: url.clone(),
                     ca_file: None,

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use orders_inventory::store;
 use serde_json::Value;
 
 use super::app::id;
@@ -103,7 +102,7 @@ impl TestApp {
 
     /// Asserts that the audit finds nothing, also in data that the API does not show.
     pub(crate) fn assert_audit_is_clean(&self) {
-        let report = store::audit(&self.database()).expect("a database that can be read");
+        let report = self.audit();
         assert!(report.is_clean(), "{report}");
     }
 }

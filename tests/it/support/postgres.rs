@@ -29,6 +29,16 @@ pub(crate) async fn admin(sql: &str) {
     connection.abort();
 }
 
+/// The number that this SQL gives in this database.
+#[allow(dead_code, reason = "not every test crate that includes this file counts")]
+pub(crate) async fn count(url: &str, sql: &str) -> i64 {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a database");
+    let connection = tokio::spawn(connection);
+    let row = client.query_one(sql, &[]).await.expect("a number");
+    connection.abort();
+    row.get(0)
+}
+
 fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is set by make check-postgres"))
 }
