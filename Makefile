@@ -9,7 +9,7 @@ BENCH_BIN := $(or $(BIN),$(abspath $(TARGET_DIR))/release/orders-inventory)
 export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 
 # The Python packages that the steps need, each pinned beside what uses it.
-REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/render/ tests/stripe/))
+REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/postgres/ tests/render/ tests/stripe/))
 VENV := .venv/.stamp
 
 # Locust has many dependencies, and only the load tests need it.
@@ -26,7 +26,11 @@ TEST_STEPS := check-fmt clippy unit smoke check-doc check-run check-bench \
 	lint-contract check-generated check-postman check-links check-ops browser
 # Then two at a time: they share nothing that one of them would build or install while another does. `browser` is not
 # among them: beside a busy step Chromium draws too slowly, and its waits for the page end.
-TEST_STEPS_BESIDE := test-codegen crash-test check-fuzz check-conformance check-load newman check-render check-webhooks smoke-py check-curl
+TEST_STEPS_BESIDE := test-codegen crash-test check-fuzz check-conformance check-load newman check-render check-webhooks smoke-py check-curl \
+	check-postgres-server
+
+# Before a command: a new PostgreSQL server beside it, at $TEST_POSTGRES_URL.
+WITH_POSTGRES := .venv/bin/python -B tests/postgres/server.py run --
 
 # What `make run`, the page at /docs and docs/curl.md sign webhooks with, and the currency of their payments at Stripe.
 DEV_WEBHOOK_SECRET := dev-webhook-secret-not-for-production
@@ -42,7 +46,7 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) STRIPE_WEBHO
 	bench evidence render-rehearsal docs-curl fmt generate postman clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: export WEBHOOK_SECRET ?= $(DEV_WEBHOOK_SECRET)
 run: export STRIPE_WEBHOOK_SECRET ?= $(DEV_STRIPE_SECRET)
@@ -145,6 +149,10 @@ else
 		API_KEYS=a-key API_KEY=a-key tests/with-server.sh npm --prefix postman test --silent
 	env -u REPORT tests/dead-address.sh node postman/run.mjs
 endif
+
+check-postgres-server: $(VENV) ## Test the PostgreSQL server of the tests
+	.venv/bin/python -B -m unittest discover --start-directory tests/postgres
+	$(WITH_POSTGRES) sh -c 'test -s "$$TEST_POSTGRES_CA_FILE"'
 
 # The secrets are of nobody's account. The witnesses pay in euros, as Stripe's test mode does.
 WEBHOOKS_SETTINGS := -u STRIPE_ACCOUNT -u STRIPE_ORDER_KEY WEBHOOK_SECRET=whsec_c2VjcmV0LW9mLXRoZS13aXRuZXNzZXM= \
