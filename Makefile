@@ -27,7 +27,7 @@ TEST_STEPS := check-fmt clippy unit smoke check-doc check-run check-bench \
 # Then two at a time: they share nothing that one of them would build or install while another does. `browser` is not
 # among them: beside a busy step Chromium draws too slowly, and its waits for the page end.
 TEST_STEPS_BESIDE := test-codegen crash-test check-fuzz check-conformance check-load newman check-render check-webhooks smoke-py check-curl \
-	check-postgres-server
+	check-postgres-server check-postgres
 
 # Before a command: a new PostgreSQL server beside it, at $TEST_POSTGRES_URL.
 WITH_POSTGRES := .venv/bin/python -B tests/postgres/server.py run --
@@ -42,7 +42,7 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) STRIPE_WEBHO
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build programs test $(TEST_STEPS) $(TEST_STEPS_BESIDE) fuzz conformance load-light load-heavy load-limit load-test \
+.PHONY: help run build programs over-postgres first-steps test $(TEST_STEPS) $(TEST_STEPS_BESIDE) fuzz conformance load-light load-heavy load-limit load-test \
 	bench evidence render-rehearsal docs-curl fmt generate postman clean
 
 help: ## Show this list
@@ -150,6 +150,32 @@ else
 	env -u REPORT tests/dead-address.sh node postman/run.mjs
 endif
 
+# What is about SQLite's files, or the same whatever stores the data.
+SQLITE_ONLY := disks files restore operator binary memory stopping slow_clients overload logs settings sign metrics secrets streams \
+	early_refusals half_closed limits http2 garbage examples validation bodies hosts browsers refusals etag forgery
+SQLITE_ONLY_TEST := names_and_notes_from_before_the_rule_can_still_be_read
+EMPTY :=
+SPACE := $(EMPTY) $(EMPTY)
+
+check-postgres: $(VENV) programs ## Run the tests of what is stored over PostgreSQL, and the clients against it
+	TEST_BACKEND=postgres $(WITH_POSTGRES) $(MAKE) --no-print-directory over-postgres
+
+# Within the environment of `check-postgres`. The tests that need PostgreSQL itself are those that `unit` ignores.
+over-postgres:
+	if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --workspace --locked --no-fail-fast --run-ignored only --lib --test it -E 'test(/postgres|instances/)' && \
+		cargo nextest run --locked --no-fail-fast --lib -E 'test(/^app::/)' && \
+		cargo nextest run --locked --no-fail-fast --test it \
+			-E 'not test(/^($(subst $(SPACE),|,$(SQLITE_ONLY)))::/) and not test($(SQLITE_ONLY_TEST))'; \
+	else \
+		cargo test --locked --no-fail-fast --lib --test it -- --ignored postgres instances && \
+		cargo test --locked --no-fail-fast --lib app:: && \
+		cargo test --locked --no-fail-fast --test it -- $(addprefix --skip ,$(addsuffix ::,$(SQLITE_ONLY)) $(SQLITE_ONLY_TEST)); \
+	fi
+	WEBHOOK_SECRET=smoke env -u API_KEYS -u API_KEY -u STRIPE_WEBHOOK_SECRET \
+		tests/with-server.sh cargo test --quiet --workspace --locked --test smoke
+	$(MAKE) --no-print-directory smoke-py newman first-steps check-conformance
+
 check-postgres-server: $(VENV) ## Test the PostgreSQL server of the tests
 	.venv/bin/python -B -m unittest discover --start-directory tests/postgres
 	$(WITH_POSTGRES) sh -c 'test -s "$$TEST_POSTGRES_CA_FILE"'
@@ -169,6 +195,11 @@ check-webhooks: $(VENV) .venv-localstripe/.stamp tests/stripe/node_modules/.stam
 	$(WEBHOOKS_SERVER) npm --prefix tests/stripe run --silent witness
 	$(WEBHOOKS_SERVER) .venv/bin/python -B tests/stripe/fake_stripe.py .venv-localstripe/bin/python -B tests/stripe/localstripe/serve.py
 	$(SHOP_SERVER) .venv/bin/python -B tests/stripe/checkout.py docs/integrate.md
+
+first-steps: tests/browser/node_modules/.stamp programs
+	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
+	export WEBHOOK_SECRET=browser-secret STRIPE_WEBHOOK_SECRET=browser-stripe-secret CURRENCY=EUR && \
+		env -u API_KEYS tests/with-server.sh npm --prefix tests/browser run --silent first-steps
 
 # `first-steps` sends the examples unchanged, which needs a new database and no keys. The flow also uses the Authorize dialog.
 browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Test the docs page in a real Chromium, against BASE_URL or fresh servers

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Runs a command against a fresh server: BIN=path/to/orders-inventory tests/with-server.sh COMMAND [ARGUMENT…]
+# Its database is an SQLite file, or with TEST_BACKEND=postgres one on the server of tests/postgres/server.py.
 # The server listens on a free port and has a new, empty database; the command finds them at $BASE_URL and
 # $DATABASE_URL. Fails where the command fails, and where the server does not start in 30 seconds or does not end with
 # status 0 in 30 after SIGTERM.
@@ -24,7 +25,11 @@ fail() {
     exit "${2:-1}"
 }
 
-export DATABASE_URL="sqlite://$folder/test.db"
+DATABASE_URL="sqlite://$folder/test.db"
+if [ "${TEST_BACKEND:-}" = postgres ]; then
+    DATABASE_URL=$(.venv/bin/python -B tests/postgres/new_database.py)
+fi
+export DATABASE_URL
 HOST=127.0.0.1 PORT=0 "$BIN" </dev/null >"$folder/log" 2>&1 &
 pid=$!
 
