@@ -31,6 +31,7 @@ mod half_closed;
 mod hosts;
 mod http2;
 mod idempotency;
+mod instances;
 mod limits;
 mod lists;
 mod logs;
