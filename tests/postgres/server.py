@@ -93,7 +93,7 @@ pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null)
 if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd")" = "$1" ]; then
     kill -CONT "$pid"; kill -QUIT "$pid"
     tenths=0
-    while [ -d "/proc/$pid" ] && [ "$tenths" -lt 100 ]; do sleep 0.1; tenths=$((tenths + 1)); done
+    while [ -d "/proc/$pid" ] && [ "$tenths" -lt 600 ]; do sleep 0.1; tenths=$((tenths + 1)); done
 fi
 rm -rf "$@"
 """
@@ -185,6 +185,8 @@ class Server:
 
     def kill(self):
         """Kills all its processes with SIGKILL; returns when they are gone."""
+        # Stopped, the first one starts no more of them.
+        _send(self.pid, signal.SIGSTOP)
         processes = self._processes()
         for pid in processes:
             _send(pid, signal.SIGKILL)
@@ -251,7 +253,7 @@ class Server:
         if self.account:
             for folder in self.folders:
                 for path in [folder, *folder.rglob("*")]:
-                    os.chown(path, self.account.pw_uid, self.account.pw_gid)
+                    os.lchown(path, self.account.pw_uid, self.account.pw_gid)
 
     def _find_programs(self):
         """The folder of the programs; a copy where the account cannot reach them, as below root's home."""
@@ -417,7 +419,7 @@ def main(arguments):
     parser = argparse.ArgumentParser(description="A PostgreSQL server for tests.", allow_abbrev=False)
     runs = parser.add_subparsers(required=True).add_parser("run", help="run a command beside a new server")
     runs.add_argument("--no-fsync", action="store_true", help="do not wait for the disk; the service refuses such a server")
-    runs.add_argument("--on-disk", action="store_true", help="keep the data where temporary files go, also where there is room in memory")
+    runs.add_argument("--on-disk", action="store_true", help="keep the data where temporary files go, not in memory")
     runs.add_argument("command", nargs="+", metavar="COMMAND")
     options = parser.parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -30,6 +30,8 @@ data=$("$PSQL" -XAtc "SHOW data_directory" "$TEST_POSTGRES_ADMIN_URL")
 pid=$(head -n 1 "$data/postmaster.pid")
 printf '%s\\n' "$TEST_POSTGRES_CA_FILE" "$data" "$pid"
 """
+# Says which process it is, and holds none of our pipes if it is forgotten.
+SLEEP = "echo $$; exec sleep 600 >&- 2>&-"
 
 
 def is_alive(pid):
@@ -133,11 +135,13 @@ class Life(unittest.TestCase):
         with Server() as database:
             command = [PROGRAMS / "psql", "-XAtc", "SELECT 1", database.url()]
             database.freeze()
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as query:
-                with self.assertRaises(subprocess.TimeoutExpired):
-                    query.wait(1)
-                database.thaw()
-                self.assertEqual(query.communicate(timeout=PATIENCE_SECONDS)[0], "1\n")
+            query = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            # It ends with the server at the latest.
+            self.addCleanup(query.communicate)
+            with self.assertRaises(subprocess.TimeoutExpired):
+                query.wait(1)
+            database.thaw()
+            self.assertEqual(query.communicate(timeout=PATIENCE_SECONDS)[0], "1\n")
             # One that is frozen ends, too.
             database.freeze()
             processes = database._processes()
@@ -174,12 +178,20 @@ class Commands(unittest.TestCase):
     def start(self, script, *options):
         command = [sys.executable, "-B", server.__file__, "run", *options, "--", "sh", "-c", WHERE + script]
         self.errors = self.enterContext(tempfile.TemporaryFile("w+"))
-        return subprocess.Popen(command, env={**os.environ, "PSQL": str(PROGRAMS / "psql")}, text=True,
-                                stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True)
+        process = subprocess.Popen(command, env={**os.environ, "PSQL": str(PROGRAMS / "psql")}, text=True,
+                                   stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True)
+        self.addCleanup(self.end, process)
+        return process
+
+    def end(self, process):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        process.stdout.close()
 
     def finish(self, process):
         """Waits for the end of a run; its status, and what else it printed."""
-        output, status = process.stdout.read(), process.wait(PATIENCE_SECONDS)
+        status, output = process.wait(PATIENCE_SECONDS), process.stdout.read()
         self.errors.seek(0)
         return status, output, self.errors.read()
 
@@ -196,7 +208,8 @@ class Commands(unittest.TestCase):
         self.assertEqual([folder for folder in folders if folder.exists()], [])
 
     def assert_comes_to(self, expected, script, *options):
-        with self.subTest(script, options=options), self.start(script, *options) as process:
+        with self.subTest(script, options=options):
+            process = self.start(script, *options)
             places = self.places(process)
             self.assertEqual(self.finish(process), expected)
             self.assert_gone(*places)
@@ -217,16 +230,17 @@ class Commands(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (127, "server.py: /nowhere/tool: No such file or directory\n"))
 
     def test_a_server_that_ended_before_its_command_fails_the_run(self):
-        with self.start('kill -KILL "$pid"; sleep 0.5') as process:
-            places = self.places(process)
-            status, _, errors = self.finish(process)
-            self.assertEqual(status, 1)
-            self.assertRegex(errors, "(?s)PostgreSQL ended before the command.*ready to accept connections")
-            self.assert_gone(*places)
+        process = self.start('kill -KILL "$pid"; sleep 0.5')
+        places = self.places(process)
+        status, _, errors = self.finish(process)
+        self.assertEqual(status, 1)
+        self.assertRegex(errors, "(?s)PostgreSQL ended before the command.*ready to accept connections")
+        self.assert_gone(*places)
 
     def test_a_signal_ends_the_command_and_the_server(self):
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            with self.subTest(number), self.start("echo $$; exec sleep 600") as process:
+            with self.subTest(number):
+                process = self.start(SLEEP)
                 places, command = self.places(process), int(process.stdout.readline())
                 process.send_signal(number)
                 self.assertEqual(self.finish(process), (128 + number, "", ""))
@@ -234,13 +248,13 @@ class Commands(unittest.TestCase):
                 self.assertFalse(is_alive(command))
 
     def test_nothing_is_left_where_it_is_killed_itself(self):
-        with self.start("echo $$; exec sleep 600") as process:
-            places, command = self.places(process), int(process.stdout.readline())
-            # As the runner of the steps does: the command as well.
-            os.killpg(process.pid, signal.SIGKILL)
-            self.assertEqual(self.finish(process), (-signal.SIGKILL, "", ""))
-            self.assert_gone(*places)
-            self.assertFalse(is_alive(command))
+        process = self.start(SLEEP)
+        places, command = self.places(process), int(process.stdout.readline())
+        # As the runner of the steps does: the command as well.
+        os.killpg(process.pid, signal.SIGKILL)
+        self.assertEqual(self.finish(process), (-signal.SIGKILL, "", ""))
+        self.assert_gone(*places)
+        self.assertFalse(is_alive(command))
 
 
 @unittest.skipUnless(os.geteuid() == 0, "not root: the other tests ran as this account, and it cannot become another")
