@@ -9,7 +9,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
@@ -18,7 +18,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::task::JoinHandle;
-use tokio_postgres::config::SslMode;
+use tokio::time::timeout;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -85,8 +86,8 @@ impl PostgresUrl {
         let hosts = config.get_hosts().iter().enumerate().map(|(index, host)| {
             let port = ports.get(index).or(ports.first()).copied().unwrap_or(5_432);
             match host {
-                tokio_postgres::config::Host::Tcp(name) => format!("{name}:{port}"),
-                tokio_postgres::config::Host::Unix(folder) => format!("{}:{port}", folder.display()),
+                Host::Tcp(name) => format!("{name}:{port}"),
+                Host::Unix(folder) => format!("{}:{port}", folder.display()),
             }
         });
         let hosts: Vec<_> = hosts.collect();
@@ -138,6 +139,8 @@ impl SessionLimits {
 pub(super) struct Connector {
     tls: Option<MakeRustlsConnect>,
     limits: Option<SessionLimits>,
+    /// The host that was connected to last, which is tried first.
+    last_host: Arc<AtomicUsize>,
     /// Set when a connection said that a commit was not replicated: the wait for it was canceled at the server.
     warned: Arc<AtomicBool>,
 }
@@ -153,6 +156,7 @@ impl Connector {
         Ok(Self {
             tls: tls.map(MakeRustlsConnect::new),
             limits: None,
+            last_host: Arc::default(),
             warned: Arc::default(),
         })
     }
@@ -162,6 +166,7 @@ impl Connector {
         Self {
             tls: self.tls.clone(),
             limits: Some(limits),
+            last_host: Arc::clone(&self.last_host),
             warned: Arc::default(),
         }
     }
@@ -198,7 +203,32 @@ impl Connector {
             .map_err(|error| error.to_string())
     }
 
+    /// Tries the hosts one by one, each within its share of the time. The driver by itself bounds only the TCP handshake, which
+    /// also a server that hangs answers, and would then never get to the next host.
     async fn open(&self, config: &Config) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let hosts = config.get_hosts().len();
+        let share = CONNECT_WAIT / u32::try_from(hosts).unwrap_or(u32::MAX).max(1);
+        let first = self.last_host.load(Ordering::Relaxed);
+        let mut failed = None;
+        for host in (0..hosts).map(|index| (first + index) % hosts) {
+            let only = only_host(config, host);
+            match timeout(share, self.open_one(&only)).await {
+                Ok(Ok(opened)) => {
+                    self.last_host.store(host, Ordering::Relaxed);
+                    return Ok(opened);
+                }
+                Ok(Err(error)) => failed = Some(error),
+                Err(_) => tracing::debug!(host, "a host of the database does not answer"),
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            // None of them answers: that is for the caller to say, whose time is up.
+            None => self.open_one(config).await,
+        }
+    }
+
+    async fn open_one(&self, config: &Config) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
         let (client, task) = match &self.tls {
             None => {
                 let (client, connection) = config.connect(NoTls).await?;
@@ -261,6 +291,57 @@ impl Drop for Connected {
     }
 }
 
+/// The same with one of its hosts.
+fn only_host(config: &Config, index: usize) -> Config {
+    let mut only = Config::new();
+    match config.get_hosts().get(index) {
+        Some(Host::Tcp(name)) => only.host(name),
+        Some(Host::Unix(folder)) => only.host_path(folder),
+        None => &mut only,
+    };
+    if let Some(address) = config.get_hostaddrs().get(index) {
+        only.hostaddr(*address);
+    }
+    if let Some(port) = config.get_ports().get(index).or(config.get_ports().first()) {
+        only.port(*port);
+    }
+    if let Some(user) = config.get_user() {
+        only.user(user);
+    }
+    if let Some(password) = config.get_password() {
+        only.password(password);
+    }
+    if let Some(name) = config.get_dbname() {
+        only.dbname(name);
+    }
+    if let Some(options) = config.get_options() {
+        only.options(options);
+    }
+    if let Some(name) = config.get_application_name() {
+        only.application_name(name);
+    }
+    if let Some(wait) = config.get_connect_timeout() {
+        only.connect_timeout(*wait);
+    }
+    if let Some(wait) = config.get_tcp_user_timeout() {
+        only.tcp_user_timeout(*wait);
+    }
+    if let Some(interval) = config.get_keepalives_interval() {
+        only.keepalives_interval(interval);
+    }
+    if let Some(retries) = config.get_keepalives_retries() {
+        only.keepalives_retries(retries);
+    }
+    only.keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .target_session_attrs(config.get_target_session_attrs())
+        .channel_binding(config.get_channel_binding())
+        .load_balance_hosts(config.get_load_balance_hosts());
+    only
+}
+
 /// TLS that trusts the roots in this file, or else the system's.
 fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
@@ -292,5 +373,46 @@ fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> 
     match found.is_empty() {
         true => Err(named("has no certificate in PEM".to_owned())),
         false => Ok(found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn one_host_of_a_url_keeps_all_that_the_url_says() {
+        let rest = "shop?sslmode=require&sslnegotiation=direct&application_name=a&options=-cgeqo%3Doff&connect_timeout=3\
+                    &tcp_user_timeout=4000&keepalives=0&keepalives_idle=5&keepalives_interval=6&keepalives_retries=7\
+                    &target_session_attrs=read-write&channel_binding=require&load_balance_hosts=random";
+        let url = |hosts: &str, addresses: &str| -> PostgresUrl {
+            format!("postgres://shop:secret@{hosts}/{rest}&hostaddr={addresses}")
+                .parse()
+                .unwrap()
+        };
+        let all = url("one:1,two:2", "127.0.0.1,127.0.0.2");
+        assert!(only_host(&all.0, 0) == *url("one:1", "127.0.0.1").0);
+        assert!(only_host(&all.0, 1) == *url("two:2", "127.0.0.2").0);
+    }
+
+    #[tokio::test]
+    async fn a_host_that_hangs_does_not_keep_from_the_next() {
+        // It accepts connections, as the system does for a process that is stopped, and says nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let next = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (first, second) = (silent.local_addr().unwrap(), next.local_addr().unwrap());
+        let url: PostgresUrl = format!("postgres://shop@{first},{second}/shop?sslmode=disable")
+            .parse()
+            .unwrap();
+        let connector = Connector::new(&url, None).unwrap();
+        let started = Instant::now();
+        let reached = tokio::select! {
+            _ = connector.connect_to(&url) => false,
+            reached = next.accept() => reached.is_ok(),
+        };
+        assert!(reached && started.elapsed() < CONNECT_WAIT);
     }
 }
