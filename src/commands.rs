@@ -87,7 +87,7 @@ fn body(file: Option<&Path>) -> Result<Vec<u8>, String> {
 /// Recomputes every invariant of the database and prints a line for each.
 pub(crate) fn audit(settings: &Settings) -> ExitCode {
     let DatabaseUrl::Sqlite(path) = &settings.database_url else {
-        failed("DATABASE_URL: audit of PostgreSQL is not there yet");
+        failed("DATABASE_URL: audit is for SQLite files");
         return ExitCode::from(UNREADABLE);
     };
     match store::audit(path) {

@@ -156,11 +156,8 @@ impl Instances {
 
     async fn stop(self) {
         for server in self.servers {
-            let _ended = tokio::task::spawn_blocking(move || {
-                assert!(server.stop(rustix::process::Signal::TERM).success());
-            })
-            .await
-            .unwrap();
+            let stop = move || server.stop(rustix::process::Signal::TERM);
+            assert!(tokio::task::spawn_blocking(stop).await.unwrap().success());
         }
     }
 }

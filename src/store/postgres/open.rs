@@ -156,17 +156,6 @@ pub(super) async fn whose(client: &Client) -> Result<Whose, tokio_postgres::Erro
     })
 }
 
-/// The version of the schema that this version of the service makes.
-pub(super) fn schema_version() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
-}
-
-/// The version of the schema in this database of ours.
-pub(super) async fn schema_version_of(client: &Client) -> Result<i64, tokio_postgres::Error> {
-    let sql = format!("SELECT coalesce(max(version), 0)::bigint FROM {MIGRATIONS_TABLE}");
-    client.query_one(&sql, &[]).await?.try_get(0)
-}
-
 /// Brings the schema up to date, while no other instance does.
 pub(super) async fn migrate(target: &Target, connected: &mut Connected) -> Result<(), OpenError> {
     let place = target.url.to_string();

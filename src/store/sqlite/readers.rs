@@ -1,7 +1,8 @@
 //! The connection pools that read: one for short reads, one for scans, one for the readiness probe.
 //!
-//! Nobody waits for a connection, or for a scan, on a runtime thread. A read runs on its caller's thread only where a
-//! connection is free at once.
+//! Nobody waits for a connection, or for a scan, on a thread. A short read runs on the thread of its caller once a
+//! connection is free, so as many threads read as there are connections. Blocking threads are for scans and the probe,
+//! few of which run at a time: each thread takes about a megabyte for what it reads, and keeps it while it lives.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +39,8 @@ const SCAN_STEPS: i32 = 10_000;
 #[derive(Clone)]
 pub(super) struct Readers {
     reads: Connections,
+    /// One permit for each connection for reads; whoever has one finds a connection free.
+    read_turns: Arc<Semaphore>,
     scans: Lane,
     probes: Lane,
     /// How long one scan may run.
@@ -55,6 +58,7 @@ impl Readers {
         let probes = Connections::open(path, 1, &thread)?;
         Ok(Self {
             reads: Connections::open(path, options.readers, &thread)?,
+            read_turns: Arc::new(Semaphore::new(options.readers.max(1) as usize)),
             scans: Lane::new(scans, options.scans, options.scans_waiting_max, options.scan_wait),
             probes: Lane::new(probes, 1, PROBES_WAITING_MAX, CONNECTION_WAIT),
             scan_timeout: options.scan_timeout,
@@ -62,28 +66,26 @@ impl Readers {
         })
     }
 
-    /// Runs `work` on one state of the data: at once and on this thread where a connection is free, else on a thread that
-    /// may wait for one.
+    /// Runs `work` on one state of the data, on this thread, as soon as a connection is free.
     pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Fn(&dyn View) -> Result<T, Error> + Send + 'static,
     {
-        if let Some(mut reader) = self.reads.try_get()? {
-            histogram!(table::STORE_READ_WAIT, "kind" => "read").record(0);
-            let _running = GaugeGuard::new(table::STORE_READS_RUNNING);
-            return reader.read(&self.commits, work);
-        }
-        let (reads, commits) = (self.reads.clone(), self.commits.clone());
-        on_blocking_thread(move || {
+        let wait = histogram!(table::STORE_READ_WAIT, "kind" => "read");
+        // Declared before the connection, so that it ends after that was returned.
+        let _turn = if let Ok(turn) = self.read_turns.try_acquire() {
+            wait.record(0);
+            turn
+        } else {
             let started = Instant::now();
-            let reader = reads.get(CONNECTION_WAIT);
-            histogram!(table::STORE_READ_WAIT, "kind" => "read").record(started.elapsed());
-            let mut reader = reader?;
-            let _running = GaugeGuard::new(table::STORE_READS_RUNNING);
-            reader.read(&commits, work)
-        })
-        .await
+            let turn = tokio::time::timeout(CONNECTION_WAIT, self.read_turns.acquire()).await;
+            wait.record(started.elapsed());
+            turn.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?
+        };
+        let mut reader = self.reads.try_get()?.ok_or(Error::Overloaded)?;
+        let _running = GaugeGuard::new(table::STORE_READS_RUNNING);
+        reader.read(&self.commits, work)
     }
 
     /// Runs `work`, which may look through many rows, on a thread of its own. It ends when its time is up or when this
@@ -149,9 +151,12 @@ impl Readers {
     pub(super) fn release_idle(&self) {
         // Taken out first and returned together, for the pool would give out the same one again and again.
         let mut idle = Vec::new();
-        while let Ok(Some(mut reader)) = self.reads.try_get() {
+        while let Ok(turn) = self.read_turns.try_acquire() {
+            let Ok(Some(mut reader)) = self.reads.try_get() else {
+                break;
+            };
             reader.release();
-            idle.push(reader);
+            idle.push((reader, turn));
         }
     }
 
