@@ -22,8 +22,16 @@ fn an_invalid_setting_is_named_in_one_line() {
         (["--port", "65536"], "PORT: must be a whole number from 0 to 65535"),
         (["--host", "example.org"], "HOST: must be an IP address or localhost"),
         (
+            ["--database-url", "mysql://x"],
+            "DATABASE_URL: must start with sqlite:// or postgres:// (it is \"mysql://x\")",
+        ),
+        (
             ["--database-url", "postgres://x"],
-            "DATABASE_URL: must start with sqlite:// (it is \"postgres://x\")",
+            "DATABASE_URL: must name a database after the host (it is \"postgres://x\")",
+        ),
+        (
+            ["--database-url", "postgres://u:secret@h/d?sslmode=verify-full"],
+            "DATABASE_URL: is no URL of a PostgreSQL database: invalid value for option `sslmode`; sslmode is disable,",
         ),
         (["--database-url", "sqlite://"], "DATABASE_URL: must name a file"),
         (

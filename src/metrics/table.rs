@@ -76,7 +76,7 @@ table! {
         "Scans not begun because their turn did not come in time";
     STORE_CONNECTS: Counter "shop_store_connects_total" []
         "Connections of the writer to a PostgreSQL database";
-    STORE_RETRIES: Counter "shop_store_retries_total" ["reason"]
+    STORE_RETRIES: Counter "shop_store_retries_total" []
         "Transactions in PostgreSQL that were tried again, because of a conflict or of a lost connection";
     STORE_TURN_WAIT: Histogram "shop_store_turn_wait_seconds" []
         "How long a transaction in PostgreSQL waited for those of other instances";

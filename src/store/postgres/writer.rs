@@ -204,17 +204,16 @@ impl Writer {
                     None => return Err(Failure::Refused(error)),
                 },
             };
-            let (reason, is_over) = match &failed {
+            let is_over = match &failed {
                 Failure::Refused(_) => return Err(failed),
                 // Once more, for a hand that changes rows without taking turns; then it is a fault.
-                Failure::Conflict(Error::Internal(_)) => ("conflict", tries > 1),
-                Failure::Conflict(_) => ("conflict", tries >= TRIES_MAX),
-                Failure::Lost(_) => ("connection", tries >= TRIES_MAX),
+                Failure::Conflict(Error::Internal(_)) => tries > 1,
+                Failure::Conflict(_) | Failure::Lost(_) => tries >= TRIES_MAX,
             };
             if is_over || Instant::now() + RETRY_WAIT * tries >= until {
                 return Err(failed);
             }
-            counter!(table::STORE_RETRIES, "reason" => reason).increment(1);
+            counter!(table::STORE_RETRIES).increment(1);
             sleep(RETRY_WAIT * (tries - 1)).await;
         }
     }
