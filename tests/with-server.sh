@@ -27,7 +27,8 @@ fail() {
 
 DATABASE_URL="sqlite://$folder/test.db"
 if [ "${TEST_BACKEND:-}" = postgres ]; then
-    DATABASE_URL=$(.venv/bin/python -B tests/postgres/new_database.py)
+    tests=$(dirname "$0")
+    DATABASE_URL=$("$tests/../.venv/bin/python" -B "$tests/postgres/new_database.py")
 fi
 export DATABASE_URL
 HOST=127.0.0.1 PORT=0 "$BIN" </dev/null >"$folder/log" 2>&1 &
