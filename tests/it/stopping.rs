@@ -90,7 +90,8 @@ async fn a_stop_under_load_answers_what_it_accepted_and_keeps_what_it_acknowledg
     let status = tokio::task::spawn_blocking(|| server.ended()).await.unwrap();
     println!("{} orders; it took {:?}", acknowledged.len(), signaled.elapsed());
     assert!(status.success(), "{status}");
-    assert!(signaled.elapsed() < Duration::from_secs(20), "{:?}", signaled.elapsed());
+    // Whoever reads nothing may use up the 20 seconds of the drain; the rest is for closing the database.
+    assert!(signaled.elapsed() < Duration::from_secs(25), "{:?}", signaled.elapsed());
     assert!(
         database.with_extension("db-wal").metadata().is_err(),
         "all is in the one file"
