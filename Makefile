@@ -163,12 +163,12 @@ check-postgres: $(VENV) programs ## Run the tests of what is stored over Postgre
 # Within the environment of `check-postgres`. The tests that need PostgreSQL itself are those that `unit` ignores.
 over-postgres:
 	if cargo nextest --version >/dev/null 2>&1; then \
-		cargo nextest run --workspace --locked --no-fail-fast --run-ignored only --lib --test it -E 'test(/postgres|instances/)' && \
+		cargo nextest run --workspace --locked --no-fail-fast --run-ignored only --lib --test it -E 'test(/postgres|instances|copy/)' && \
 		cargo nextest run --locked --no-fail-fast --lib -E 'test(/^app::/)' && \
 		cargo nextest run --locked --no-fail-fast --test it \
 			-E 'not test(/^($(subst $(SPACE),|,$(SQLITE_ONLY)))::/) and not test($(SQLITE_ONLY_TEST))'; \
 	else \
-		cargo test --locked --no-fail-fast --lib --test it -- --ignored postgres instances && \
+		cargo test --locked --no-fail-fast --lib --test it -- --ignored postgres instances copy && \
 		cargo test --locked --no-fail-fast --lib app:: && \
 		cargo test --locked --no-fail-fast --test it -- $(addprefix --skip ,$(addsuffix ::,$(SQLITE_ONLY)) $(SQLITE_ONLY_TEST)); \
 	fi

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::store::{
     AnyStore, FatalHandler, Options, PostgresOptions, PostgresStore, PostgresUrl, SqliteStore, Target, audit,
+    audit_postgres,
 };
 
 #[path = "../tests/it/support/postgres.rs"]
@@ -193,7 +194,7 @@ impl Database {
     pub(crate) async fn audit(&self) {
         let report = match self {
             Self::Sqlite(folder) => audit(&options(folder).path).unwrap(),
-            Self::Postgres(_) => return,
+            Self::Postgres(url) => audit_postgres(&target(url)).await.unwrap(),
         };
         assert!(report.is_clean(), "{report}");
     }

@@ -41,6 +41,6 @@ fn check_expected(expected: &Expected, what: Resource, version: Version) -> Resu
 }
 
 #[cfg(test)]
-mod model_tests;
+pub(crate) mod model_tests;
 #[cfg(test)]
 mod tests;

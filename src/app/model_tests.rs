@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use self::model::{Model, Outcome};
 use super::idempotency::{self, IdempotencyKey, StoredResponse};
@@ -464,6 +466,14 @@ fn cases() -> u32 {
         false => 64,
         true => 16,
     }
+}
+
+/// Takes the store through one of many sequences of steps, always the same of each number.
+pub(crate) async fn run_number(store: &impl Store, number: u8) {
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &[number; 32]);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), random);
+    let taken = steps().new_tree(&mut runner).unwrap().current();
+    agrees(store, taken).await;
 }
 
 proptest! {

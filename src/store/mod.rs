@@ -19,14 +19,17 @@ use crate::error::Error;
 mod any;
 #[cfg(test)]
 mod contract;
+mod copy;
 mod idempotency;
 mod payments;
 mod postgres;
 mod queue;
 mod rows;
 mod sqlite;
+mod tables;
 
 pub use any::AnyStore;
+pub use copy::{Copied, CopyError, Progress, Watcher, audit_postgres, copy_to_postgres, copy_to_sqlite};
 pub use idempotency::{IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView, StoredResponse};
 pub use payments::{EventFilter, PaymentFilter, PaymentTx, PaymentView};
 pub use postgres::{OpenError as PostgresOpenError, Options as PostgresOptions, PostgresStore, PostgresUrl, Target};

@@ -11,6 +11,7 @@
 //! - `readers`, `writer`: who runs closures
 //! - `failure`: what PostgreSQL's errors mean here
 //! - `metrics`: gauges of the database
+//! - `bulk`: whole tables at once, for a copy and an audit
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -28,6 +29,7 @@ use super::{Store, Tx, View};
 use crate::error::Error;
 use crate::metrics::table;
 
+pub(super) mod bulk;
 mod changes;
 mod checks;
 mod connect;

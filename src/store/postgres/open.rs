@@ -120,7 +120,7 @@ pub(super) async fn connect(target: &Target, connector: &Connector) -> Result<(C
 }
 
 /// What a failure to connect means, with what to do where that is known.
-fn explain(error: &dyn std::error::Error) -> String {
+pub(super) fn explain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -154,6 +154,17 @@ pub(super) async fn whose(client: &Client) -> Result<Whose, tokio_postgres::Erro
         (false, true) => Whose::Others,
         (false, false) => Whose::Nobodys,
     })
+}
+
+/// The version of the schema that this version of the service makes.
+pub(super) fn schema_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// The version of the schema in this database of ours.
+pub(super) async fn schema_version_of(client: &Client) -> Result<i64, tokio_postgres::Error> {
+    let sql = format!("SELECT coalesce(max(version), 0)::bigint FROM {MIGRATIONS_TABLE}");
+    client.query_one(&sql, &[]).await?.try_get(0)
 }
 
 /// Brings the schema up to date, while no other instance does.

@@ -35,7 +35,7 @@ use crate::metrics::table;
 use crate::store::queue::Job;
 
 /// The number of the turn among the database's advisory locks (`ORIN` in ASCII, and 1).
-const TURN: &str = "BEGIN; SELECT pg_advisory_xact_lock(1330792782, 1)";
+pub(super) const TURN: &str = "BEGIN; SELECT pg_advisory_xact_lock(1330792782, 1)";
 
 /// The last ids, and whether this server is a replica, which a lost connection may have led to.
 const COUNTERS: &str = "SELECT products, orders, stock_movements, payment_events, pg_is_in_recovery() FROM counters";

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 
 use super::open::{self, Whose};
 use super::{lock, paths};
@@ -114,26 +114,40 @@ pub enum AuditError {
 /// # Errors
 /// [`AuditError`] where there is nothing that could be audited.
 pub fn audit(path: &Path) -> Result<AuditReport, AuditError> {
-    let unreadable = |reason: Box<dyn std::error::Error + Send + Sync>| AuditError::Unreadable {
+    let path = resolve(path)?;
+    let snapshot = open(&path)?;
+    run(&snapshot, &mut |_, _| ()).map_err(|reason| unreadable(&path, reason))
+}
+
+/// The real path of a database, whose folder must be there.
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, AuditError> {
+    paths::resolve(path).map_err(|error| match error.kind() == io::ErrorKind::NotFound {
+        true => AuditError::Foreign { path: path.to_owned() },
+        false => unreadable(path, error),
+    })
+}
+
+fn unreadable(path: &Path, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> AuditError {
+    AuditError::Unreadable {
         path: path.to_owned(),
-        reason,
-    };
-    let foreign = || AuditError::Foreign { path: path.to_owned() };
-    let path = &match paths::resolve(path) {
-        Ok(path) => path,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(foreign()),
-        Err(error) => return Err(unreadable(error.into())),
-    };
-    match open::whose(path).map_err(|error| unreadable(error.into()))? {
-        Whose::Ours => {}
-        Whose::Nobodys | Whose::HalfRestored | Whose::Others => return Err(foreign()),
+        reason: reason.into(),
     }
-    if lock::is_in_use_elsewhere(path).map_err(|error| unreadable(error.into()))? {
+}
+
+/// A snapshot of the database at this resolved path, which may be in use.
+pub(super) fn open(path: &Path) -> Result<Connection, AuditError> {
+    match open::whose(path).map_err(|error| unreadable(path, error))? {
+        Whose::Ours => {}
+        Whose::Nobodys | Whose::HalfRestored | Whose::Others => {
+            return Err(AuditError::Foreign { path: path.to_owned() });
+        }
+    }
+    if lock::is_in_use_elsewhere(path).map_err(|error| unreadable(path, error))? {
         return Err(AuditError::Elsewhere { path: path.to_owned() });
     }
-    let connection = open::reader(path).map_err(|error| unreadable(error.into()))?;
+    let connection = open::reader(path).map_err(|error| unreadable(path, error))?;
     let known = open::schema_version();
-    let found = open::schema_version_of(&connection).map_err(|error| unreadable(error.into()))?;
+    let found = open::schema_version_of(&connection).map_err(|error| unreadable(path, error))?;
     if found != known {
         return Err(AuditError::Schema {
             path: path.to_owned(),
@@ -141,22 +155,24 @@ pub fn audit(path: &Path) -> Result<AuditReport, AuditError> {
             known,
         });
     }
-    run(connection).map_err(|error| unreadable(error.into()))
+    // It lasts as long as the connection. It begins with the first read.
+    let begun = connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema");
+    begun.map_err(|error| unreadable(path, error))?;
+    Ok(connection)
 }
 
-/// All checks in one read transaction, so that they all see the same state.
-fn run(mut connection: Connection) -> rusqlite::Result<AuditReport> {
-    let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-    let checks = CHECKS
-        .iter()
-        .copied()
-        .flatten()
-        .map(|check| run_check(&snapshot, check));
-    let checks = checks.collect::<rusqlite::Result<_>>()?;
+/// All checks on one state of the data. `after` is called after each with the number of those done and of all.
+pub(super) fn run(snapshot: &Connection, after: &mut dyn FnMut(usize, usize)) -> rusqlite::Result<AuditReport> {
+    let all: Vec<_> = CHECKS.iter().copied().flatten().collect();
+    let mut checks = Vec::with_capacity(all.len());
+    for check in &all {
+        checks.push(run_check(snapshot, check)?);
+        after(checks.len(), all.len());
+    }
     Ok(AuditReport { checks })
 }
 
-fn run_check(snapshot: &Transaction<'_>, check: &Check) -> rusqlite::Result<Checked> {
+fn run_check(snapshot: &Connection, check: &Check) -> rusqlite::Result<Checked> {
     let rows: i64 = snapshot.query_row(check.count, [], |row| row.get(0))?;
     let mut broken = snapshot.prepare(check.broken)?;
     let mut broken = broken.query([])?;
@@ -176,4 +192,4 @@ fn run_check(snapshot: &Transaction<'_>, check: &Check) -> rusqlite::Result<Chec
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

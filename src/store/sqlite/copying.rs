@@ -167,7 +167,7 @@ fn target(copy: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Waits until the file is on the disk, and says how large it is.
-fn make_durable(copy: &Path) -> io::Result<u64> {
+pub(super) fn make_durable(copy: &Path) -> io::Result<u64> {
     let file = File::open(copy)?;
     file.sync_all()?;
     Ok(file.metadata()?.len())

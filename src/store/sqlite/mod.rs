@@ -12,6 +12,7 @@
 //! - `checkpoint`: the write-ahead log's way into the file
 //! - `metrics`: gauges of the configuration and of file sizes
 //! - `audit`, `backup`, `copying`: the operator's commands, on a file that may be in use
+//! - `bulk`: whole tables at once, for a copy from or to another backend
 //! - `restore`: the operator's command that puts a backup in the place of the file
 
 use std::io::Write as _;
@@ -34,6 +35,7 @@ use crate::metrics::table;
 
 mod audit;
 mod backup;
+pub(super) mod bulk;
 mod checkpoint;
 mod copying;
 mod lock;
@@ -49,6 +51,13 @@ mod writer;
 
 #[cfg(test)]
 mod tests;
+
+/// Databases for the tests of others.
+#[cfg(test)]
+pub(super) mod samples {
+    pub(in crate::store) use super::audit::tests::{fill, tampering};
+    pub(in crate::store) use super::open::tests::{SAMPLES, left_by};
+}
 
 pub use self::audit::{AuditError, AuditReport, Checked, audit};
 pub use self::backup::{Backup, BackupError, backup};

@@ -16,7 +16,7 @@ use super::lock::{self, Lock, Refused};
 use super::paths;
 
 /// Marks a file as ours, in the header of its first page (`ORIN` in ASCII). Never changes.
-const APPLICATION_ID: i32 = 0x4F52_494E;
+pub(super) const APPLICATION_ID: i32 = 0x4F52_494E;
 
 /// How long a connection waits for another process that holds the file, a backup say.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -187,7 +187,7 @@ pub(super) fn prepare(path: &Path) -> Result<Connection, OpenError> {
 
 /// Brings the schema up to date. A migration that makes a table anew drops one that others refer to, so foreign keys are
 /// checked at its end and not while it runs (sqlite.org/lang_altertable.html#otheralter).
-fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
     connection.pragma_update(None, "foreign_keys", false)?;
     Migrations::from_slice(MIGRATIONS).to_latest(connection)?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -426,4 +426,4 @@ fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -190,7 +190,7 @@ fn check_backup(database: &Path, backup: &Path) -> Result<(), RestoreError> {
 type Reason = Box<dyn std::error::Error + Send + Sync>;
 
 /// Puts the new file in the place of the database, and returns where the old one is.
-fn replace(
+pub(super) fn replace(
     database: &Path,
     whose: &Whose,
     new: &Path,
@@ -242,7 +242,7 @@ fn settle(database: &Path) -> Result<(), Reason> {
 }
 
 /// The files beside the database that belong to its content.
-fn leftovers(database: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+pub(super) fn leftovers(database: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     [paths::log_of(database), paths::journal_of(database)]
         .into_iter()
         .filter(|path| fs::symlink_metadata(path).is_ok())

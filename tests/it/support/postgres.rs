@@ -2,7 +2,7 @@
 
 use std::env;
 
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
 /// Whether the tests that can run over either backend are to run over PostgreSQL: `TEST_BACKEND` says so.
@@ -37,6 +37,23 @@ pub(crate) async fn count(url: &str, sql: &str) -> i64 {
     let row = client.query_one(sql, &[]).await.expect("a number");
     connection.abort();
     row.get(0)
+}
+
+/// Runs statements in this database as its owner, and returns the rows of all of them as texts.
+#[allow(dead_code, reason = "not every test crate that includes this file reads rows")]
+pub(crate) async fn rows(url: &str, sql: &str) -> Vec<Vec<Option<String>>> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a database");
+    let connection = tokio::spawn(connection);
+    let messages = client.simple_query(sql).await;
+    let messages = messages.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    connection.abort();
+    let mut rows = Vec::new();
+    for message in &messages {
+        if let SimpleQueryMessage::Row(row) = message {
+            rows.push((0..row.len()).map(|n| row.get(n).map(str::to_owned)).collect());
+        }
+    }
+    rows
 }
 
 fn variable(name: &str) -> String {

@@ -19,7 +19,7 @@ use crate::testing::{
     NOW, money, new_product, options, order_id, payment_event, payment_id, product_id, quantity, refund,
 };
 
-mod tampering;
+pub(in crate::store) mod tampering;
 
 /// Events of Stripe, from number 17 on: an order that is held for a payment (3), a payment with a refund that two events tell
 /// of and a dispute, one of no order whose refund failed, and a dispute whose payment has not come.
@@ -74,7 +74,7 @@ fn tell_of_stripe(tx: &mut dyn Tx) -> Result<(), Error> {
 
 /// A shop with something of everything: two products, and orders that are shipped (1, paid twice), paid (2), pending
 /// (3), canceled and owing (4), canceled and deleted (5, paid since), deleted (6) and refunded (7).
-fn fill(tx: &mut dyn Tx) -> Result<(), Error> {
+pub(in crate::store) fn fill(tx: &mut dyn Tx) -> Result<(), Error> {
     let mug = products::create(tx, &new_product("MUG", 40), NOW)?.id;
     let pot = products::create(tx, &new_product("POT", 5), NOW)?.id;
     stock::adjust(tx, pot, Delta::new(-1).map_err(Error::internal)?, None, NOW)?;

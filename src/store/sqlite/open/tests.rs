@@ -186,7 +186,7 @@ fn migrations_are_sound() {
 }
 
 /// For each version of the schema, what a service of that version could have left behind.
-const SAMPLES: &[&str] = &[
+pub(in crate::store) const SAMPLES: &[&str] = &[
     include_str!("samples/0001.sql"),
     include_str!("samples/0002.sql"),
     include_str!("samples/0003.sql"),
@@ -197,7 +197,7 @@ const SAMPLES: &[&str] = &[
 ];
 
 /// The file that a service of this version left.
-fn left_by(version: usize) -> TempDir {
+pub(in crate::store) fn left_by(version: usize) -> TempDir {
     let folder = TempDir::new().unwrap();
     let path = options(&folder).path;
     create(&path).unwrap();

@@ -1,7 +1,7 @@
 //! What somebody's hand could do to the file, for each check of the audit.
 
 /// What is wrong, for each check by its name, with one of the ids to be named.
-pub(super) const ALL: &[(&str, &str, &str)] = &[
+pub(in crate::store) const ALL: &[(&str, &str, &str)] = &[
     (
         "the file is sound",
         "DELETE FROM sqlite_schema WHERE name = 'orders_by_status'",
