@@ -1,4 +1,4 @@
-//! The operator's commands: sign, audit, backup, restore, openapi. Each runs to completion and prints its result.
+//! The operator's commands: sign, audit, backup, restore, copy, openapi. Each runs to completion and prints its result.
 
 use std::error::Error;
 use std::fs;
@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 use crate::failed;
 use crate::signals::Interruption;
+
+pub(crate) mod copy;
 
 /// The audit found a broken invariant.
 const BROKEN: u8 = 1;
@@ -86,13 +88,16 @@ fn body(file: Option<&Path>) -> Result<Vec<u8>, String> {
 
 /// Recomputes every invariant of the database and prints a line for each.
 pub(crate) fn audit(settings: &Settings) -> ExitCode {
-    let DatabaseUrl::Sqlite(path) = &settings.database_url else {
-        failed("DATABASE_URL: audit is for SQLite files");
-        return ExitCode::from(UNREADABLE);
+    let report = match &settings.database_url {
+        DatabaseUrl::Sqlite(path) => store::audit(path).map_err(|error| error.to_string()),
+        DatabaseUrl::Postgres(url) => copy::runtime().and_then(|runtime| {
+            let audited = runtime.block_on(store::audit_postgres(&settings.target(url)));
+            audited.map_err(|error| error.to_string())
+        }),
     };
-    match store::audit(path) {
-        Err(error) => {
-            failed(&format!("DATABASE_URL: {error}"));
+    match report {
+        Err(line) => {
+            failed(&format!("DATABASE_URL: {line}"));
             ExitCode::from(UNREADABLE)
         }
         Ok(report) => {

@@ -50,6 +50,9 @@ pub enum Command {
         stripe: bool,
     },
     /// Check every invariant of the database, also while the service runs; exit status 1 where one is broken
+    ///
+    /// The rows of a PostgreSQL database are read into a temporary SQLite database first, which takes about as much of the disk
+    /// as they would in an SQLite file, in the folder that SQLITE_TMPDIR or TMPDIR names; else in /var/tmp or /tmp.
     Audit,
     /// Write a copy of the database, also while the service runs
     Backup {
@@ -60,6 +63,20 @@ pub enum Command {
     Restore {
         /// File with the backup
         file: PathBuf,
+    },
+    /// Copy all of a database to another backend: SQLite to PostgreSQL, or back
+    ///
+    /// The copy is made from one snapshot, checked by an audit on both sides, and kept as a whole or not at all. An SQLite
+    /// database must not be in service; what a service writes to a PostgreSQL database after the beginning is not in the copy,
+    /// so stop it first if nothing may be missing. Programs on this machine can see the arguments of a command, and a password
+    /// in them.
+    Copy {
+        /// Database to copy, as sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME
+        #[arg(value_name = "FROM_URL")]
+        from: DatabaseUrl,
+        /// Database for the copy, which must be empty or not there
+        #[arg(value_name = "TO_URL")]
+        to: DatabaseUrl,
     },
     /// Print the contract, openapi.yaml
     Openapi,

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Some(Command::Audit) => commands::audit(&settings),
         Some(Command::Backup { file }) => commands::backup(&settings, &file),
         Some(Command::Restore { file }) => commands::restore(&settings, &file),
+        Some(Command::Copy { from, to }) => commands::copy::copy(&settings, &from, &to),
         Some(Command::Openapi) => commands::openapi(),
     }
 }

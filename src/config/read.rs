@@ -11,11 +11,12 @@ use clap::{CommandFactory, FromArgMatches};
 use super::{BadSetting, Cli, LogFormat};
 
 /// The settings that each command uses; the others, which it takes and ignores, are not in its help.
-const USED: [(&str, &[&str]); 5] = [
+const USED: [(&str, &[&str]); 6] = [
     ("sign", &["webhook_secret", "stripe_webhook_secret"]),
-    ("audit", &["database_url"]),
+    ("audit", &["database_url", "database_ca_file"]),
     ("backup", &["database_url"]),
     ("restore", &["database_url"]),
+    ("copy", &["database_ca_file", "allow_async_replication"]),
     ("openapi", &[]),
 ];
 
@@ -124,12 +125,16 @@ fn one_line(error: &clap::Error) -> String {
         .get_arguments()
         .find(|argument| argument.get_long() == Some(long))
         .and_then(|argument| argument.get_env());
-    if let (Some(variable), Some(value)) = (variable, text(ContextKind::InvalidValue)) {
+    // An argument of a command has no variable, and is named as the help names it.
+    let argument = || option.strip_prefix('<').and_then(|name| name.strip_suffix('>'));
+    let name = variable
+        .map(OsStr::to_string_lossy)
+        .or_else(|| argument().map(Into::into));
+    if let (Some(name), Some(value)) = (name, text(ContextKind::InvalidValue)) {
         let reason = std::error::Error::source(error).map_or_else(|| allowed_values(error), ToString::to_string);
-        // Before an @ there may be a password.
-        return match value.contains('@') {
-            true => format!("{}: {reason}", variable.display()),
-            false => format!("{}: {reason} (it is {value:?})", variable.display()),
+        return match may_be_secret(value) {
+            true => format!("{name}: {reason}"),
+            false => format!("{name}: {reason} (it is {value:?})"),
         };
     }
     if let (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing))) =
@@ -140,7 +145,15 @@ fn one_line(error: &clap::Error) -> String {
     }
     let rendered = error.render().to_string();
     let first = rendered.lines().next().unwrap_or_default();
-    format!("{}; see --help", first.trim_start_matches("error: "))
+    match may_be_secret(first) {
+        true => format!("{}; see --help", error.kind()),
+        false => format!("{}; see --help", first.trim_start_matches("error: ")),
+    }
+}
+
+/// Whether a text may have a password: one stands before the @ of a URL.
+fn may_be_secret(text: &str) -> bool {
+    text.contains('@')
 }
 
 /// The variable that clap could not read as text, which its error does not name. The value may be a secret and is not

@@ -98,6 +98,35 @@ fn an_invalid_setting_is_named_in_one_line() {
 }
 
 #[test]
+fn an_invalid_argument_is_named_in_one_line_without_a_password() {
+    const URL: &str = "postgres://shop:hidden@host";
+    let cases: [(&[&str], &str); 7] = [
+        (
+            &["copy", URL, "sqlite://a.db"],
+            "FROM_URL: must name a database after the host",
+        ),
+        (
+            &["copy", "sqlite://a.db", URL],
+            "TO_URL: must name a database after the host",
+        ),
+        (
+            &["copy", "a.db", "sqlite://b.db"],
+            "FROM_URL: must start with sqlite:// or postgres:// (it is \"a.db\")",
+        ),
+        (&["copy", "sqlite://a.db"], "TO_URL must be given; see --help"),
+        (
+            &["copy", "sqlite://a.db", "sqlite://b.db", URL],
+            "unexpected argument found; see --help",
+        ),
+        (&["audit", URL], "unexpected argument found; see --help"),
+        (&[URL], "unrecognized subcommand; see --help"),
+    ];
+    for (arguments, line) in cases {
+        assert_eq!(refused(arguments), line);
+    }
+}
+
+#[test]
 fn render_requires_api_keys_and_a_webhook_secret() {
     let check = |arguments: &[&str]| {
         let arguments = std::iter::once(&"orders-inventory").chain(arguments);
@@ -168,9 +197,15 @@ fn help_of_a_command_lists_its_own_options() {
             .filter(|word| word.starts_with("--") && *word != "--help");
         words.map(str::to_owned).collect::<Vec<_>>()
     };
-    for command in ["audit", "backup", "restore"] {
-        assert_eq!(options(&[command, "--help"]), ["--database-url"], "{command}");
-        assert_eq!(options(&["help", command]), ["--database-url"], "{command}");
+    let commands: [(&str, &[&str]); 4] = [
+        ("audit", &["--database-url", "--database-ca-file"]),
+        ("backup", &["--database-url"]),
+        ("restore", &["--database-url"]),
+        ("copy", &["--database-ca-file", "--allow-async-replication"]),
+    ];
+    for (command, used) in commands {
+        assert_eq!(options(&[command, "--help"]), used, "{command}");
+        assert_eq!(options(&["help", command]), used, "{command}");
     }
     assert_eq!(
         options(&["sign", "-h"]),

@@ -17,6 +17,7 @@ mod bodies;
 mod browsers;
 mod concurrency;
 mod conditions;
+mod copy;
 mod disks;
 mod early_refusals;
 mod empty_responses;
