@@ -9,25 +9,37 @@ use std::path::Path;
 use std::pin::pin;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Connect, Hook, HookError, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts,
+};
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::sleep;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long connecting to one host may take, where the URL does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long all hosts together may take.
 pub(super) const CONNECT_WAIT: Duration = Duration::from_secs(4);
+/// A connection that was not used for so long is closed. A server that was stopped meanwhile, as a whole or by its machine, may go
+/// on as if it were the primary still, and would read what was true before; no failover is over in less (docs/ha.md).
+const UNUSED_MAX: Duration = Duration::from_secs(10);
+/// The timeline of a primary, which each promotion of another raises; of a replica nothing.
+const TIMELINE: &str =
+    "SELECT CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END";
+/// How long it waits for one host before it tries the next as well (RFC 8305, section 5).
+const NEXT_HOST: Duration = Duration::from_millis(250);
 /// After this time without an answer to what was sent, the system gives a connection up.
 const UNANSWERED_MAX: Duration = Duration::from_secs(5);
 /// How soon an idle connection is tried.
@@ -129,9 +141,34 @@ impl SessionLimits {
             "SET statement_timeout = {statement}; SET lock_timeout = {lock}; \
              SET idle_in_transaction_session_timeout = {idle}; SET synchronous_commit = on; SET timezone = 'UTC'; \
              SET client_min_messages = warning; SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; \
-             SET plan_cache_mode = force_generic_plan; SET client_connection_check_interval = '1s'"
+             SET plan_cache_mode = force_generic_plan; SET client_connection_check_interval = '1s'; "
         )
     }
+}
+
+/// A connection and the task that drives it.
+type Opened = (Client, JoinHandle<()>);
+
+/// Why a host was not connected to.
+enum Unfit {
+    Failed(tokio_postgres::Error),
+    /// It was the primary once, another one is by now, and it does not know.
+    Former,
+}
+
+impl From<tokio_postgres::Error> for Unfit {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What connecting has found out, for all that connect to this database.
+#[derive(Default)]
+struct Seen {
+    /// The host that was connected to last.
+    host: AtomicUsize,
+    /// The newest timeline.
+    timeline: AtomicU32,
 }
 
 /// What connects.
@@ -139,8 +176,7 @@ impl SessionLimits {
 pub(super) struct Connector {
     tls: Option<MakeRustlsConnect>,
     limits: Option<SessionLimits>,
-    /// The host that was connected to last, which is tried first.
-    last_host: Arc<AtomicUsize>,
+    seen: Arc<Seen>,
     /// Set when a connection said that a commit was not replicated: the wait for it was canceled at the server.
     warned: Arc<AtomicBool>,
 }
@@ -156,7 +192,7 @@ impl Connector {
         Ok(Self {
             tls: tls.map(MakeRustlsConnect::new),
             limits: None,
-            last_host: Arc::default(),
+            seen: Arc::default(),
             warned: Arc::default(),
         })
     }
@@ -166,7 +202,7 @@ impl Connector {
         Self {
             tls: self.tls.clone(),
             limits: Some(limits),
-            last_host: Arc::clone(&self.last_host),
+            seen: Arc::clone(&self.seen),
             warned: Arc::default(),
         }
     }
@@ -193,6 +229,12 @@ impl Connector {
         );
         Pool::builder(manager)
             .max_size(size.max(1))
+            // The last one that was used, so that those which are not needed are not kept in use.
+            .queue_mode(QueueMode::Lifo)
+            .pre_recycle(Hook::sync_fn(|_, metrics| match metrics.last_used() > UNUSED_MAX {
+                true => Err(HookError::message("not used for long")),
+                false => Ok(()),
+            }))
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts {
                 wait: Some(wait),
@@ -203,32 +245,50 @@ impl Connector {
             .map_err(|error| error.to_string())
     }
 
-    /// Tries the hosts one by one, each within its share of the time. The driver by itself bounds only the TCP handshake, which
-    /// also a server that hangs answers, and would then never get to the next host.
-    async fn open(&self, config: &Config) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
-        let hosts = config.get_hosts().len();
-        let share = CONNECT_WAIT / u32::try_from(hosts).unwrap_or(u32::MAX).max(1);
-        let first = self.last_host.load(Ordering::Relaxed);
-        let mut failed = None;
-        for host in (0..hosts).map(|index| (first + index) % hosts) {
-            let only = only_host(config, host);
-            match timeout(share, self.open_one(&only)).await {
-                Ok(Ok(opened)) => {
-                    self.last_host.store(host, Ordering::Relaxed);
-                    return Ok(opened);
-                }
-                Ok(Err(error)) => failed = Some(error),
-                Err(_) => tracing::debug!(host, "a host of the database does not answer"),
+    /// Connects to the first host that fits. The caller bounds the time.
+    async fn open(&self, config: &Config) -> Result<Opened, tokio_postgres::Error> {
+        loop {
+            match self.open_any(config).await {
+                Ok(opened) => return Ok(opened),
+                Err(Unfit::Failed(error)) => return Err(error),
+                // Soon it will have stepped down, or whoever leads to it will lead to the other one.
+                Err(Unfit::Former) => sleep(NEXT_HOST).await,
             }
-        }
-        match failed {
-            Some(error) => Err(error),
-            // None of them answers: that is for the caller to say, whose time is up.
-            None => self.open_one(config).await,
         }
     }
 
-    async fn open_one(&self, config: &Config) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+    /// Tries the hosts in their order, beginning with the one that worked last. One that has not answered for a moment does not
+    /// keep from the next: the driver by itself bounds only the TCP handshake, which the system answers also for a server
+    /// that hangs.
+    async fn open_any(&self, config: &Config) -> Result<Opened, Unfit> {
+        let hosts = config.get_hosts().len();
+        let first = self.seen.host.load(Ordering::Relaxed);
+        let mut waiting = (0..hosts).map(|index| (first + index) % hosts);
+        let mut trying = FuturesUnordered::new();
+        let mut unfit = Unfit::Former;
+        loop {
+            if let Some(host) = waiting.next() {
+                let only = only_host(config, host);
+                trying.push(async move { (host, self.open_one(&only).await) });
+            }
+            let are_all_tried = waiting.len() == 0;
+            tokio::select! {
+                tried = trying.next() => match tried {
+                    Some((host, Ok(opened))) => {
+                        self.seen.host.store(host, Ordering::Relaxed);
+                        return Ok(opened);
+                    }
+                    Some((_, Err(Unfit::Failed(error)))) => unfit = Unfit::Failed(error),
+                    Some((_, Err(Unfit::Former))) => {}
+                    None => return Err(unfit),
+                },
+                () = sleep(NEXT_HOST), if !are_all_tried => {}
+            }
+        }
+    }
+
+    /// Connects to one host.
+    async fn open_one(&self, config: &Config) -> Result<Opened, Unfit> {
         let (client, task) = match &self.tls {
             None => {
                 let (client, connection) = config.connect(NoTls).await?;
@@ -239,10 +299,23 @@ impl Connector {
                 (client, self.drive(connection))
             }
         };
-        if let Some(limits) = self.limits {
-            client.batch_execute(&limits.sql()).await?;
+        let limits = self.limits.map(SessionLimits::sql).unwrap_or_default();
+        let answered = client.simple_query(&format!("{limits}{TIMELINE}")).await?;
+        let timeline = answered.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => u32::from_str_radix(row.get(0)?, 16).ok(),
+            _ => None,
+        });
+        match timeline {
+            Some(timeline) if timeline < self.seen.timeline.fetch_max(timeline, Ordering::Relaxed) => {
+                tracing::warn!(
+                    timeline,
+                    "a former primary of the database still takes connections; passed over"
+                );
+                task.abort();
+                Err(Unfit::Former)
+            }
+            Some(_) | None => Ok((client, task)),
         }
-        Ok((client, task))
     }
 
     /// Lets a connection run until its client is gone or it fails.
