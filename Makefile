@@ -12,7 +12,9 @@ export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/postgres/ tests/render/ tests/stripe/))
 VENV := .venv/.stamp
 
-# Locust has many dependencies, and only the load tests need it.
+# Patroni has many dependencies, and only the test of the failover needs it; so with Locust and the load tests.
+HA_VENV := .venv-ha/.stamp
+HA_PYTHON := .venv-ha/bin/python -B
 LOCUST_VENV := .venv-locust/.stamp
 LOCUST_PYTHON := .venv-locust/bin/python
 RELEASE := $(abspath $(TARGET_DIR))/release
@@ -216,6 +218,11 @@ evidence: ## Run the tools against BASE_URL or fresh servers, and keep their out
 crash-test: ## Kill the service N (50) times, cut its power, break its disk, and check that nothing is lost; SEED repeats a run
 	cargo test --quiet --workspace --locked --test crash
 
+# The first line shows that the check finds what is lost or done twice. docs/ha.md says what the second does and prints.
+ha-test: $(HA_VENV) programs ## Kill, freeze and cut off machines of the set-up of ops/ha N (3) times, and check that nothing is lost; PROVE=1 proves that it can fail
+	API_KEYS=ha API_KEY=ha WEBHOOK_SECRET=ha tests/with-server.sh $(HA_PYTHON) -m unittest discover --start-directory tests/ha
+	$(HA_PYTHON) tests/ha/run.py $(N)
+
 FUZZ := cargo test --quiet --workspace --locked --test fuzz -- --ignored --nocapture
 
 # Here and in `check-conformance` the seed is fixed, so that only a change of the code changes the outcome.
@@ -275,7 +282,7 @@ postman: postman/node_modules/.stamp ## Make the Postman collection from openapi
 
 clean: ## Remove everything built and installed, but not the data
 	cargo clean
-	rm -rf .venv .venv-bench .venv-localstripe .venv-locust codegen/lint/node_modules postman/node_modules \
+	rm -rf .venv .venv-bench .venv-ha .venv-localstripe .venv-locust codegen/lint/node_modules postman/node_modules \
 		tests/browser/node_modules tests/links/node_modules tests/stripe/node_modules
 
 # Built from scratch when the pinned versions change, so that no old package is left.
@@ -289,7 +296,8 @@ $(VENV): $(REQUIREMENTS)
 .venv-bench/.stamp: benches/requirements.txt
 .venv-locust/.stamp: locust/requirements.txt
 .venv-localstripe/.stamp: tests/stripe/localstripe/requirements.txt
-.venv-bench/.stamp .venv-locust/.stamp .venv-localstripe/.stamp: .venv-%/.stamp:
+.venv-ha/.stamp: tests/ha/requirements.txt
+.venv-bench/.stamp .venv-locust/.stamp .venv-localstripe/.stamp .venv-ha/.stamp: .venv-%/.stamp:
 	rm -rf .venv-$*
 	python3 -m venv .venv-$*
 	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r $<
