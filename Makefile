@@ -1,6 +1,7 @@
 # The two main targets are `make run`, which needs a Rust toolchain with a C compiler, and `make test`, which also needs
 # Node with npm and Python 3 with venv. Packages from npm and PyPI are pinned and installed below this folder; Chromium,
-# Prometheus and wrk, which are in neither, are those of the machine, or else of its distribution (docs/testing.md).
+# Prometheus, wrk, etcd and HAProxy, which are in neither, are those of the machine, or else of its distribution
+# (docs/testing.md).
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # The binary that benchmarks measure: the one named by BIN, or the release build.
@@ -12,7 +13,7 @@ export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/postgres/ tests/render/ tests/stripe/))
 VENV := .venv/.stamp
 
-# Patroni has many dependencies, and only the test of the failover needs it; so with Locust and the load tests.
+# Patroni and Locust have many dependencies, and only the test of the failover and the load tests need them.
 HA_VENV := .venv-ha/.stamp
 HA_PYTHON := .venv-ha/bin/python -B
 LOCUST_VENV := .venv-locust/.stamp
@@ -28,7 +29,7 @@ TEST_STEPS := check-fmt clippy unit smoke check-doc check-run check-bench \
 	lint-contract check-generated check-postman check-links check-ops browser
 # Then two at a time: they share nothing that one of them would build or install while another does. `browser` is not
 # among them: beside a busy step Chromium draws too slowly, and its waits for the page end.
-TEST_STEPS_BESIDE := test-codegen crash-test check-fuzz check-conformance check-load newman check-render check-webhooks smoke-py check-curl \
+TEST_STEPS_BESIDE := ha-test test-codegen crash-test check-fuzz check-conformance check-load newman check-render check-webhooks smoke-py check-curl \
 	check-postgres-server check-postgres
 
 # Before a command: a new PostgreSQL server beside it, at $TEST_POSTGRES_URL.

@@ -11,9 +11,7 @@ import os
 import subprocess
 import sys
 
-# Of the test itself, so that addresses are free and ports are the usual ones.
-PREFIX = {"namespaces": "10.77.0", "loopback": "127.77.0"}
-# The last part of the address of each machine.
+# The last part of the address of each machine. The ports are the usual ones, as in ops/ha.
 ADDRESSES = {"haproxy": 2, "node1": 11, "node2": 12, "node3": 13, "instance1": 21, "instance2": 22}
 NODES = ("node1", "node2", "node3")
 BRIDGE = "ha"
@@ -48,18 +46,18 @@ def make():
 
 
 class Network:
-    """What both kinds have: `hosts`, the address of each machine; `of_all`, the network that all are in."""
+    """What both kinds have: `hosts`, the address of each machine; `of_all`, the network that connections come from."""
 
-    def __init__(self, kind):
-        self.hosts = {name: f"{PREFIX[kind]}.{last}" for name, last in ADDRESSES.items()}
-        self.of_all = f"{PREFIX[kind]}.0/24"
+    def __init__(self, prefix, of_all):
+        self.hosts, self.of_all = {name: f"{prefix}.{last}" for name, last in ADDRESSES.items()}, of_all
 
 
 class Loopback(Network):
     can_cut = False
 
     def __init__(self):
-        super().__init__("loopback")
+        # On the loopback interface a connection comes from 127.0.0.1, wherever it goes.
+        super().__init__("127.77.0", "127.0.0.0/8")
 
     def set_up(self, _settings):
         """Changes nothing: these settings are the host's."""
@@ -72,7 +70,7 @@ class Namespaces(Network):
     can_cut = True
 
     def __init__(self):
-        super().__init__("namespaces")
+        super().__init__("10.77.0", "10.77.0.0/24")
         ip("link set lo up")
         ip(f"link add name {BRIDGE} type bridge")
         ip(f"link set {BRIDGE} up")
