@@ -177,7 +177,7 @@ over-postgres:
 	fi
 	WEBHOOK_SECRET=smoke env -u API_KEYS -u API_KEY -u STRIPE_WEBHOOK_SECRET \
 		tests/with-server.sh cargo test --quiet --workspace --locked --test smoke
-	$(MAKE) --no-print-directory smoke-py newman first-steps check-conformance
+	$(MAKE) --no-print-directory check-bench smoke-py newman first-steps check-conformance
 
 check-postgres-server: $(VENV) ## Test the PostgreSQL server of the tests
 	.venv/bin/python -B -m unittest discover --start-directory tests/postgres
@@ -261,15 +261,20 @@ load-test: ## These three, and a report from them; with RENEW=1 it is docs/load-
 	$(MAKE) --no-print-directory load-heavy
 	$(MAKE) --no-print-directory load-limit
 
-check-bench: ## Test the benchmark's own checks
+# Within the environment of `check-postgres` it also measures on PostgreSQL, briefly.
+check-bench: $(if $(TEST_POSTGRES_URL),programs) ## Test the benchmark's own checks
 	python3 -B -m unittest discover --start-directory benches
 
-# Needs an otherwise idle machine. RENEW=1 writes docs/benchmarks.md, QUICK=1 prints a table and writes no document. SCENARIOS, SIZES and CONNS (lists
-# with commas), ROUNDS, SECONDS and CEILINGS=0 choose what is measured; BIN and BASE_BIN are two builds to compare.
-bench: $(if $(QUICK),,.venv-bench/.stamp) ## Measure the service for a report like docs/benchmarks.md, or with QUICK=1 for a table
+# The server of its own that the benchmark has where PostgreSQL is among its databases; a commit waits for the disk there.
+BENCH_POSTGRES := $(if $(findstring postgres,$(or $(SIZES),postgres)),.venv/bin/python -B tests/postgres/server.py run --on-disk --)
+
+# Needs an otherwise idle machine. RENEW=1 writes docs/benchmarks.md, QUICK=1 prints a table and writes no document. SCENARIOS,
+# SIZES (small, big, postgres, postgres-far) and CONNS (lists with commas), ROUNDS, SECONDS and CEILINGS=0 choose what is
+# measured; BIN and BASE_BIN are two builds to compare.
+bench: $(if $(BENCH_POSTGRES),$(VENV)) $(if $(QUICK),,.venv-bench/.stamp) ## Measure the service for a report like docs/benchmarks.md, or with QUICK=1 for a table
 	cargo build --release --locked
 	cargo build --release --locked --package orders-inventory-benches
-	BIN="$(BENCH_BIN)" TOOLS="$(abspath $(TARGET_DIR))/release" \
+	BIN="$(BENCH_BIN)" TOOLS="$(abspath $(TARGET_DIR))/release" $(BENCH_POSTGRES) \
 		$(if $(QUICK),python3,.venv-bench/bin/python) -B benches/bench.py
 
 fmt: ## Format the Rust code

@@ -16,8 +16,10 @@ import tempfile
 import time
 
 import machine
+import postgres
 import report
 import table
+import targets
 from databases import BIG, SMALL
 from measure import BATCHES, Bench, Target
 from processes import Failed
@@ -34,6 +36,7 @@ class Plan:
 
     scenarios: tuple[str, ...]
     sizes: tuple
+    places: tuple
     connections: tuple[int, ...]
     rounds: int
     seconds: int
@@ -44,7 +47,7 @@ class Plan:
         turn = (lambda them: them) if number % 2 == 0 else (lambda them: list(reversed(them)))
         # Runs on a big database are expensive because of its start, so only every second round has them.
         sizes = [size for size in self.sizes if size is not BIG or number % 2 == 0]
-        for scenario in map(SCENARIOS.get, self.scenarios):
+        for scenario in map(SCENARIOS.get, self.scenarios if self.sizes else ()):
             if scenario.name == "idle":
                 yield from (idle_step(target, size) for size, target in itertools.product(sizes, turn(builds)))
                 continue
@@ -62,6 +65,23 @@ class Plan:
                 # The loop with one order per commit is adjacent to the single client, with which it is compared.
                 if scenario.name == "order" and self.has_constant and connections == self.connections[0]:
                     yield from (loop_step(builds[-1], batch) for batch in BATCHES)
+        for place in self.places:
+            yield from self.postgres_steps(place, builds, turn)
+
+    def postgres_steps(self, place, builds, turn):
+        """The measurements on PostgreSQL at one place: the instances and the bare loop are adjacent."""
+        connections = max(self.connections)
+        if self.has_constant:
+            yield postgres_loop_step(builds[-1], place, postgres.PING, 1)
+        for scenario in (SCENARIOS[name] for name in postgres.MEASURED if name in self.scenarios):
+            steps = [
+                postgres_step(target, instances, place, scenario, connections)
+                for target in builds for instances in postgres.INSTANCES
+            ]
+            if self.has_constant:
+                counts = postgres.loops(scenario, connections)
+                steps += [postgres_loop_step(builds[-1], place, scenario, count) for count in counts]
+            yield from turn(steps)
 
 
 def run_step(target, size, scenario, connections):
@@ -78,6 +98,19 @@ def constant_step(scenario, connections):
 
 def loop_step(target, batch):
     return lambda bench, keep: keep("loop", SMALL.name, "order", batch, bench.bare_loop(target, batch))
+
+
+def postgres_step(target, instances, place, scenario, connections):
+    name = postgres.shared_by(target.name, instances)
+    return lambda bench, keep: keep(
+        name, place.name, scenario.name, connections, bench.postgres.run(target, instances, place, scenario, connections)
+    )
+
+
+def postgres_loop_step(target, place, scenario, connections):
+    return lambda bench, keep: keep(
+        "loop", place.name, scenario.name, connections, bench.postgres.loop(target, place, scenario, connections)
+    )
 
 
 def idle_step(target, size):
@@ -119,9 +152,12 @@ def names(name, default, known):
 def plan(is_quick):
     every = ",".join(SCENARIOS)
     sizes = {SMALL.name: SMALL, BIG.name: BIG}
+    default = f"{SMALL.name},{postgres.NEAR.name}" if is_quick else ",".join([*sizes, *postgres.PLACES])
+    chosen = names("SIZES", default, [*sizes, *postgres.PLACES])
     return Plan(
         scenarios=names("SCENARIOS", every, SCENARIOS),
-        sizes=tuple(sizes[name] for name in names("SIZES", "small" if is_quick else "small,big", sizes)),
+        sizes=tuple(sizes[name] for name in chosen if name in sizes),
+        places=tuple(postgres.PLACES[name] for name in chosen if name in postgres.PLACES),
         connections=tuple(int(count) for count in setting("CONNS", "64" if is_quick else "1,16,64").split(",")),
         rounds=int(setting("ROUNDS", "3" if is_quick else "5")),
         seconds=int(setting("SECONDS", "2" if is_quick else "3")),
@@ -181,17 +217,23 @@ def main():
     # SIGTERM ends the processes that this has started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        described = machine.describe(ROOT, folder)
-        if described["filesystem"] in ("tmpfs", "ramfs"):
+        cluster = postgres.Cluster(tools) if chosen.places else None
+        described = machine.describe(ROOT, folder, cluster and cluster.version)
+        if described["filesystem"] in machine.IN_MEMORY:
             raise Failed(f"{tools} is in memory, where a sync costs nothing: set CARGO_TARGET_DIR to one on a disk")
         bench = Bench(wrk, tools, folder, chosen.seconds)
-        bench.record_answers(compared[-1])
+        if chosen.sizes:
+            bench.record_answers(compared[-1])
+        if cluster:
+            cluster.insist_on_disk()
+            bench.postgres = postgres.Postgres(bench, cluster)
         results = {
             "machine": described,
             "plan": {"command": command(), "rounds": chosen.rounds, "seconds": chosen.seconds},
             "samples": measure(bench, chosen, compared),
         }
         print(table.text(results["samples"]))
+        print(*(verdict.line() for verdict in targets.verdicts(results["samples"]) if verdict.values), sep="\n")
         if not is_quick:
             print(f"written: {os.path.relpath(report.write(results, report.folder()))}")
     finally:

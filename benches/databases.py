@@ -27,17 +27,17 @@ PAYABLE = Size("payable", "1 000 products, 250 000 unpaid orders", 1_000, 251_00
 BIG = Size("big", "1 000 000 products, 1 000 000 orders", 1_000_000, 1_000_000, 500_000)
 
 
-def service(binary, database, folder):
-    """The service with API keys, secrets of both webhooks and otherwise default settings."""
+def service(binary, database, folder, log="service.log"):
+    """The service with API keys, secrets of both webhooks and otherwise default settings, on a file or on the database of a
+    URL."""
     env = {
-        "PATH": os.environ["PATH"],
-        "DATABASE_URL": f"sqlite://{database}",
+        **operator(database),
         "API_KEYS": API_KEY,
         "WEBHOOK_SECRET": WEBHOOK_SECRET,
         "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
         "CURRENCY": "EUR",
     }
-    return Server([str(binary)], env, folder / "service.log")
+    return Server([str(binary)], env, folder / log)
 
 
 class Seeds:
@@ -94,7 +94,8 @@ def backup(binary, database, path):
 
 
 def operator(database):
-    return {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite://{database}"}
+    url = database if str(database).startswith("postgres://") else f"sqlite://{database}"
+    return {"PATH": os.environ["PATH"], "DATABASE_URL": url}
 
 
 def check_orders(before, after, sent_min, sent_max):

@@ -6,9 +6,14 @@ import platform
 import re
 import subprocess
 
+# File systems that are no disk.
+IN_MEMORY = ("tmpfs", "ramfs")
 
-def describe(root, folder):
+
+def describe(root, folder, postgres=None):
+    """`postgres` is the version of the PostgreSQL server, if there is one."""
     return {
+        **({"postgres": postgres} if postgres else {}),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(root),
         "cores": os.cpu_count(),

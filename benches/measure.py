@@ -49,6 +49,21 @@ def answered_and_sent(scenario, sample, connections):
     return sample["requests"], sample["requests"] + connections
 
 
+def check(loads, before, after):
+    """Compares the database with the responses to these loads, of which the last was measured. Returns how many orders or
+    payments they wrote, if that is what they do."""
+    bounds = [answered_and_sent(*load) for load in loads]
+    answered, sent = map(sum, zip(*bounds))
+    scenario = loads[-1][0]
+    if scenario.writes == "orders":
+        return databases.check_orders(before, after, answered, sent)
+    if scenario.writes == "payments":
+        return databases.check_payments(before, after, answered, sent)
+    if before != after:
+        raise Failed(f"{scenario.name} only reads, but the database changed: {before} became {after}")
+    return None
+
+
 class Bench:
     """The shared state of all measurements: the programs, a folder on disk, and the databases in it."""
 
@@ -57,6 +72,8 @@ class Bench:
         # The duration of a load; during backups twice that, or until the first backup has ended.
         self.seconds, self.backup_seconds = seconds, 2 * seconds
         self.seeds = databases.Seeds(tools, folder)
+        # The measurements on PostgreSQL, if there are any.
+        self.postgres = None
         self.answers = None
         self.loads = {}
 
@@ -81,7 +98,8 @@ class Bench:
                 sample = self._load(server, requests, connections, scenario.is_once, seconds, work)
         after = databases.tally(self.tools, database)
         loads = [(SCENARIOS["order"], warm_up, WARM_UP_CONNECTIONS)] if warm_up else []
-        self._check([*loads, (scenario, sample, connections)], before, after)
+        if written := check([*loads, (scenario, sample, connections)], before, after):
+            sample["written"] = written
         # The audit of a big database takes very long, so `audit_big` runs it once at the end.
         if scenario.writes and size is not BIG:
             databases.audit(target.binary, database)
@@ -142,7 +160,7 @@ class Bench:
             share = (server.cpu_seconds() - cpu_before) / (time.perf_counter() - started)
             idle = {**idle, "idle_cpu_percent": 100 * share}
         after = databases.tally(self.tools, database)
-        self._check([(orders, placed, WARM_UP_CONNECTIONS)], before, after)
+        check([(orders, placed, WARM_UP_CONNECTIONS)], before, after)
         return idle
 
     def audit_big(self, target):
@@ -187,18 +205,6 @@ class Bench:
             "end_mb": end_mb,
             "peak_mb": peak_mb,
         }
-
-    def _check(self, loads, before, after):
-        """Compares the database with the responses to these loads, of which the last was measured."""
-        bounds = [answered_and_sent(*load) for load in loads]
-        answered, sent = map(sum, zip(*bounds))
-        scenario, sample, _ = loads[-1]
-        if scenario.writes == "orders":
-            sample["written"] = databases.check_orders(before, after, answered, sent)
-        elif scenario.writes == "payments":
-            sample["written"] = databases.check_payments(before, after, answered, sent)
-        elif before != after:
-            raise Failed(f"{scenario.name} only reads, but the database changed: {before} became {after}")
 
     def _requests(self, scenario, size, database, connections):
         """The file of requests for this run."""

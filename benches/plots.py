@@ -2,8 +2,9 @@
 
 import matplotlib
 
+import postgres
 from scenarios import MAIN, SCENARIOS
-from table import groups, spread
+from table import best_loop, groups, spread
 
 matplotlib.use("svg")
 # Fixed, so that the same results make the same bytes.
@@ -12,14 +13,17 @@ matplotlib.rcParams["svg.fonttype"] = "none"
 matplotlib.rcParams["font.family"] = "sans-serif"
 import matplotlib.pyplot as plt  # noqa: E402  (after the backend is chosen)
 
-SERVICE, CONSTANT, BIG, LOOP = "#1f6feb", "#c9d1d9", "#8250df", "#6e7781"
+SERVICE, CONSTANT, BIG, LOOP, TWO = "#1f6feb", "#c9d1d9", "#8250df", "#6e7781", "#2da44e"
 
 
 def draw(samples, folder):
     found = groups(samples)
-    throughput(found, folder / "throughput.svg")
-    latency(found, folder / "latency.svg")
-    orders(found, folder / "orders.svg")
+    if any(key[2:] == ("small", "service") for key in found):
+        throughput(found, folder / "throughput.svg")
+        latency(found, folder / "latency.svg")
+        orders(found, folder / "orders.svg")
+    if any(key[2] in postgres.PLACES for key in found):
+        on_postgres(found, folder / "postgres.svg")
 
 
 def save(figure, path):
@@ -50,7 +54,7 @@ def finish(axes, title, labels):
 
 
 def throughput(found, path):
-    connections = max(key[1] for key in found if key[3] == "service")
+    connections = max(key[1] for key in found if key[3] == "service" and key[2] == "small")
     scenarios = [name for name in MAIN if (name, connections, "small", "service") in found]
     figure, axes = plt.subplots(figsize=(10, 4.5))
     kinds = [
@@ -66,8 +70,25 @@ def throughput(found, path):
     save(figure, path)
 
 
+def on_postgres(found, path):
+    figure, all_axes = plt.subplots(1, len(postgres.PLACES), figsize=(11, 4.5), sharey=True)
+    kinds = [("service", SERVICE, "one instance"), ("service-2", TWO, "two instances"), ("loop", LOOP, "bare loop")]
+    for axes, place in zip(all_axes, postgres.PLACES.values()):
+        for offset, (target, color, label) in zip((-0.28, 0, 0.28), kinds):
+            rounds = [
+                best_loop(found, name, place.name) if target == "loop" else
+                next((them for key, them in found.items() if (key[0], key[2], key[3]) == (name, place.name, target)), [])
+                for name in postgres.MEASURED
+            ]
+            bars(axes, [number + offset for number in range(len(rounds))], rounds, 0.26, color, label)
+        titles = [SCENARIOS[name].title.replace(" of ", "\nof ").replace(", ", ",\n") for name in postgres.MEASURED]
+        finish(axes, f"The server is {place.title}", titles)
+        axes.tick_params("x", labelsize="small")
+    save(figure, path)
+
+
 def latency(found, path):
-    counts = sorted({key[1] for key in found if key[3] == "service" and key[0] in MAIN})
+    counts = sorted({key[1] for key in found if key[2:] == ("small", "service") and key[0] in MAIN})
     figure, all_axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True)
     panels = ("p50_us", "p50"), ("p99_us", "p99"), ("p999_us", "p99.9")
     for axes, (member, title) in zip(all_axes, panels):
@@ -91,7 +112,7 @@ def latency(found, path):
 
 
 def orders(found, path):
-    loops = sorted((key[1], rounds) for key, rounds in found.items() if key[3] == "loop")
+    loops = sorted((key[1], rounds) for key, rounds in found.items() if key[2:] == ("small", "loop"))
     cases = [key for key in found if key[0] == "order" and key[2:] == ("small", "service")]
     served = sorted((key[1], found[key]) for key in cases)
     figure, axes = plt.subplots(figsize=(10, 4.5))

@@ -11,10 +11,11 @@ import pathlib
 import sys
 import textwrap
 
+import postgres
 from databases import BIG, PAYABLE, SMALL
 from measure import IDLE_SECONDS, QUIET_SECONDS, READERS, WARM_UP_CONNECTIONS, WARM_UP_SECONDS
 from scenarios import HERE, MAIN, REQUESTS, SCENARIOS
-from table import groups, number, ratios, spread
+from table import best_loop, groups, number, ratios, spread
 from targets import CONNECTIONS, verdicts
 
 SIZES = {SMALL.name: SMALL, BIG.name: BIG}
@@ -51,7 +52,7 @@ def rounded(value):
 def document(results):
     found = Found(results["samples"])
     parts = [heading(results), of_targets(results["samples"])]
-    for part in (of_throughput, of_latency, of_orders, of_beside, of_big, of_resources, of_backups):
+    for part in (of_throughput, of_latency, of_orders, of_beside, of_big, of_resources, of_backups, of_postgres):
         parts.append(part(found))
     parts.append(of_method(results))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -68,13 +69,28 @@ class Found:
 
     def cases(self, scenarios=MAIN):
         """Scenario and connections of all that the service was measured with."""
-        counts = sorted({key[1] for key in self.groups if key[3] == "service"})
+        counts = sorted({key[1] for key in self.groups if key[3] == "service" and key[2] in SIZES})
         cases = [(scenario, count) for scenario in scenarios for count in counts]
         return [case for case in cases if self.get(*case)]
 
     def loops(self):
-        """The bare loop: how many to a commit, and its samples."""
-        return sorted((key[1], rounds) for key, rounds in self.groups.items() if key[3] == "loop")
+        """The bare loop on SQLite: how many to a commit, and its samples."""
+        return sorted((key[1], rounds) for key, rounds in self.groups.items() if key[2:] == ("small", "loop"))
+
+    def on_postgres(self):
+        """Place, scenario, connections and samples of all that was measured on PostgreSQL: of one instance, of two, and of
+        the bare loop on each number of connections."""
+        for place in postgres.PLACES.values():
+            for scenario in postgres.MEASURED:
+                for key in self.groups:
+                    if (key[0], key[2], key[3]) == (scenario, place.name, "service"):
+                        served = [
+                            self.get(scenario, key[1], place.name, postgres.shared_by("service", instances))
+                            for instances in postgres.INSTANCES
+                        ]
+                        counts = postgres.loops(SCENARIOS[scenario], key[1])
+                        loops = {count: self.get(scenario, count, place.name, "loop") for count in counts}
+                        yield place, scenario, key[1], served, {count: them for count, them in loops.items() if them}
 
 
 def section(title, *parts):
@@ -111,6 +127,7 @@ def share(samples, others):
 
 def heading(results):
     machine, plan = results["machine"], results["plan"]
+    of_server = f", PostgreSQL {machine['postgres']}" if "postgres" in machine else ""
     return "\n\n".join([
         "# Benchmarks",
         paragraph("""The service with its defaults (every commit synced to the disk, log on) and with API keys, measured
@@ -120,7 +137,7 @@ def heading(results):
         f"    {plan['command']}",
         paragraph(f"""wrote this page and [its plots and raw results](benchmarks/), on {machine["date"]}, of commit
             {machine["commit"]}. The machine: {machine["cores"]} cores ({machine["processor"]}),
-            {machine["memory_gib"]} GiB, {machine["kernel"]}, {machine["filesystem"]}. The load generator runs on the
+            {machine["memory_gib"]} GiB, {machine["kernel"]}, {machine["filesystem"]}{of_server}. The load generator runs on the
             same cores. Figures are the median of the rounds ({plan["rounds"]} of {plan["seconds"]} s each; on a million
             rows every second round), with the least and the most in brackets; ratios are taken within a round, and of
             these the median. How far the rounds lie apart is the noise of the machine."""),
@@ -150,6 +167,8 @@ def of_throughput(found):
         row += [spreads(service, "per_second"), spreads(constant, "per_second"), share(service, constant)]
         row += [median(service, "cpu_us"), median(constant, "cpu_us"), median(service, "generator_cpu_us")]
         rows.append(row)
+    if not rows:
+        return None
     head = ["Scenario", "connections", "requests/s", "constant bytes", "ratio"]
     head += ["CPU µs/request", "of constant bytes", "of the generator"]
     parts = [f"On {SMALL.title}.", "![Requests per second](benchmarks/throughput.svg)", table(head, rows)]
@@ -178,6 +197,8 @@ def of_latency(found):
         row += [spreads(service, member, 1e-3) for member in ("p50_us", "p99_us", "p999_us")]
         row += [median(constant, member, 1e-3) for member in ("p50_us", "p99_us")]
         rows.append(row)
+    if not rows:
+        return None
     head = ["Scenario", "connections", "p50 ms", "p99 ms", "p99.9 ms", "constant bytes p50", "p99"]
     return section(
         "Latency",
@@ -251,6 +272,8 @@ def of_resources(found):
             if rounds := found.get(scenario, size=size.name):
                 row = [size.title, f"{SCENARIOS[scenario].title}, {CONNECTIONS} connections"]
                 rows.append(row + [spreads(rounds, member) for member in ("start_ms", "idle_mb", "end_mb", "peak_mb")])
+    if not rows:
+        return None
     head = ["Database", "load", "start to first 200, ms", "idle MB", "after the load MB", "peak MB"]
     parts = [
         paragraph("""From before the process is started until `/readyz` has answered 200, the check of the whole file
@@ -287,6 +310,43 @@ def of_backups(found):
     )
 
 
+def of_postgres(found):
+    rates, costs = [], []
+    for place, scenario, connections, (one, two), loops in found.on_postgres():
+        loop = best_loop(found.groups, scenario, place.name)
+        title = [SCENARIOS[scenario].title, place.title]
+        by_loop = ", ".join(f"{spreads(them, 'per_second')} on {count}" for count, them in loops.items())
+        rates.append([
+            *title, spreads(one, "per_second"), spreads(two, "per_second"), by_loop or "–", share(one, loop), share(two, loop)
+        ])
+        latencies = [spreads(them, member, 1e-3) for them in (one, two) for member in ("p50_us", "p99_us")]
+        members = ("cpu_us", "database_cpu_us", "generator_cpu_us")
+        spent = [median(one, member) for member in members] + [median(loop, member) for member in members[:2]]
+        costs.append([*title, *latencies, median(loop, "p99_us", 1e-3), *spent])
+    if not rates:
+        return None
+    trips = [
+        f"{median(them, 'p50_us', 1e-3)} ms {place.title}" for place in postgres.PLACES.values()
+        if (them := found.get(postgres.PING.name, 1, place.name, "loop"))
+    ]
+    return section(
+        "On PostgreSQL",
+        paragraph(f"""Orders and reads on {connections} connections in all, by one instance of the service and by two that
+            share the database and the connections. The **bare loop** is a program in Rust with the same client library and
+            prepared statements on some connections of its own: an order is five round trips (begin, the stock, the order,
+            the movement, commit), a read is one. Ratios are to that number of its connections that was the best in the
+            round. The server has its defaults, all data on the same disk, and every commit is synced; it, the service and
+            the generator share the cores."""),
+        *([paragraph(f"A round trip to the server took a lone client {' and '.join(trips)}.")] if trips else []),
+        "![On PostgreSQL](benchmarks/postgres.svg)",
+        table(["Scenario", "the server is", "one instance, requests/s", "two instances", "bare loop", "one to the loop",
+               "two to the loop"], rates, left=2),
+        table(["Scenario", "the server is", "one instance, p50 ms", "p99 ms", "two instances, p50 ms", "p99 ms",
+               "bare loop, p99 ms", "CPU µs/request of one instance", "of PostgreSQL", "of the generator", "of the loop",
+               "of PostgreSQL"], costs, left=2),
+    )
+
+
 def of_method(results):
     written = [sample["written"] for sample in results["samples"] if "written" in sample]
     points = [
@@ -304,6 +364,9 @@ def of_method(results):
         rows once, at the end). In this run that held in all {len(written)} such runs, with {number(sum(written))}
         orders and payments; else there would be no page.""",
         f"""For payments the small database has {PAYABLE.title}.""",
+        f"""On PostgreSQL each run has a database of its own, too, of the small size, and a checkpoint before it. Service and
+        loop do the same for {postgres.WARM_UP_SECONDS} s before they are measured. Of two instances' latencies the worse
+        one counts. The loop's ids come from sequences; it may leave gaps, and commits out of their order.""",
         """CPU is the process's user and system time, of all its threads. The log goes to a file on the same disk.""",
     ]
     return section("How it is measured", "\n".join(paragraph(f"- {point}", "  ") for point in points))

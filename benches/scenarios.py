@@ -193,7 +193,7 @@ def signature_header(target):
 class Wrk:
     """A running load; `result` waits for its end."""
 
-    def __init__(self, wrk, port, requests_file, connections, seconds, is_once=False):
+    def __init__(self, wrk, port, requests_file, connections, seconds, is_once=False, thread_count=None):
         env = {
             "PATH": os.environ["PATH"],
             "BENCH_REQUESTS": str(requests_file),
@@ -203,7 +203,7 @@ class Wrk:
             "BENCH_SEED": str(random.SystemRandom().randrange(2**48)),
         }
         argv = [
-            wrk, f"-t{threads(connections)}", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s",
+            wrk, f"-t{thread_count or threads(connections)}", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s",
             HERE / "load.lua",
         ]
         self.started = time.perf_counter()

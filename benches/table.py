@@ -2,7 +2,13 @@
 
 import statistics
 
-NAMES = {"base": "base", "service": "service", "constant": "constant bytes", "loop": "bare loop"}
+from postgres import PLACES
+
+NAMES = {
+    "base": "base", "service": "service", "constant": "constant bytes", "loop": "bare loop",
+    # Several instances on one database.
+    "base-2": "base, two", "service-2": "service, two",
+}
 
 
 def groups(samples):
@@ -26,6 +32,18 @@ def ratios(samples, others, member="per_second"):
     return [sample[member] / other[sample["round"]] for sample in samples if other.get(sample["round"])]
 
 
+def best_loop(found, scenario, size):
+    """The bare loop in each round, on that number of connections that was the best in it."""
+    rounds = {}
+    for key, samples in found.items():
+        if (key[0], key[2], key[3]) == (scenario, size, "loop"):
+            for sample in samples:
+                best = rounds.setdefault(sample["round"], sample)
+                if sample["per_second"] > best["per_second"]:
+                    rounds[sample["round"]] = sample
+    return list(rounds.values())
+
+
 def number(value):
     """A figure with three significant digits and separated thousands."""
     if value >= 1_000:
@@ -38,7 +56,7 @@ def text(samples):
     found = groups(samples)
     head = [
         "scenario", "conns", "database", "target", "req/s", "min..max", "p50 ms", "p99 ms", "p99.9 ms", "cpu µs/req",
-        "wrk µs/req", "start ms", "idle MB", "peak MB", "to constant", "to base",
+        "wrk µs/req", "PostgreSQL µs/req", "start ms", "idle MB", "peak MB", "to constant", "to loop", "to base",
     ]
     rows = [head]
     idle = []
@@ -48,19 +66,19 @@ def text(samples):
             idle.append(f"idle, {size}, {NAMES[target]}: {{:.2f}} ({{:.2f}}..{{:.2f}}) % of a core".format(*share))
             continue
         median, least, most = spread(sample["per_second"] for sample in rounds)
-        row = [scenario, str(connections) if target != "loop" else f"{connections}/commit", size, NAMES[target],
+        per_commit = target == "loop" and size not in PLACES
+        row = [scenario, f"{connections}/commit" if per_commit else str(connections), size, NAMES[target],
                number(median), f"{number(least)}..{number(most)}"]
         for member in ("p50_us", "p99_us", "p999_us"):
             row.append(f"{spread(sample[member] / 1e3 for sample in rounds)[0]:.2f}")
-        for member in ("cpu_us", "generator_cpu_us", "start_ms", "idle_mb", "peak_mb"):
+        for member in ("cpu_us", "generator_cpu_us", "database_cpu_us", "start_ms", "idle_mb", "peak_mb"):
             row.append(number(spread(sample[member] for sample in rounds)[0]) if member in rounds[0] else "")
-        for other in ("constant", "base"):
-            # The constant bytes are measured once for all sizes, a base for each size.
-            others = [
-                one for key, of in found.items() for one in of
-                if key[:2] == (scenario, connections) and key[3] == other and (other == "constant" or key[2] == size)
-            ]
-            shares = ratios(rounds, others) if target not in (other, "loop", "constant") else []
+        # The constant bytes are measured once for all SQLite files.
+        constant = [] if size in PLACES else found.get((scenario, connections, "small", "constant"), [])
+        loop = best_loop(found, scenario, size) if size in PLACES else []
+        base = found.get((scenario, connections, size, target.replace("service", "base")), [])
+        for others in (constant, loop, base if target.startswith("service") else []):
+            shares = ratios(rounds, others) if target not in ("loop", "constant") else []
             row.append("{:.2f} ({:.2f}..{:.2f})".format(*spread(shares)) if shares else "")
         rows.append(row)
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]

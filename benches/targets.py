@@ -3,7 +3,8 @@
 import dataclasses
 
 from scenarios import MAIN, SCENARIOS
-from table import groups, number, ratios, spread
+from postgres import FAR, INSTANCES, NEAR, shared_by
+from table import best_loop, groups, number, ratios, spread
 
 CONNECTIONS = 64
 
@@ -38,6 +39,11 @@ class Verdict:
         median, least, most = spread(self.values)
         return [self.what, wanted, self._show(median), f"{self._show(least)} to {self._show(most)}", self.verdict]
 
+    def line(self):
+        """The same for a terminal."""
+        what, wanted, median, rounds, verdict = self.row()
+        return f"{what}: {median} ({rounds}), wanted {wanted}: {verdict.strip('*')}"
+
     def _show(self, value):
         return f"{value:.2f}" if not self.unit else f"{number(value)} {self.unit}"
 
@@ -66,6 +72,21 @@ def verdicts(samples):
         values = ratios(of(scenario, size="big"), of(scenario))
         return Verdict(f"{title} with a million, to the small database", values, bound, True)
 
+    def to_loop(title, scenario, bound, place=NEAR):
+        far = "" if place is NEAR else f", {place.title}"
+        for instances in INSTANCES:
+            rounds = of(scenario, shared_by("service", instances), place.name)
+            values = ratios(rounds, best_loop(found, scenario, place.name))
+            yield Verdict(f"{title} on PostgreSQL{by(instances)}{far}, to the bare loop", values, bound, True)
+
+    def p99_on_postgres():
+        for instances in INSTANCES:
+            rounds = of("order", shared_by("service", instances), NEAR.name)
+            yield Verdict(f"p99 of orders on PostgreSQL{by(instances)}", figures(rounds, "p99_us", 1e-3), 25, False, "ms")
+
+    def by(instances):
+        return " by two instances" if instances > 1 else ""
+
     return [
         to_constant("one product", "product", 0.60),
         to_constant("page of 20", "page", 0.45),
@@ -84,4 +105,10 @@ def verdicts(samples):
         Verdict("idle memory", figures(every("small"), "idle_mb"), 25, False, "MB"),
         Verdict("idle memory with a million", figures(every("big"), "idle_mb"), 25, False, "MB"),
         Verdict("idle CPU", figures(of("idle", connections=0), "idle_cpu_percent"), 1, False, "% of a core"),
+        *to_loop("order", "order", 4),
+        *to_loop("order of one hot product", "hot", 15),
+        *to_loop("order", "order", 8, FAR),
+        *to_loop("one product", "product", 0.50),
+        *to_loop("page of 20", "page", 0.50),
+        *p99_on_postgres(),
     ]

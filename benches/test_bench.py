@@ -1,4 +1,5 @@
-"""Tests of the benchmark's checks: each must be able to fail."""
+"""Tests of the benchmark's checks: each must be able to fail. Those of the measurements on PostgreSQL run where the
+environment names a server, as in `make check-postgres`, and measure the programs of the debug build for some seconds."""
 
 import copy
 import hashlib
@@ -6,14 +7,20 @@ import hmac
 import json
 import os
 import pathlib
+import subprocess
+import tempfile
 import unittest
 import unittest.mock
 
+import bench
 import databases
 import measure
+import postgres
 import report
 import scenarios
+import table
 import targets
+from postgres import FAR, NEAR
 from processes import Failed
 from scenarios import SCENARIOS
 
@@ -176,6 +183,136 @@ class Targets(unittest.TestCase):
         self.assertEqual(targets.Verdict("start", [51.0], 50, False, "ms").verdict, "**missed**")
 
 
+def on_postgres(target, per_second, place=NEAR, scenario="order", connections=64):
+    """A sample for each round, with these rates."""
+    return [
+        {
+            "target": target, "size": place.name, "scenario": scenario, "connections": connections, "round": number,
+            "per_second": rate, "p50_us": 1_000, "p99_us": 20_000, "p999_us": 30_000, "cpu_us": 10.0,
+            "database_cpu_us": 20.0, "generator_cpu_us": 5.0, "peak_mb": 11.0,
+        }
+        for number, rate in enumerate(per_second)
+    ]
+
+
+class PostgresFigures(unittest.TestCase):
+    samples = [
+        *on_postgres("service", [800, 1_200]), *on_postgres("service-2", [300, 700]),
+        *on_postgres("loop", [100, 200], connections=8), *on_postgres("loop", [150, 180], connections=32),
+        # Another place, which does not count.
+        *on_postgres("loop", [9_000, 9_000], place=FAR, connections=8),
+    ]
+
+    def test_the_best_loop_of_each_round_counts(self):
+        best = table.best_loop(table.groups(self.samples), "order", NEAR.name)
+        self.assertEqual([sample["per_second"] for sample in best], [150, 200])
+
+    def test_floors_are_of_the_best_loop_and_by_the_number_of_instances(self):
+        found = {one.what: one for one in targets.verdicts(self.samples)}
+        one = found["order on PostgreSQL, to the bare loop"]
+        self.assertEqual((one.values, one.verdict), ([800 / 150, 6.0], "met"))
+        two = found["order on PostgreSQL by two instances, to the bare loop"]
+        self.assertEqual((two.values, two.verdict), ([2.0, 3.5], "**missed**"))
+        self.assertEqual(found["order on PostgreSQL, 1 ms away, to the bare loop"].verdict, "not measured")
+        self.assertEqual(found["p99 of orders on PostgreSQL"].verdict, "met")
+        late = [{**sample, "p99_us": 26_000} for sample in self.samples]
+        found = {one.what: one for one in targets.verdicts(late)}
+        self.assertEqual(found["p99 of orders on PostgreSQL by two instances"].verdict, "**missed**")
+
+    def test_the_table_for_a_terminal_has_ratios_to_the_loop(self):
+        line = next(line for line in table.text(self.samples).splitlines() if "service, two" in line)
+        self.assertIn("2.75 (2.00..3.50)", line)
+
+    def test_loads_at_once_add_up(self):
+        one = {"requests": 10, "sent": 11, "per_second": 5.0, "p99_us": 7, "duration_us": 2_000_000}
+        two = {"requests": 20, "sent": 22, "per_second": 6.0, "p99_us": 9, "duration_us": 2_100_000}
+        both = {"requests": 30, "sent": 33, "per_second": 11.0, "p99_us": 9, "duration_us": 2_100_000}
+        self.assertEqual(postgres.together([one, two]), both)
+
+    def test_two_instances_get_all_requests_and_none_twice(self):
+        with tempfile.TemporaryDirectory() as folder:
+            measured = postgres.Postgres(unittest.mock.Mock(folder=pathlib.Path(folder)), None)
+            files = [f"{measured._requests(SCENARIOS['order'], number, 2)}" for number in (0, 1)]
+            parts = [
+                sum(len(pathlib.Path(f"{file}.{thread + 1}").read_bytes()) for thread in range(scenarios.THREADS_MAX))
+                for file in files
+            ]
+        whole = sum(len(scenarios.record(line)) for line in scenarios.requests_of(SCENARIOS["order"], 1_000))
+        self.assertEqual((sum(parts), len(set(files))), (whole, 2))
+
+    def test_a_round_has_all_that_is_compared_and_every_second_one_the_other_way_round(self):
+        with unittest.mock.patch.dict(os.environ, {"SIZES": "postgres-far", "SCENARIOS": "order,mix,keyed", "CONNS": "64"}):
+            plan = bench.plan(is_quick=False)
+        builds = [measure.Target("base", "a"), measure.Target("service", "b")]
+
+        def steps(number):
+            seen = []
+            for step in plan.steps(number, builds):
+                step(unittest.mock.Mock(), lambda *case: seen.append((*case[:1], *case[2:4])))
+            return seen
+
+        orders = [
+            ("base", "order", 64), ("base-2", "order", 64), ("service", "order", 64), ("service-2", "order", 64),
+            ("loop", "order", 8), ("loop", "order", 32),
+        ]
+        mix = [("base", "mix", 64), ("base-2", "mix", 64), ("service", "mix", 64), ("service-2", "mix", 64)]
+        ping = [("loop", "ping", 1)]
+        self.assertEqual(steps(0), [*ping, *orders, *mix])
+        self.assertEqual(steps(1), [*ping, *reversed(orders), *reversed(mix)])
+
+    def test_without_a_server_it_says_what_is_missing(self):
+        with unittest.mock.patch.dict(os.environ):
+            os.environ.pop("TEST_POSTGRES_URL", None)
+            with self.assertRaisesRegex(Failed, "TEST_POSTGRES_URL"):
+                postgres.Cluster(pathlib.Path("/nowhere"))
+
+
+@unittest.skipUnless("TEST_POSTGRES_ADMIN_URL" in os.environ, "there is no PostgreSQL")
+class OnPostgres(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.enterClassContext(unittest.mock.patch.object(postgres, "WARM_UP_SECONDS", 1))
+        folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.binary = pathlib.Path(os.environ["BIN"])
+        found = subprocess.run([scenarios.HERE / "ensure-wrk.sh"], stdout=subprocess.PIPE, text=True, check=True)
+        cls.measured = postgres.Postgres(
+            measure.Bench(found.stdout.strip(), cls.binary.parent, folder, 1), postgres.Cluster(cls.binary.parent)
+        )
+        cls.target = measure.Target("service", cls.binary)
+
+    def test_two_instances_and_the_loop_are_measured(self):
+        samples = []
+        for scenario in (SCENARIOS["order"], SCENARIOS["mix"], SCENARIOS["page"]):
+            for target, sample in (
+                ("service-2", self.measured.run(self.target, 2, FAR, scenario, 4)),
+                *(("loop", self.measured.loop(self.target, FAR, scenario, 2)) for _ in postgres.loops(scenario, 2)[:1]),
+            ):
+                self.assertGreater(sample["per_second"], 0)
+                self.assertEqual("written" in sample, bool(scenario.writes))
+                case = {"target": target, "size": FAR.name, "scenario": scenario.name, "connections": 2, "round": 0}
+                samples.append({**case, **sample})
+        page = samples[-2]
+        self.assertGreater(min(page["cpu_us"], page["database_cpu_us"], page["proxy_cpu_us"]), 0)
+        # The same requests of a round are compared.
+        self.assertRegex(table.text(samples), r"order .*service, two.*\(\d+\.\d\d\.\.\d+\.\d\d\)")
+
+    def test_the_proxy_adds_a_millisecond_to_a_round_trip(self):
+        near, far = (self.measured.loop(self.target, place, postgres.PING, 1)["p50_us"] for place in (NEAR, FAR))
+        self.assertGreater(far - near, 1_000)
+        self.assertLess(far - near, 10_000)
+
+    def test_an_order_that_was_lost_is_found(self):
+        tally = databases.tally
+
+        def one_less(tools, database):
+            counts = tally(tools, database)
+            self.measured.cluster.run("bench_service", "DELETE FROM orders WHERE id = (SELECT max(id) FROM orders)")
+            return counts
+
+        with unittest.mock.patch.object(databases, "tally", one_less), self.assertRaisesRegex(Failed, "left the stock"):
+            self.measured.run(self.target, 1, NEAR, SCENARIOS["order"], 4)
+
+
 class Document(unittest.TestCase):
     results = {
         "machine": {
@@ -191,11 +328,19 @@ class Document(unittest.TestCase):
     def test_the_document_has_the_measured_figures(self):
         document = report.document(self.results)
         self.assertIn("| one product, to constant bytes | ≥ 0.60 | 0.85 | 0.80 to 0.90 | met |", document)
-        self.assertIn("Of 17 floors: 3 met, 14 not measured.", document)
+        self.assertIn("Of 29 floors: 3 met, 26 not measured.", document)
         slower = copy.deepcopy(self.results)
         for sample in slower["samples"]:
             sample["per_second"] /= 2 if sample["target"] == "service" else 1
-        self.assertIn("Of 17 floors: 2 met, 1 missed, 14 not measured.", report.document(slower))
+        self.assertIn("Of 29 floors: 2 met, 1 missed, 26 not measured.", report.document(slower))
+
+    def test_the_document_has_the_figures_on_postgresql(self):
+        self.assertNotIn("## On PostgreSQL", report.document(self.results))
+        document = report.document({**self.results, "samples": [*self.results["samples"], *PostgresFigures.samples]})
+        row = "1 000 (800–1 200) | 500 (300–700) | 150 (100–200) on 8, 165 (150–180) on 32 | 5.67 (5.33–6.00) | 2.75 (2.00–3.50) |"
+        self.assertIn(f"| order of a random product | beside it | {row}", document)
+        # The loop on PostgreSQL is none on SQLite.
+        self.assertNotIn("## Orders beside the bare loop", document)
 
     def test_a_run_writes_into_the_folder_that_is_asked_for(self):
         with unittest.mock.patch.dict(os.environ, {"REPORTS_DIR": "/somewhere"}):
