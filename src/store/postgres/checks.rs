@@ -3,6 +3,8 @@
 
 use tokio_postgres::Client;
 
+use super::failure;
+
 /// The oldest version that is served, as the server counts it: the first one that notices that a client has left.
 const VERSION_MIN: i32 = 140_000;
 
@@ -12,7 +14,8 @@ const STATE: &str = "SELECT current_setting('server_version_num')::int, current_
      current_setting('server_encoding'), pg_is_in_recovery(), current_setting('fsync'), \
      current_setting('full_page_writes'), \
      (SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit'), \
-     current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)";
+     current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication), \
+     current_setting('default_transaction_read_only') = 'on'";
 
 /// Whether a server may lose what it acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,7 @@ pub(super) struct State {
     version_name: String,
     encoding: String,
     is_replica: bool,
+    is_read_only: bool,
     fsync: String,
     full_page_writes: String,
     synchronous_commit: String,
@@ -52,6 +56,7 @@ impl State {
             synchronous_commit: row.try_get(6)?,
             synchronous_standbys: row.try_get(7)?,
             replicas: row.try_get(8)?,
+            is_read_only: row.try_get(9)?,
         })
     }
 
@@ -71,9 +76,14 @@ impl State {
         if self.encoding != "UTF8" {
             return Some(format!("has the encoding {}; UTF8 is needed", self.encoding));
         }
-        self.is_replica.then(|| {
-            "is a replica, which cannot be written; name all servers and target_session_attrs=read-write".to_owned()
-        })
+        if self.is_replica {
+            return Some(
+                "is a replica, which cannot be written; name all servers and target_session_attrs=read-write"
+                    .to_owned(),
+            );
+        }
+        self.is_read_only
+            .then(|| "takes no writes from this role in this database (default_transaction_read_only is on)".to_owned())
     }
 
     /// Why it can lose what it acknowledged, as the rest of a sentence about it.
@@ -104,7 +114,7 @@ impl Durability {
     /// # Errors
     /// The reason, as the rest of a sentence about the server.
     pub(super) async fn check(self, client: &Client) -> Result<State, String> {
-        let state = State::ask(client).await.map_err(|error| error.to_string())?;
+        let state = State::ask(client).await.map_err(|error| failure::text(&error))?;
         if let Some(reason) = state.unfit() {
             return Err(reason);
         }
@@ -127,6 +137,7 @@ mod tests {
             version_name: "18.6".to_owned(),
             encoding: "UTF8".to_owned(),
             is_replica: false,
+            is_read_only: false,
             fsync: "on".to_owned(),
             full_page_writes: "on".to_owned(),
             synchronous_commit: "on".to_owned(),
@@ -216,6 +227,13 @@ mod tests {
                     ..state()
                 },
                 "is a replica",
+            ),
+            (
+                State {
+                    is_read_only: true,
+                    ..state()
+                },
+                "default_transaction_read_only",
             ),
         ];
         for (state, reason) in cases {

@@ -7,6 +7,20 @@ use tokio_postgres::error::SqlState;
 
 use crate::error::Error;
 
+/// What a failure says, with everything behind it: by itself PostgreSQL's driver says "db error".
+pub(super) fn text(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
 /// Why a transaction did not do what it was to do.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -28,12 +42,14 @@ impl Failure {
 }
 
 /// What to do about a statement that failed before a commit was sent.
+#[expect(clippy::needless_pass_by_value, reason = "what map_err calls")]
 pub(super) fn of_statement(error: tokio_postgres::Error) -> Failure {
+    let text = text(&error);
     let Some(code) = error.code().cloned() else {
         // No answer of the server: the connection broke, or a value cannot be sent or read.
         return match error.is_closed() || is_io(&error) {
-            true => Failure::Lost(Error::storage(error)),
-            false => Failure::Refused(Error::internal(error)),
+            true => Failure::Lost(Error::storage(text)),
+            false => Failure::Refused(Error::internal(text)),
         };
     };
     match code {
@@ -41,27 +57,36 @@ pub(super) fn of_statement(error: tokio_postgres::Error) -> Failure {
         // The statement's or the lock's time was up.
         SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE => Failure::Refused(Error::Overloaded),
         // Another server is the primary by now.
-        SqlState::READ_ONLY_SQL_TRANSACTION => Failure::Lost(Error::storage(error)),
+        SqlState::READ_ONLY_SQL_TRANSACTION => Failure::Lost(Error::storage(text)),
         // Integrity constraints: 23xxx. Rows that are not as they were read: P0002, from `expect_rows`.
         code if code.code().starts_with("23") || code == SqlState::NO_DATA_FOUND => {
-            Failure::Conflict(Error::internal(error))
+            Failure::Conflict(Error::internal(text))
         }
-        // Connections, operator's intervention, and sessions ended for their idleness: 08xxx, 57xxx, 25P03.
-        code if code.code().starts_with("08") || code.code().starts_with("57") => Failure::Lost(Error::storage(error)),
-        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Failure::Lost(Error::storage(error)),
+        code if is_about_connections(&code) => Failure::Lost(Error::storage(text)),
+        // A session that was ended for its idleness.
+        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Failure::Lost(Error::storage(text)),
         // Resources, limits of the system, damage: 53xxx, 58xxx, XX00x.
         code if ["53", "58", "XX"].iter().any(|class| code.code().starts_with(class)) => {
-            Failure::Refused(Error::storage(error))
+            Failure::Refused(Error::storage(text))
         }
-        _ => Failure::Refused(Error::internal(error)),
+        _ => Failure::Refused(Error::internal(text)),
     }
+}
+
+/// Whether this is about connections, or the operator ended one: 08xxx, 57xxx.
+fn is_about_connections(code: &SqlState) -> bool {
+    code.code().starts_with("08") || code.code().starts_with("57")
 }
 
 /// What to do where there is no connection.
 pub(super) fn of_pool(error: PoolError) -> Failure {
     match error {
         PoolError::Timeout(TimeoutType::Wait) => Failure::Refused(Error::Overloaded),
-        PoolError::Backend(error) => Failure::Refused(Error::storage(error)),
+        // The server said no, such as to a password; but not one that goes down or comes up.
+        PoolError::Backend(error) if error.code().is_some_and(|code| !is_about_connections(code)) => {
+            Failure::Refused(Error::storage(text(&error)))
+        }
+        PoolError::Backend(error) => Failure::Lost(Error::storage(text(&error))),
         PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)
         | PoolError::Closed
         | PoolError::NoRuntimeSpecified
@@ -72,8 +97,7 @@ pub(super) fn of_pool(error: PoolError) -> Failure {
 /// Whether a failure of the statements of a commit means for certain that nothing was changed: the server said so, and
 /// went on.
 pub(super) fn undoes_commit(error: &tokio_postgres::Error) -> bool {
-    let code = error.code().map(SqlState::code);
-    code.is_some_and(|code| !code.starts_with("08") && !code.starts_with("57"))
+    error.code().is_some_and(|code| !is_about_connections(code))
 }
 
 fn is_io(error: &tokio_postgres::Error) -> bool {

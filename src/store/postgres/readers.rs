@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::{Object, Pool};
 use metrics::{counter, histogram};
 use tokio::sync::Semaphore;
-use tokio::time::timeout_at;
+use tokio::time::{sleep, timeout_at};
 
 use super::failure::{self, Failure};
 use super::session::{Answers, Asked, run_read};
@@ -23,6 +23,11 @@ use crate::store::View;
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// How often a read asks for what it turns out to need. Each time it gets further.
 const LOADS_MAX: usize = 16;
+
+/// How often a read is tried at the most, each time on another connection.
+const TRIES_MAX: u32 = 4;
+/// How long it waits before it tries again, times the number of its tries.
+const RETRY_WAIT: Duration = Duration::from_millis(10);
 
 /// All connections that read. Clones share them.
 #[derive(Clone)]
@@ -76,15 +81,23 @@ impl Readers {
         }
         let until = Instant::now() + self.read_timeout;
         let mut asked = missing;
-        for is_last_try in [false, true] {
+        for tried in 1..=TRIES_MAX {
             match load_all(pool, kind, until, &mut asked, &mut answers, &mut work).await {
-                // A connection of the pool may have broken while nobody used it.
-                Err(Failure::Lost(_)) if !is_last_try => {}
-                outcome => return outcome.unwrap_or_else(|failed| Err(failed.into_error())),
+                // A connection of the pool may have broken while nobody used it, and others with it.
+                Err(Failure::Lost(_)) if tried < TRIES_MAX => sleep(RETRY_WAIT * tried).await,
+                outcome => return outcome.unwrap_or_else(|failed| Err(report(failed.into_error()))),
             }
         }
         Err(Error::internal("a read was not tried"))
     }
+}
+
+/// Logs why a read failed, where its answer only says that it did.
+fn report(error: Error) -> Error {
+    if let Error::StorageUnavailable(cause) = &error {
+        tracing::error!(%cause, "the database failed to answer a read");
+    }
+    error
 }
 
 /// Asks on one connection until the work has all it needs, and returns its result. What was asked stays in `asked`.
