@@ -1,6 +1,5 @@
 //! The command `serve`: opens the store, builds the router, serves until a signal, then shuts down gracefully.
 
-use std::error::Error;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
@@ -13,7 +12,9 @@ use orders_inventory::config::{DatabaseUrl, LogFormat, SecretText, Settings};
 use orders_inventory::http::signature::{Keyring, Secret, SignatureHeaders};
 use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, Stripe, sweeper};
 use orders_inventory::metrics::Exporter;
-use orders_inventory::store::{self, AnyStore, FatalHandler, PostgresOptions, PostgresStore, SqliteStore};
+use orders_inventory::store::{
+    self, AnyStore, FatalHandler, PostgresOpenError, PostgresOptions, PostgresStore, SqliteStore,
+};
 use orders_inventory::{log, render};
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -54,7 +55,14 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))?;
     keep_polling(runtime.handle().clone()).map_err(|error| format!("cannot start threads: {error}"))?;
-    let store = open(settings, &runtime, cores).map_err(|error| format!("DATABASE_URL: {error}"))?;
+    let store = match open(settings, &runtime, cores) {
+        Ok(store) => store,
+        Err(line) => {
+            // A look-up of the database's name may hang; the line does not wait for it.
+            runtime.shutdown_background();
+            return Err(line);
+        }
+    };
     let ended = runtime.block_on(async {
         tokio::spawn(log.report_lost_lines());
         let served = serve_until_stopped(settings, listener, store.clone(), exporter).await;
@@ -73,8 +81,8 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// Opens the database that the settings name.
-fn open(settings: &Settings, runtime: &Runtime, cores: usize) -> Result<AnyStore, Box<dyn Error>> {
+/// Opens the database that the settings name, or says in a line which setting is of no use, and why.
+fn open(settings: &Settings, runtime: &Runtime, cores: usize) -> Result<AnyStore, String> {
     let queue_capacity = within_usize(settings.requests_max);
     let queue_wait = Duration::from_secs(settings.request_timeout_seconds);
     match &settings.database_url {
@@ -87,7 +95,8 @@ fn open(settings: &Settings, runtime: &Runtime, cores: usize) -> Result<AnyStore
                 readers: u32::try_from(cores).unwrap_or(u32::MAX),
                 ..store::Options::default()
             };
-            let store = SqliteStore::open_with(options, end_process(settings.log_format))?;
+            let store = SqliteStore::open_with(options, end_process(settings.log_format));
+            let store = store.map_err(|error| format!("DATABASE_URL: {error}"))?;
             render::warn_without_disk(settings, store.path());
             Ok(AnyStore::Sqlite(store))
         }
@@ -97,8 +106,13 @@ fn open(settings: &Settings, runtime: &Runtime, cores: usize) -> Result<AnyStore
                 queue_wait,
                 ..PostgresOptions::default()
             };
-            let store = runtime.block_on(PostgresStore::open(&settings.target(url), options))?;
-            Ok(AnyStore::Postgres(store))
+            let store = runtime.block_on(PostgresStore::open(&settings.target(url), options));
+            store
+                .map(AnyStore::Postgres)
+                .map_err(|error| match matches!(error, PostgresOpenError::CaFile(_)) {
+                    true => error.to_string(),
+                    false => format!("DATABASE_URL: {error}"),
+                })
         }
     }
 }

@@ -28,6 +28,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::failure;
+
 /// How long connecting to one host may take, where the URL does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long all hosts together may take.
@@ -53,6 +55,10 @@ impl FromStr for PostgresUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // With another @ the parser takes the rest of a password for the host or an option, which messages show.
+        if text.matches('@').count() > 1 {
+            return Err("must have every @ of a password written as %40".to_owned());
+        }
         let mut config: Config = text.parse().map_err(|error: tokio_postgres::Error| {
             // The parser's text names the option and shows no value.
             let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
@@ -63,7 +69,7 @@ impl FromStr for PostgresUrl {
                 }
                 false => "",
             };
-            format!("is no URL of a PostgreSQL database: {reason}{hint}")
+            format!("must be the URL of a PostgreSQL database: {reason}{hint}")
         })?;
         if config.get_hosts().is_empty() {
             return Err("must name a host".to_owned());
@@ -336,7 +342,7 @@ impl Connector {
                     }
                     Ok(_) => {}
                     Err(error) => {
-                        tracing::debug!(%error, "a connection to the database ended");
+                        tracing::debug!(error = failure::text(&error), "a connection to the database ended");
                         break;
                     }
                 }
@@ -423,7 +429,7 @@ fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
             for certificate in certificates_in(path)? {
                 roots
                     .add(certificate)
-                    .map_err(|error| format!("DATABASE_CA_FILE: {}: {error}", path.display()))?;
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
             }
         }
         None => {
@@ -439,7 +445,7 @@ fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
 }
 
 fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let named = |reason: String| format!("DATABASE_CA_FILE: {}: {reason}", path.display());
+    let named = |reason: String| format!("{}: {reason}", path.display());
     let text = fs::read(path).map_err(|error| named(error.to_string()))?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let found = found.map_err(|error| named(error.to_string()))?;

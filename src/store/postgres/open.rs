@@ -12,6 +12,7 @@ use tokio_postgres::Client;
 
 use super::checks::{Durability, State};
 use super::connect::{CONNECT_WAIT, Connected, Connector, PostgresUrl};
+use super::failure;
 
 /// How long connecting, and then all checks, may take. A start that fails has said so within ten seconds.
 const CHECK_WAIT: Duration = Duration::from_secs(4);
@@ -27,15 +28,19 @@ const MIGRATIONS: &[(&str, &str)] = &[("V1__schema", include_str!("0001_schema.s
 
 /// Held while the schema is brought up to date (`ORIN` in ASCII, and 0).
 const LOCK: &str = "SELECT pg_advisory_lock(1330792782, 0)";
+const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(1330792782, 0)";
 
 /// Whether it is ours, and whether there is anything in the schema where our tables go.
 const WHOSE: &str = "SELECT to_regclass('orders_inventory_schema') IS NOT NULL, \
      EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = current_schema()::regnamespace), current_schema() IS NOT NULL";
 
-/// Why the store cannot be opened. Each is one line that names the database, and no secret.
+/// Why the store cannot be opened. Each is one line that names the database or the file, and no secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// The file of certificates is of no use.
+    #[error("DATABASE_CA_FILE: {0}")]
+    CaFile(String),
     /// The settings of the connection are of no use.
     #[error("{0}")]
     Setting(String),
@@ -97,7 +102,7 @@ impl Target {
     }
 
     pub(super) fn connector(&self) -> Result<Connector, OpenError> {
-        Connector::new(&self.url, self.ca_file.as_deref()).map_err(OpenError::Setting)
+        Connector::new(&self.url, self.ca_file.as_deref()).map_err(OpenError::CaFile)
     }
 }
 
@@ -121,15 +126,7 @@ pub(super) async fn connect(target: &Target, connector: &Connector) -> Result<(C
 
 /// What a failure to connect means, with what to do where that is known.
 pub(super) fn explain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
+    let mut text = failure::text(error);
     if text.contains("invalid peer certificate") {
         text.push_str("; DATABASE_CA_FILE names the file of the certificate authority to trust");
     }
@@ -167,6 +164,16 @@ pub(super) async fn schema_version_of(client: &Client) -> Result<i64, tokio_post
     client.query_one(&sql, &[]).await?.try_get(0)
 }
 
+/// Waits until no other instance brings the schema up to date.
+async fn lock(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let is_locked: bool = client.query_one(TRY_LOCK, &[]).await?.try_get(0)?;
+    if !is_locked {
+        tracing::info!("another instance is at the schema of the database; this one waits for it");
+        client.batch_execute(LOCK).await?;
+    }
+    Ok(())
+}
+
 /// Brings the schema up to date, while no other instance does.
 pub(super) async fn migrate(target: &Target, connected: &mut Connected) -> Result<(), OpenError> {
     let place = target.url.to_string();
@@ -177,10 +184,7 @@ pub(super) async fn migrate(target: &Target, connected: &mut Connected) -> Resul
     let client = &mut connected.client;
     let migrated =
         timeout(MIGRATE_WAIT, async {
-            client
-                .batch_execute(LOCK)
-                .await
-                .map_err(|error| failed(explain(&error)))?;
+            lock(client).await.map_err(|error| failed(explain(&error)))?;
             match whose(client).await.map_err(|error| failed(explain(&error)))? {
                 Whose::Nobodys | Whose::Ours => {}
                 Whose::Others => return Err(OpenError::Foreign { place: place.clone() }),
