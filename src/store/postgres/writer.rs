@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout_at};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::changes::{Changes, Counters};
+use super::changes::{Changes, Counters, Statement};
 use super::checks::Durability;
 use super::connect::Connector;
 use super::failure::{self, Failure};
@@ -34,8 +34,9 @@ use crate::error::{Error, panic_message};
 use crate::metrics::table;
 use crate::store::queue::Job;
 
-/// The number of the turn among the database's advisory locks (`ORIN` in ASCII, and 1).
-pub(super) const TURN: &str = "BEGIN; SELECT pg_advisory_xact_lock(1330792782, 1)";
+/// Takes the turn, by its number among the database's advisory locks (`ORIN` in ASCII, and 1). In another isolation, which a
+/// database may have by default, what follows would not see what was written while this waited.
+pub(super) const TURN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(1330792782, 1)";
 
 /// The last ids, and whether this server is a replica, which a lost connection may have led to.
 const COUNTERS: &str = "SELECT products, orders, stock_movements, payment_events, pg_is_in_recovery() FROM counters";
@@ -52,6 +53,9 @@ const SETTLE: &str = "INSERT INTO writers (id, last_write) VALUES ($1, 0) \
 
 /// How long the writes of a batch are tried, from when they have begun. With the time in the queue it bounds every answer.
 const TRIED_MAX: Duration = Duration::from_millis(4_500);
+/// How long a write of a batch may wait for those that must come before it, each of which may need a transaction of its own.
+/// What is left of the above is enough for one that begins then.
+const DEFERRED_MAX: Duration = Duration::from_secs(2);
 /// How often they are tried at the most.
 const TRIES_MAX: u32 = 5;
 /// How long it waits before it tries again.
@@ -133,12 +137,16 @@ impl Writer {
             let now = Instant::now();
             let (begun, late): (Vec<_>, Vec<_>) = mem::take(&mut batch).into_iter().partition(|job| job.claim(now));
             counter!(table::STORE_WRITES_REFUSED, "reason" => "late").increment(late.len() as u64);
-            for job in late {
-                job.answer(Err(Error::Overloaded));
-            }
+            refuse(late);
             let mut begun: Vec<_> = begun.into_iter().map(|job| Begun { job, is_alone: false }).collect();
+            let began = Instant::now();
             while !begun.is_empty() {
-                let ran = AssertUnwindSafe(self.run(begun, Instant::now() + TRIED_MAX)).catch_unwind();
+                if began.elapsed() > DEFERRED_MAX {
+                    counter!(table::STORE_WRITES_REFUSED, "reason" => "late").increment(begun.len() as u64);
+                    refuse(begun.into_iter().map(|begun| begun.job));
+                    break;
+                }
+                let ran = AssertUnwindSafe(self.run(begun, began + TRIED_MAX)).catch_unwind();
                 begun = ran.await.unwrap_or_else(|panic| {
                     tracing::error!(panic = panic_message(&*panic), "the writer panicked and goes on");
                     Vec::new()
@@ -233,8 +241,19 @@ impl Writer {
                 return Err(failed.into());
             }
         };
+        let statements = ready.changes.statements();
+        let sqls: Vec<_> = statements.iter().map(|statement| statement.sql).chain([MARK]).collect();
+        let prepared = timeout_at(until.into(), load::prepare(&connection, &sqls)).await;
+        let prepared = match prepared.map_or_else(|_| Err(is_silent()), |done| done.map_err(failure::of_statement)) {
+            Ok(prepared) => prepared,
+            Err(failed) => {
+                end(connection, &failed, until).await;
+                return Err(failed.into());
+            }
+        };
         self.last_write += 1;
-        let committed = timeout_at(until.into(), self.commit(&connection, &ready)).await;
+        let committed = self.commit(&connection, &statements, &prepared, &ready.counters);
+        let committed = timeout_at(until.into(), committed).await;
         let error = match committed {
             Ok(Ok(())) => return Ok(ready.ran),
             Ok(Err(error)) => error,
@@ -261,20 +280,22 @@ impl Writer {
             counter!(table::STORE_CONNECTS).increment(1);
             if let Err(reason) = self.durability.check(&connection).await {
                 drop(Object::take(connection));
-                return Err(Failure::Refused(Error::storage(reason)));
+                return Err(Failure::Lost(Error::storage(reason)));
             }
         }
         Ok(connection)
     }
 
-    /// Writes what is to be written, and commits.
-    async fn commit(&self, client: &ClientWrapper, ready: &Ready) -> Result<(), CommitError> {
-        let undone = |error| CommitError::Undone(failure::of_statement(error));
-        let statements = ready.changes.statements();
-        let sqls: Vec<_> = statements.iter().map(|statement| statement.sql).chain([MARK]).collect();
-        let prepared = load::prepare(client, &sqls).await.map_err(undone)?;
+    /// Writes what is to be written, with a prepared statement for each of these and for the mark, and commits.
+    async fn commit(
+        &self,
+        client: &ClientWrapper,
+        statements: &[Statement<'_>],
+        prepared: &[tokio_postgres::Statement],
+        counters: &Counters,
+    ) -> Result<(), CommitError> {
         let mut steps = Vec::new();
-        for (statement, prepared) in statements.iter().zip(&prepared) {
+        for (statement, prepared) in statements.iter().zip(prepared) {
             let columns = statement.columns.iter().map(|column| &**column as _);
             steps.push(pipeline::query(client, prepared, columns.collect()));
         }
@@ -283,7 +304,7 @@ impl Writer {
             orders,
             movements,
             events,
-        } = &ready.counters;
+        } = counters;
         let mark = prepared
             .last()
             .ok_or_else(|| CommitError::Undone(Failure::Refused(Error::internal("no mark"))))?;
@@ -297,8 +318,8 @@ impl Writer {
         let sent = pipeline::send(steps).await;
         histogram!(table::STORE_COMMIT_DURATION).record(started.elapsed());
         match sent {
-            Err(error) if failure::undoes_commit(&error) => Err(undone(error)),
-            Err(error) => Err(CommitError::Unknown(Error::outcome_unknown(error))),
+            Err(error) if failure::undoes_commit(&error) => Err(CommitError::Undone(failure::of_statement(error))),
+            Err(error) => Err(CommitError::Unknown(Error::outcome_unknown(failure::text(&error)))),
             Ok(_) if self.connector.take_warning() => Err(CommitError::Unknown(Error::outcome_unknown(
                 "the wait for the replicas was canceled at the server",
             ))),
@@ -353,6 +374,13 @@ impl Writer {
 enum CommitError {
     Undone(Failure),
     Unknown(Error),
+}
+
+/// Answers jobs whose time is up, and which changed nothing.
+fn refuse(jobs: impl IntoIterator<Item = Box<dyn Job>>) {
+    for job in jobs {
+        job.answer(Err(Error::Overloaded));
+    }
 }
 
 /// Ends a transaction that failed, with its connection where that may be broken.
