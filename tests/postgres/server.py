@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """A PostgreSQL server for tests: tests/postgres/server.py run [--no-fsync] [--on-disk] -- COMMAND [ARGUMENT…]
+                             or tests/postgres/server.py control [--set NAME=VALUE]… [--standby]
 
 Makes a new cluster in a temporary folder, starts it on a free port of 127.0.0.1, runs the command and removes everything. The
 status is the command's; it is 1 where the server ended before. The command finds in its environment:
@@ -7,6 +8,7 @@ status is the command's; it is 1 where the server ended before. The command find
     TEST_POSTGRES_URL        the database `shop`, as the role that owns it; without TLS
     TEST_POSTGRES_ADMIN_URL  the database `postgres`, as the superuser, who can make a database for each test
     TEST_POSTGRES_CA_FILE    the authority that signed the server's certificate, which is for `localhost` and 127.0.0.1
+    TEST_POSTGRES_PYTHON     the Python that runs this file, for a test that needs a server of its own
 
 Nothing of the service may depend on a server's defaults, so this server has others: its time zone is not UTC, and text sorts
 neither as in "C" nor as in any language. Both hold for every database in it. Nobody gets in without a password, which
@@ -16,11 +18,15 @@ It never listens beyond 127.0.0.1, never ends a process that it did not start, a
 
 With POSTGRES_BIN, a folder, the programs there are run in place of the Python package's. For Linux with glibc.
 
-As a module it is for tests that stop, kill or freeze a server: `with Server() as server: …`.
+For tests that stop, kill or freeze a server: as a module, `with Server() as server: …`; and for those in other languages
+`control`, which prints the variables as one line of JSON, runs each line of its input, one of start, stop, kill, freeze and thaw, and
+answers with `done`, until its input ends. With --standby the variables are of a server that copies from the other one, whose
+URL is `TEST_POSTGRES_PRIMARY_URL`.
 """
 
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import pwd
@@ -50,6 +56,8 @@ MEMORY_BYTES_MIN = 8 << 30
 PORTS = range(20_000, 32_768)
 PORTS_TRIED_MAX = 20
 START_SECONDS_MAX = 60
+# What a running server says of itself in its file: one that copies from another has its own word.
+READY = ("ready", "standby")
 STOP_SECONDS_MAX = 20
 # How long the command may take to end after SIGTERM; less than tests/run.py gives to all of a step.
 COMMAND_SECONDS_MAX = 4
@@ -143,7 +151,7 @@ class Server:
     def variables(self):
         """What a command finds in its environment."""
         return {"TEST_POSTGRES_URL": self.url(), "TEST_POSTGRES_ADMIN_URL": self.url("postgres", SUPERUSER),
-                "TEST_POSTGRES_CA_FILE": str(self.ca_file)}
+                "TEST_POSTGRES_CA_FILE": str(self.ca_file), "TEST_POSTGRES_PYTHON": sys.executable}
 
     def psql(self, sql, database="shop", role="shop", sslmode="verify-full"):
         """Runs statements, and returns the rows of all of them: a line each, columns separated by `|`."""
@@ -225,12 +233,16 @@ class Server:
         self.account = pwd.getpwnam(ACCOUNT_FOR_ROOT) if os.geteuid() == 0 else None
         self._write_certificate()
         locale = _make_locale(self.folder / "locale")
-        password = self.folder / "password"
-        password.write_text(self.passwords[SUPERUSER])
         self._give_to_account()
         self.programs = self._find_programs()
         # Nothing else of our environment: it may have settings for PostgreSQL's programs, and says where the tests' locale is.
         self.environment = {"PATH": os.environ["PATH"], "LOCPATH": str(self.folder / "locale")}
+        self._make_data(locale)
+
+    def _make_data(self, locale):
+        password = self.folder / "password"
+        password.write_text(self.passwords[SUPERUSER])
+        self._give_to_account()
         self._run_as_account("initdb", f"--pgdata={self.data}", f"--username={SUPERUSER}", f"--pwfile={password}",
                              "--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=libc", "--locale=C",
                              "--lc-ctype=C.UTF-8", f"--lc-collate={locale}", "--no-sync")
@@ -286,7 +298,7 @@ class Server:
             # Its first line is the id of the server, its last one the state.
             with contextlib.suppress(FileNotFoundError):
                 lines = (self.data / "postmaster.pid").read_text().splitlines()
-                if lines and lines[0] == str(self.pid) and lines[-1].strip() == "ready":
+                if lines and lines[0] == str(self.pid) and lines[-1].strip() in READY:
                     return None
             time.sleep(0.005)
         self._end(signal.SIGQUIT)
@@ -320,6 +332,25 @@ class Server:
             for folder in self.folders:
                 shutil.rmtree(folder, ignore_errors=True)
             self.watchdog.communicate(b"done\n")
+
+
+class Standby(Server):
+    """A server that copies from another one and takes no writes. Its roles and passwords are the other's."""
+
+    def __init__(self, primary):
+        super().__init__(primary.settings, primary.on_disk)
+        self.primary, self.passwords = primary, primary.passwords
+
+    def variables(self):
+        return {**super().variables(), "TEST_POSTGRES_PRIMARY_URL": self.primary.url()}
+
+    def _make_data(self, locale):
+        # The other's locale has the same name, and its settings come with its data.
+        self._run_as_account("pg_basebackup", f"--pgdata={self.data}", f"--dbname={self.primary.url('postgres', SUPERUSER)}",
+                             "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+
+    def _make_database(self):
+        """It comes from the other one."""
 
 
 def _new_folder(place=None):
@@ -404,6 +435,21 @@ def run(command, **options):
         return status if status >= 0 else 128 - status
 
 
+def control(settings, standby):
+    """Runs a server, and does with it what the lines of the input say."""
+    with contextlib.ExitStack() as stack:
+        database = stack.enter_context(Server(settings))
+        if standby:
+            database = stack.enter_context(Standby(database))
+        print(json.dumps(database.variables()), flush=True)
+        actions = {action.__name__: action for action in
+                   (database.start, database.stop, database.kill, database.freeze, database.thaw)}
+        for line in sys.stdin:
+            actions[line.strip()]()
+            print("done", flush=True)
+    return 0
+
+
 def _end_command(process):
     """Ends the command, where we end before it."""
     if process.poll() is None:
@@ -417,16 +463,22 @@ def _end_command(process):
 
 def main(arguments):
     parser = argparse.ArgumentParser(description="A PostgreSQL server for tests.", allow_abbrev=False)
-    runs = parser.add_subparsers(required=True).add_parser("run", help="run a command beside a new server")
+    ways = parser.add_subparsers(required=True, dest="way")
+    runs = ways.add_parser("run", help="run a command beside a new server")
     runs.add_argument("--no-fsync", action="store_true", help="do not wait for the disk; the service refuses such a server")
     runs.add_argument("--on-disk", action="store_true", help="keep the data where temporary files go, not in memory")
     runs.add_argument("command", nargs="+", metavar="COMMAND")
+    controls = ways.add_parser("control", help="run a new server as the lines of the input say")
+    controls.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the server")
+    controls.add_argument("--standby", action="store_true", help="run another one that copies from it")
     options = parser.parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     # A shell without job control starts background jobs with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        if options.way == "control":
+            return control(dict(setting.split("=", 1) for setting in options.set), options.standby)
         return run(options.command, settings={"fsync": "off"} if options.no_fsync else {}, on_disk=options.on_disk)
     except (Failed, OSError) as failure:
         print(f"server.py: {failure}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """Tests of server.py, the PostgreSQL server of the tests. As root they also run it as an account that is not root."""
 
 import contextlib
+import json
 import os
 import pathlib
 import pwd
@@ -297,6 +298,40 @@ class Accounts(unittest.TestCase):
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
         self.assertEqual(said[-1], server.ACCOUNT_FOR_ROOT)
         self.assertEqual([place for place in said[:2] if pathlib.Path(place).parent.exists()], [])
+
+
+class Control(unittest.TestCase):
+    """A server that is told what to do, and its copy."""
+
+    def test_it_does_what_each_line_says_and_ends_with_its_input(self):
+        command = [sys.executable, "-B", server.__file__, "control", "--standby", "--set", "deadlock_timeout=7s"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            variables = json.loads(process.stdout.readline())
+            standby, primary = variables["TEST_POSTGRES_URL"], variables["TEST_POSTGRES_PRIMARY_URL"]
+
+            def tell(line):
+                process.stdin.write(f"{line}\n")
+                process.stdin.flush()
+                self.assertEqual(process.stdout.readline(), "done\n")
+
+            def ask(url, sql):
+                done = subprocess.run([PROGRAMS / "psql", "-XAtc", sql, url], capture_output=True, text=True, check=False)
+                return done.stdout.strip() or done.stderr
+
+            self.assertEqual([ask(url, "SELECT pg_is_in_recovery()") for url in (standby, primary)], ["t", "f"])
+            self.assertEqual([ask(url, "SHOW deadlock_timeout") for url in (standby, primary)], ["7s", "7s"])
+            self.assertIn("read-only", ask(standby, "CREATE TABLE things (id bigint)"))
+            for down, up in (("stop", "start"), ("kill", "start")):
+                tell(down)
+                self.assertIn("Connection refused", ask(standby, "SELECT 1"))
+                tell(up)
+                self.assertEqual(ask(standby, "SELECT 1"), "1")
+            tell("freeze")
+            tell("thaw")
+            self.assertEqual(ask(standby, "SELECT 1"), "1")
+            process.stdin.close()
+            self.assertEqual(process.wait(PATIENCE_SECONDS), 0)
+        self.assertFalse(pathlib.Path(variables["TEST_POSTGRES_CA_FILE"]).exists())
 
 
 if __name__ == "__main__":
