@@ -133,7 +133,8 @@ fn one_line(error: &clap::Error) -> String {
     if let (Some(name), Some(value)) = (name, text(ContextKind::InvalidValue)) {
         let reason = std::error::Error::source(error).map_or_else(|| allowed_values(error), ToString::to_string);
         // Whatever is no file may have a password anywhere.
-        let is_secret = may_be_secret(value) || (name.ends_with("_URL") && !value.starts_with("sqlite:"));
+        let is_secret =
+            may_be_secret(value) || (name.ends_with("_URL") && value.contains(':') && !value.starts_with("sqlite:"));
         return match is_secret {
             true => format!("{name}: {reason}"),
             false => format!("{name}: {reason} (it is {value:?})"),

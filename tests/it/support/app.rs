@@ -93,6 +93,17 @@ impl TestApp {
         Self::over(Database::new(), queue_capacity, TestClock::default(), |_| ())
     }
 
+    /// The service over either backend, whichever is chosen for other tests: in an SQLite file, and in the PostgreSQL database at
+    /// this URL.
+    pub(crate) fn of_each(url: &str) -> [Self; 2] {
+        let postgres = Database::Postgres {
+            text: url.to_owned(),
+            url: url.parse().expect("a URL"),
+        };
+        let sqlite = Database::Sqlite(TempDir::new().expect("a folder"));
+        [sqlite, postgres].map(|database| Self::over(database, QUEUE_CAPACITY, TestClock::default(), |_| ()))
+    }
+
     fn over(
         database: Database,
         queue_capacity: usize,

@@ -14,19 +14,31 @@ pub(crate) fn is_chosen() -> bool {
 pub(crate) async fn new_database() -> String {
     let name = format!("test_{}", Uuid::now_v7().simple());
     admin(&format!("CREATE DATABASE {name} OWNER shop TEMPLATE template0")).await;
-    let url = variable("TEST_POSTGRES_URL");
-    let (url, options) = url.split_once('?').unwrap_or((&url, ""));
-    let (server, _) = url.rsplit_once('/').expect("a database in the URL");
-    format!("{server}/{name}?{options}")
+    with_database(&variable("TEST_POSTGRES_URL"), &name)
 }
 
 /// Runs statements as the superuser, outside of any transaction.
 pub(crate) async fn admin(sql: &str) {
-    let url = variable("TEST_POSTGRES_ADMIN_URL");
-    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("a server");
-    let connection = tokio::spawn(connection);
-    client.simple_query(sql).await.expect("a statement");
-    connection.abort();
+    run(&variable("TEST_POSTGRES_ADMIN_URL"), sql).await;
+}
+
+/// Runs statements in this database, as the role of its URL.
+pub(crate) async fn run(url: &str, sql: &str) {
+    rows(url, sql).await;
+}
+
+/// The same URL with another database.
+pub(crate) fn with_database(url: &str, name: &str) -> String {
+    let (server, rest) = url.rsplit_once('/').expect("a database in the URL");
+    let options = rest.split_once('?').map_or("", |(_, options)| options);
+    format!("{server}/{name}?{options}")
+}
+
+/// The name of the database in a URL.
+#[allow(dead_code, reason = "not every test crate that includes this file needs it")]
+pub(crate) fn database_of(url: &str) -> &str {
+    let (_, name) = url.rsplit_once('/').expect("a database in the URL");
+    name.split('?').next().expect("a part")
 }
 
 /// The number that this SQL gives in this database.
@@ -39,8 +51,7 @@ pub(crate) async fn count(url: &str, sql: &str) -> i64 {
     row.get(0)
 }
 
-/// Runs statements in this database as its owner, and returns the rows of all of them as texts.
-#[allow(dead_code, reason = "not every test crate that includes this file reads rows")]
+/// Runs statements in this database, as the role of its URL, and returns the rows of all of them as texts.
 pub(crate) async fn rows(url: &str, sql: &str) -> Vec<Vec<Option<String>>> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a database");
     let connection = tokio::spawn(connection);
@@ -56,6 +67,7 @@ pub(crate) async fn rows(url: &str, sql: &str) -> Vec<Vec<Option<String>>> {
     rows
 }
 
-fn variable(name: &str) -> String {
+/// A variable of `server.py`.
+pub(crate) fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is set by make check-postgres"))
 }

@@ -139,6 +139,11 @@ impl Server {
         self.child.wait().unwrap()
     }
 
+    /// The log lines of which none has been taken yet.
+    pub(crate) fn log_so_far(&self) -> Vec<String> {
+        self.log.lock().unwrap().try_iter().collect()
+    }
+
     /// The remaining log lines, until the process ends.
     pub(crate) fn rest_of_log(&self) -> Vec<String> {
         let (log, mut rest) = (self.log.lock().unwrap(), Vec::new());
