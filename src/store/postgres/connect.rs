@@ -307,9 +307,11 @@ impl Connector {
         };
         let limits = self.limits.map(SessionLimits::sql).unwrap_or_default();
         let answered = client.simple_query(&format!("{limits}{TIMELINE}")).await?;
-        let timeline = answered.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => u32::from_str_radix(row.get(0)?, 16).ok(),
-            _ => None,
+        let timeline = answered.iter().find_map(|message| {
+            let SimpleQueryMessage::Row(row) = message else {
+                return None;
+            };
+            u32::from_str_radix(row.get(0)?, 16).ok()
         });
         match timeline {
             Some(timeline) if timeline < self.seen.timeline.fetch_max(timeline, Ordering::Relaxed) => {
