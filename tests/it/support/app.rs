@@ -12,6 +12,7 @@ use orders_inventory::http::signature::{Keyring, Secret, SignatureHeaders};
 use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, Stripe, sweeper};
 use orders_inventory::store::{
     AnyStore, AuditReport, Options, PostgresOptions, PostgresStore, PostgresUrl, SqliteStore, Target, audit,
+    audit_postgres,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -132,7 +133,10 @@ impl TestApp {
     pub(crate) fn audit(&self) -> AuditReport {
         match &self.database {
             Database::Sqlite(folder) => audit(&file(folder.path())).expect("a database that can be read"),
-            Database::Postgres { .. } => AuditReport { checks: vec![] },
+            Database::Postgres { url, .. } => {
+                let target = target(url);
+                beside(|| audit_postgres(&target)).expect("a database that can be read")
+            }
         }
     }
 
@@ -143,7 +147,7 @@ impl TestApp {
                 let connection = rusqlite::Connection::open(file(folder.path())).expect("a database");
                 connection.query_row(sql, [], |row| row.get(0)).expect("a number")
             }
-            Database::Postgres { text, .. } => beside(postgres::count(text, sql)),
+            Database::Postgres { text, .. } => beside(|| postgres::count(text, sql)),
         }
     }
 
@@ -216,7 +220,7 @@ impl Database {
         match postgres::is_chosen() {
             false => Self::Sqlite(TempDir::new().expect("a folder")),
             true => {
-                let text = beside(postgres::new_database());
+                let text = beside(postgres::new_database);
                 let url = text.parse().expect("a URL");
                 Self::Postgres { text, url }
             }
@@ -236,18 +240,14 @@ impl Database {
                 AnyStore::Sqlite(SqliteStore::open(options).expect("a store"))
             }
             Self::Postgres { url, .. } => {
-                let target = Target {
-                    url: url.clone(),
-                    ca_file: None,
-                    allow_async_replication: false,
-                };
+                let target = target(url);
                 let options = PostgresOptions {
                     queue_capacity,
                     queue_wait: WAIT,
                     connection_wait: WAIT,
                     ..PostgresOptions::default()
                 };
-                let store = beside(async move { PostgresStore::open(&target, options).await });
+                let store = beside(|| PostgresStore::open(&target, options));
                 AnyStore::Postgres(store.expect("a store"))
             }
         }
@@ -258,11 +258,20 @@ fn file(folder: &Path) -> PathBuf {
     folder.join("test.db")
 }
 
+/// The PostgreSQL database at this URL.
+pub(crate) fn target(url: &PostgresUrl) -> Target {
+    Target {
+        url: url.clone(),
+        ca_file: None,
+        allow_async_replication: false,
+    }
+}
+
 /// Runs this on a runtime that outlives the test's, and waits for it: so a service can be made also where nothing can be
 /// awaited.
-fn beside<T: Send>(work: impl Future<Output = T> + Send) -> T {
+fn beside<T: Send, F: Future<Output = T>>(work: impl FnOnce() -> F + Send) -> T {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
-    thread::scope(|scope| scope.spawn(|| RUNTIME.block_on(work)).join()).expect("no panic")
+    thread::scope(|scope| scope.spawn(|| RUNTIME.block_on(work())).join()).expect("no panic")
 }
 
 /// The `id` of a resource.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use orders_inventory::store::audit_postgres;
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use super::app::{SECRET, id};
+use super::app::{SECRET, id, target};
 use super::process::{Server, command};
 use super::{payment, postgres};
 
@@ -178,10 +179,13 @@ impl Instances {
         assert_eq!(held, orders, "units by order, in the ledger and in the orders");
     }
 
+    /// Stops all, and asserts that what they leave is sound.
     pub(crate) async fn stop(self) {
         for server in self.servers {
             let stop = move || server.stop(rustix::process::Signal::TERM);
             assert!(tokio::task::spawn_blocking(stop).await.unwrap().success());
         }
+        let report = audit_postgres(&target(&self.database.parse().unwrap())).await.unwrap();
+        assert!(report.is_clean(), "{report}");
     }
 }
