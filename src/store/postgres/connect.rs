@@ -138,15 +138,17 @@ pub(super) struct SessionLimits {
 }
 
 impl SessionLimits {
-    fn sql(self) -> String {
+    pub(super) fn sql(self) -> String {
         let (statement, lock) = (self.statement.as_millis(), self.lock.as_millis());
         let idle = self.idle_in_transaction.as_millis();
-        // Each list has its index, so no statement needs a walk through a table or a sort of one; and as its plan depends on
-        // no value, it is made once a connection.
+        // Each list has its index, so no statement needs a walk through a table or a sort of one, nor a join that does not
+        // look up each row: with a merge join a page from the middle of a list read all rows that are newer. And as its plan
+        // depends on no value, it is made once a connection.
         format!(
             "SET statement_timeout = {statement}; SET lock_timeout = {lock}; \
              SET idle_in_transaction_session_timeout = {idle}; SET synchronous_commit = on; SET timezone = 'UTC'; \
              SET client_min_messages = warning; SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; \
+             SET enable_hashjoin = off; SET enable_mergejoin = off; \
              SET plan_cache_mode = force_generic_plan; SET client_connection_check_interval = '1s'; "
         )
     }

@@ -372,7 +372,9 @@ macro_rules! select_payment {
 const PAYMENT_OF_ORDER: &str =
     select_payment!("order_id = $1 AND payment_id = $2 AND provider = 'own' ORDER BY -number DESC LIMIT 1");
 const PAYMENT_OF_PROVIDER: &str = select_payment!("payment_id = $1 AND provider = $2 AND provider <> 'own'");
-const OPEN_PAYMENTS: &str = select_payment!("order_id = $1 AND NOT is_closed ORDER BY -number");
+/// An order has few payments, so its own are looked through, and never all that are open.
+const OPEN_PAYMENTS: &str =
+    select_payment!("order_id = $1 AND (is_closed IS NOT DISTINCT FROM FALSE) ORDER BY -number");
 
 const IS_PAYMENT_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM payment_events WHERE order_id = $1 AND payment_id = $2 \
      AND fact = 'paid' AND provider = 'own')";
