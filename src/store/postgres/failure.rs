@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use deadpool_postgres::{PoolError, TimeoutType};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use crate::error::Error;
 
@@ -95,9 +95,12 @@ pub(super) fn of_pool(error: PoolError) -> Failure {
 }
 
 /// Whether a failure of the statements of a commit means for certain that nothing was changed: the server said so, and
-/// went on.
+/// went on. One that ends the session, or the server, may come when the commit is written.
 pub(super) fn undoes_commit(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| !is_about_connections(code))
+    let Some(error) = error.as_db_error() else {
+        return false;
+    };
+    error.parsed_severity() == Some(Severity::Error) && !is_about_connections(error.code())
 }
 
 fn is_io(error: &tokio_postgres::Error) -> bool {
