@@ -16,6 +16,8 @@ use crate::store::{
 
 #[path = "../tests/it/support/postgres.rs"]
 pub(crate) mod postgres;
+#[path = "../tests/it/support/proxy.rs"]
+pub(crate) mod proxy;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_772_357_400_000);
 pub(crate) const LATER: Timestamp = Timestamp::from_millis(1_772_359_200_123);

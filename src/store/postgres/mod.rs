@@ -57,6 +57,13 @@ const STATEMENT_WAIT: Duration = Duration::from_secs(4);
 /// After so long, the database ends the transaction of an instance that hangs, and with it its turn.
 const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(2);
 
+/// What these are for a writer's session.
+const WRITING: SessionLimits = SessionLimits {
+    statement: STATEMENT_WAIT,
+    lock: TURN_WAIT,
+    idle_in_transaction: IDLE_IN_TRANSACTION_MAX,
+};
+
 /// How much the store takes on at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -137,11 +144,6 @@ impl PostgresStore {
             lock: options.read_timeout,
             idle_in_transaction: IDLE_IN_TRANSACTION_MAX,
         };
-        let writing = SessionLimits {
-            statement: STATEMENT_WAIT,
-            lock: TURN_WAIT,
-            idle_in_transaction: IDLE_IN_TRANSACTION_MAX,
-        };
         let scans = options.scans.max(1);
         let readers = Readers {
             reads: pool(reading, options.readers, options.connection_wait)?.1,
@@ -150,7 +152,7 @@ impl PostgresStore {
             scan_places: Arc::new(Semaphore::new(scans.saturating_add(options.scans_waiting_max))),
             read_timeout: options.read_timeout,
         };
-        let (writing, write_pool) = pool(writing, 1, options.connection_wait)?;
+        let (writing, write_pool) = pool(WRITING, 1, options.connection_wait)?;
         gauge!(table::STORE_QUEUE_CAPACITY).set(options.queue_capacity as f64);
         gauge!(table::STORE_READERS).set(options.readers as f64);
         let (writes, jobs) = mpsc::channel(options.queue_capacity.max(1));
