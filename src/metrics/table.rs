@@ -81,7 +81,7 @@ table! {
     STORE_TURN_WAIT: Histogram "shop_store_turn_wait_seconds" []
         "How long a transaction in PostgreSQL waited for those of other instances";
     STORE_CONNECTIONS: Gauge "shop_store_connections" []
-        "Open connections of the pool that reads from PostgreSQL";
+        "Open connections of those that read from PostgreSQL";
     STORE_READS_WAITING: Gauge "shop_store_reads_waiting" []
         "Reads that wait for a connection to PostgreSQL";
     STORE_REPLICAS: Gauge "shop_store_replicas" []
@@ -91,11 +91,11 @@ table! {
     STORE_DATABASE: Gauge "shop_store_database_bytes" []
         "Size of the database";
     STORE_WAL: Gauge "shop_store_wal_bytes" []
-        "Size of the write-ahead log beside it";
+        "Size of the write-ahead log beside it; 0 with PostgreSQL";
     STORE_DISK: Gauge "shop_store_disk_bytes" []
-        "Size of the file system that holds the database";
+        "Size of the file system that holds the database; 0 with PostgreSQL";
     STORE_DISK_FREE: Gauge "shop_store_disk_free_bytes" []
-        "Free space of that file system, for the service";
+        "Free space of that file system, for the service; 0 with PostgreSQL";
 
     BUILD_INFO: Gauge "shop_build_info" ["version"]
         "Always 1; the label is the running version";

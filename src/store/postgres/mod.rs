@@ -10,7 +10,7 @@
 //! - `pipeline`, `load`: many statements in one round trip
 //! - `readers`, `writer`: who runs closures
 //! - `failure`: what PostgreSQL's errors mean here
-//! - `metrics`: gauges of the database
+//! - `metrics`: what is counted nowhere else, and gauges of the database
 //! - `bulk`: whole tables at once, for a copy and an audit
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -153,8 +153,7 @@ impl PostgresStore {
             read_timeout: options.read_timeout,
         };
         let (writing, write_pool) = pool(WRITING, 1, options.connection_wait)?;
-        gauge!(table::STORE_QUEUE_CAPACITY).set(options.queue_capacity as f64);
-        gauge!(table::STORE_READERS).set(options.readers as f64);
+        metrics::register(&options);
         let (writes, jobs) = mpsc::channel(options.queue_capacity.max(1));
         let (running, writer_ended) = watch::channel(());
         let writer = Writer::new(write_pool, writing, options.batch_max, target.durability());
