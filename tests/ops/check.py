@@ -2,9 +2,10 @@
 """Checks ops/ against a running service: BIN=path/to/orders-inventory tests/ops/check.py
 
 promtool checks the configuration, the rules and their unit tests. Then the smoke test runs against a service, which a real
-Prometheus scrapes with ops/prometheus.yml. Every query of the dashboard must find series, every rule must be healthy, every
-selector in a rule must select series, and every alert must have its section in ops/slo.md and unit tests in which it fires
-and does not fire. Everything is on the loopback address; only processes that are started here are ended.
+Prometheus scrapes with ops/prometheus.yml: one instance with SQLite, then two that share a PostgreSQL database. Every query of
+the dashboard must find series, every rule must be healthy, every selector in a rule must select series, and every alert must
+have its section in ops/slo.md and unit tests in which it fires and does not fire. In the end the PostgreSQL server is killed,
+which alerts must say. Everything is on the loopback address; only processes that are started here are ended.
 """
 
 import contextlib
@@ -23,9 +24,15 @@ import urllib.parse
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests/postgres"))
+
+from server import Server  # noqa: E402
+
 OPS = ROOT / "ops"
 PATIENCE_SECONDS = 60
 SECRET = "ops-secret"
+# Panels that show nothing with PostgreSQL.
+OF_SQLITE = {"Free disk"}
 # Metrics that Prometheus itself adds at a scrape.
 OF_PROMETHEUS = {"up"}
 # A selector: a metric of the service or a recording rule, and its matchers.
@@ -121,7 +128,7 @@ def panels(dashboard):
         yield from panel.get("panels", [])
 
 
-def check_dashboard(prometheus, described):
+def check_dashboard(prometheus, described, empty):
     dashboard = json.loads((OPS / "grafana-dashboard.json").read_text())
     queries = 0
     for panel in panels(dashboard):
@@ -131,9 +138,15 @@ def check_dashboard(prometheus, described):
             expression = target["expr"].replace("$__rate_interval", "1m")
             expect("$" not in expression, f"{where}: a variable is left in {expression}")
             found = prometheus.query(expression)
-            expect(found, f"{where}: nothing for {expression}")
-            for label in re.findall(r"{{(.*?)}}", target["legendFormat"]):
-                expect(any(label in series for series in found), f"{where}: no label {label} in {expression}")
+            if panel["title"] in empty:
+                expect(not found, f"{where}: something for {expression}")
+            else:
+                expect(found, f"{where}: nothing for {expression}")
+                for label in re.findall(r"{{(.*?)}}", target["legendFormat"]):
+                    expect(any(label in series for series in found), f"{where}: no label {label} in {expression}")
+            # Lines of several instances are told apart by their names.
+            names = [tuple(series.get(label) for label in re.findall(r"{{(.*?)}}", target["legendFormat"])) for series in found]
+            expect(len(names) == len(set(names)), f"{where}: lines of one name for {expression}")
             check_selectors(prometheus, where, expression, described)
     expect(queries > 20, f"the dashboard has only {queries} queries")
     return queries
@@ -188,11 +201,11 @@ def free_port():
         return taken.getsockname()[1]
 
 
-def configuration(folder, metrics):
-    """ops/prometheus.yml, with the address of this service and shorter intervals."""
+def configuration(folder, addresses):
+    """ops/prometheus.yml, with the addresses of these instances and shorter intervals."""
     text = (OPS / "prometheus.yml").read_text()
     for old, new in [
-        ("- targets: ['127.0.0.1:9464']", f"- targets: ['{metrics}']"),
+        ("- targets: ['127.0.0.1:9464']", f"- targets: {addresses}"),
         ("scrape_interval: 15s", "scrape_interval: 1s"),
         ("evaluation_interval: 15s", "evaluation_interval: 1s"),
         ("- alerts.yml", f"- {OPS / 'alerts.yml'}"),
@@ -204,11 +217,11 @@ def configuration(folder, metrics):
     return path
 
 
-def look_at_a_service(folder):
-    """Runs the service and a Prometheus that scrapes it; returns the numbers of queries and alerts."""
-    log = folder / "service.log"
+@contextlib.contextmanager
+def instance(log, database):
+    """An instance of the service; the addresses of its API and of its metrics."""
     environment = {"PATH": os.environ["PATH"], "PORT": "0", "METRICS_ADDR": "127.0.0.1:0", "WEBHOOK_SECRET": SECRET}
-    environment["DATABASE_URL"] = f"sqlite://{folder}/shop.db"
+    environment["DATABASE_URL"] = database
     with running([os.environ["BIN"]], log, env=environment) as service:
         printed = eventually(
             "the service does not say where its metrics are",
@@ -216,29 +229,67 @@ def look_at_a_service(folder):
             service,
             log,
         )
-        base_url, metrics = printed.groups()
-        scrape = get(f"http://{metrics}/metrics")
-        run(program("promtool"), "check", "metrics", input=scrape)
-        described = set(re.findall(r"^# TYPE (\S+)", scrape, re.MULTILINE))
+        yield printed.groups()
+
+
+@contextlib.contextmanager
+def scraped(folder, database, count):
+    """Instances of the service and a Prometheus that scrapes them, after a day of the shop: their addresses, what their metrics
+    are, the Prometheus, and what waits for something that it sees."""
+    with contextlib.ExitStack() as stack:
+        instances = [stack.enter_context(instance(folder / f"service-{index}.log", database)) for index in range(count)]
+        scrapes = [get(f"http://{metrics}/metrics") for _, metrics in instances]
+        for scrape in scrapes:
+            run(program("promtool"), "check", "metrics", input=scrape)
+        described = set(re.findall(r"^# TYPE (\S+)", scrapes[0], re.MULTILINE))
 
         address, log = f"127.0.0.1:{free_port()}", folder / "prometheus.log"
-        command = [program("prometheus"), f"--config.file={configuration(folder, metrics)}", f"--web.listen-address={address}"]
+        config = configuration(folder, [metrics for _, metrics in instances])
+        command = [program("prometheus"), f"--config.file={config}", f"--web.listen-address={address}"]
         command.append(f"--storage.tsdb.path={folder / 'tsdb'}")
-        with running(command, log, cwd=folder) as process:
-            prometheus = Prometheus(address)
-            eventually("Prometheus is not ready", lambda: get(f"http://{address}/-/ready"), process, log)
-            eventually("the service is not seen", lambda: prometheus.query("up == 1"), process, log)
-            smoke = {**os.environ, "BASE_URL": base_url, "WEBHOOK_SECRET": SECRET}
-            smoke.pop("API_KEY", None)
-            run(sys.executable, ROOT / "tests/smoke.py", env=smoke)
-            # Counts become a rate at the next scrape, which the rules evaluate at their next interval.
-            seen = "rate(shop_orders_shipped_total[1m]) > 0 and on() count_over_time(shop:requests_slow:ratio_rate3d[1h]) > 2"
-            eventually("the day of the shop is not seen", lambda: prometheus.query(seen), process, log)
-            queries = check_dashboard(prometheus, described)
-            alerts = check_rules(prometheus, described)
+        process = stack.enter_context(running(command, log, cwd=folder))
+        prometheus = Prometheus(address)
+        eventually("Prometheus is not ready", lambda: get(f"http://{address}/-/ready"), process, log)
+
+        def sees(what, expression):
+            eventually(what, lambda: prometheus.query(expression), process, log)
+
+        sees("the instances are not seen", f"count(up == 1) == {count}")
+        smoke = {**os.environ, "BASE_URL": instances[-1][0], "WEBHOOK_SECRET": SECRET}
+        smoke.pop("API_KEY", None)
+        run(sys.executable, ROOT / "tests/smoke.py", env=smoke)
+        # Counts become a rate at the next scrape, which the rules evaluate at their next interval.
+        rates = "sum(rate(shop_orders_shipped_total[1m])) > 0 and on() count_over_time(shop:requests_slow:ratio_rate3d[1h]) > 2"
+        sees("the day of the shop is not seen", rates)
+        yield [base_url for base_url, _ in instances], described, prometheus, sees
+
+
+def check_sqlite(folder):
+    """Returns the numbers of queries and alerts."""
+    with scraped(folder, f"sqlite://{folder}/shop.db", 1) as (_, described, prometheus, _):
+        queries = check_dashboard(prometheus, described, set())
+        alerts = check_rules(prometheus, described)
     check_runbook(alerts)
     check_unit_tests(alerts)
     return queries, len(alerts)
+
+
+def check_postgres(folder):
+    with Server() as server, scraped(folder, server.url(), 2) as (base_urls, described, prometheus, sees):
+        check_dashboard(prometheus, described, OF_SQLITE)
+        check_rules(prometheus, described)
+        firing = [series["alertname"] for series in prometheus.query('ALERTS{alertstate="firing"}')]
+        expect(not firing, f"with PostgreSQL and nothing wrong: {firing}")
+        server.kill()
+        # What a load balancer and a customer ask.
+        for base_url in base_urls:
+            for path, body in [("/readyz", None), ("/products", b'{"sku":"OPS","name":"ops","price":1,"stock":1}')]:
+                with contextlib.suppress(urllib.error.HTTPError):
+                    request = urllib.request.Request(base_url + path, body, {"Content-Type": "application/json"})
+                    urllib.request.urlopen(request, timeout=PATIENCE_SECONDS).close()
+                    expect(False, f"{path}: answered, and the database's server was killed")
+        sees("a database that is gone fires no StorageFails", 'count(ALERTS{alertname="StorageFails", alertstate="firing"}) == 2')
+        sees("a database that is gone is not to become NotReady", 'count(ALERTS{alertname="NotReady"}) == 2')
 
 
 def main():
@@ -248,10 +299,12 @@ def main():
     tests = sorted(OPS.glob("*_test.yml"))
     run(promtool, "test", "rules", *tests)
     with tempfile.TemporaryDirectory() as folder:
-        queries, alerts = look_at_a_service(pathlib.Path(folder))
+        queries, alerts = check_sqlite(pathlib.Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        check_postgres(pathlib.Path(folder))
     if failures:
         sys.exit("\n".join(f"FAILED  {failure}" for failure in failures))
-    print(f"ops: {queries} queries of the dashboard and {alerts} alerts work with a running service")
+    print(f"ops: {queries} queries of the dashboard and {alerts} alerts work with SQLite, and with two instances on PostgreSQL")
 
 
 if __name__ == "__main__":
