@@ -109,13 +109,14 @@ unit: ## Run the Rust tests
 	else cargo test --workspace --locked --no-fail-fast --lib --bins --tests; fi
 	cargo test --workspace --locked --doc
 
-check-render: $(VENV) programs ## Check render.yaml against Render's reference, and rehearse it briefly
+check-render: $(VENV) programs ## Check render.yaml and render-postgres.yaml against Render's reference, and rehearse them briefly
 	.venv/bin/python tests/render/blueprint.py
 	.venv/bin/python -m unittest discover --start-directory tests/render
 	.venv/bin/python tests/render/rehearse.py --fast
+	.venv/bin/python tests/render/rehearse.py --fast --postgres
 
-render-rehearsal: $(VENV) ## Deploy a clean clone on this machine as Render would; TRANSCRIPT=FILE keeps the output
-	.venv/bin/python tests/render/rehearse.py $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
+render-rehearsal: $(VENV) ## Deploy a clean clone on this machine as Render would, with POSTGRES=1 by render-postgres.yaml; TRANSCRIPT=FILE keeps the output
+	.venv/bin/python tests/render/rehearse.py $(if $(POSTGRES),--postgres) $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
 
 smoke: ## Run the shop's whole flow over HTTP, against BASE_URL or a fresh server
 	cargo test --quiet --workspace --locked --test smoke

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Checks render.yaml against Render's Blueprint reference and this service's needs: BIN=… tests/render/blueprint.py
+"""Checks render.yaml and render-postgres.yaml against Render's Blueprint reference and this service's needs:
 
-It knows only the fields of a web service on the native Rust runtime with a disk. Any other field is an error until it is
-looked up and added here. The reference: https://render.com/docs/blueprint-spec, /disks, /free, /health-checks and
-/environment-variables. It uses no network; the settings come from BIN.
+    BIN=… tests/render/blueprint.py
+
+It knows only the fields of a web service on the native Rust runtime, with a disk or with one PostgreSQL database. Any other
+field is an error until it is looked up and added here. The reference: https://render.com/docs/blueprint-spec, /disks, /free,
+/health-checks, /environment-variables, /postgresql-creating-connecting and /postgresql-high-availability. It uses no network;
+the settings come from BIN.
 """
 
 import os
@@ -17,6 +20,8 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 FILE = ROOT / "render.yaml"
+# The variant with several instances on a PostgreSQL database.
+POSTGRES_FILE = ROOT / "render-postgres.yaml"
 
 # The folder in which Render builds, and paths where it cannot mount a disk (folders below them are allowed).
 SOURCE = "/opt/render/project/src"
@@ -57,7 +62,28 @@ VARIABLE = {
     "value": (OPTIONAL, str, re.compile(r".+")),
     "generateValue": (OPTIONAL, bool, {True}),
     "sync": (OPTIONAL, bool, {False}),
+    "fromDatabase": (OPTIONAL, dict, None),
 }
+FROM_DATABASE = {
+    "name": (REQUIRED, str, re.compile(r"\S+")),
+    "property": (REQUIRED, str, {"connectionString", "connectionPoolString", "host", "port", "user", "password", "database"}),
+}
+DATABASE = {
+    "name": (REQUIRED, str, re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")),
+    # Render refuses the older plans for a new database.
+    "plan": (REQUIRED, str, re.compile(r"free|basic-(256mb|1gb|4gb)|(pro|accelerated)-\d+gb")),
+    "region": (REQUIRED, str, SERVICE["region"][2]),
+    # The service needs 14.
+    "postgresMajorVersion": (REQUIRED, str, re.compile(r"1[4-8]")),
+    "databaseName": (OPTIONAL, str, re.compile(r"[a-z][a-z0-9_]*")),
+    "user": (OPTIONAL, str, re.compile(r"[a-z][a-z0-9_]*")),
+    "diskSizeGB": (OPTIONAL, int, range(5, 16_001, 5)),
+    "storageAutoscalingEnabled": (OPTIONAL, bool, None),
+    # Without it the whole Internet may connect.
+    "ipAllowList": (REQUIRED, list, None),
+    "highAvailability": (OPTIONAL, dict, None),
+}
+HIGH_AVAILABILITY = {"enabled": (REQUIRED, bool, None)}
 # Fields that one might expect, and why they are not allowed.
 NOT_HERE = {
     "env": "the old name of runtime",
@@ -65,6 +91,8 @@ NOT_HERE = {
     "pullRequestPreviewsEnabled": "the old name of previews.generation",
     "preDeployCommand": "runs without the disk; the service migrates its database when it starts",
     "dockerfilePath": "of the Docker runtime",
+    "readReplicas": "the service reads from the primary only",
+    "connectionPool": "the service needs sessions of its own",
 }
 
 # Required variables, and the names of secrets.
@@ -74,15 +102,21 @@ SECRET = re.compile(r"SECRET|KEY|TOKEN|PASSWORD")
 OF_RENDER = {"RUSTUP_TOOLCHAIN"}
 # Variables that Render sets itself; a blueprint must not override them.
 BY_RENDER = re.compile(r"PORT|RENDER|RENDER_\w+|IS_PULL_REQUEST")
+# A URL as the start command makes it from Render's.
+DATABASE_URL = "postgres://user:password@host/name?sslmode=disable"
+# Render's plans of PostgreSQL that can have a standby.
+WITH_STANDBY = re.compile(r"(pro|accelerated)-\d+gb")
 # The time between the end of the drain and Render's SIGKILL, in which the database is closed.
 CLOSE_SECONDS = 5
 
 # Every rule by its name; test_blueprint.py has a broken blueprint for each.
 RULES = {
-    "not-yaml", "one-service", "field-unknown", "field-missing", "field-type", "field-value", "free-disk", "no-disk",
+    "not-yaml", "one-service", "one-database", "field-unknown", "field-missing", "field-type", "field-value", "free-disk", "no-disk",
     "disk-instances", "disk-scaling", "mount-path", "variable-source", "variable-twice", "variable-needed",
     "variable-unknown", "variable-of-render", "variable-refused", "secret-written", "host", "database-disk", "health-path",
     "build-command", "start-command", "drain", "checks-wait", "toolchain",
+    "database-disk-beside", "database-instances", "database-region", "database-open", "database-plan", "database-url",
+    "async-replication",
 }
 
 
@@ -124,30 +158,43 @@ class Around:
 
 def problems(text, around):
     """Each problem of a blueprint, as the name of the rule and a sentence."""
-    service, found = read(text)
+    service, database, found = read(text)
     # Rules between fields need valid fields.
-    return found or [*of_service(service, around), *of_disk(service), *of_variables(service, around)]
+    if found:
+        return found
+    storage = of_database(service, database) if database else of_disk(service)
+    return [*of_service(service, database, around), *storage, *of_variables(service, database, around)]
 
 
 def read(text):
-    """The service of a blueprint, and the problems of single fields."""
+    """The service and the database of a blueprint, and the problems of single fields. The database may be None."""
     try:
         document = yaml.load(text, Loader)
     except yaml.YAMLError as error:
-        return None, [("not-yaml", " ".join(str(error).split()))]
+        return None, None, [("not-yaml", " ".join(str(error).split()))]
     services = document.get("services") if isinstance(document, dict) else None
     if not isinstance(services, list) or len(services) != 1 or not isinstance(services[0], dict):
-        return None, [("one-service", "it must have `services`, a list of one service")]
-    found = [("field-unknown", f"{field}: not known at the root") for field in document if field != "services"]
-    service = services[0]
+        return None, None, [("one-service", "it must have `services`, a list of one service")]
+    databases = document.get("databases", [None])
+    if not isinstance(databases, list) or len(databases) != 1 or not isinstance(databases[0], dict | None):
+        return None, None, [("one-database", "`databases`, if it is there, must be a list of one database")]
+    found = [("field-unknown", f"{field}: not known at the root") for field in document if field not in ("services", "databases")]
+    service, database = services[0], databases[0]
     found += shape(service, SERVICE, "")
     for field, fields in {"disk": DISK, "scaling": SCALING}.items():
         if isinstance(service.get(field), dict):
             found += shape(service[field], fields, f"{field}.")
     variables = service.get("envVars") if isinstance(service.get("envVars"), list) else []
     for place, variable in enumerate(variables):
-        found += shape(variable if isinstance(variable, dict) else {}, VARIABLE, f"envVars[{place}].")
-    return service, found
+        variable = variable if isinstance(variable, dict) else {}
+        found += shape(variable, VARIABLE, f"envVars[{place}].")
+        if isinstance(variable.get("fromDatabase"), dict):
+            found += shape(variable["fromDatabase"], FROM_DATABASE, f"envVars[{place}].fromDatabase.")
+    if database is not None:
+        found += shape(database, DATABASE, "databases[0].")
+        if isinstance(database.get("highAvailability"), dict):
+            found += shape(database["highAvailability"], HIGH_AVAILABILITY, "databases[0].highAvailability.")
+    return service, database, found
 
 
 def shape(there, fields, place):
@@ -172,14 +219,20 @@ def shape(there, fields, place):
             yield "field-value", f"{place}{field}: {value!r} must be {choice}"
 
 
-def of_service(service, around):
+def start_command(database, package):
+    """What starts the service. A database's URL gets its sslmode; the binary replaces the shell, so that SIGTERM reaches it."""
+    binary = f"./target/release/{package}"
+    return f'DATABASE_URL="$DATABASE_URL?sslmode=disable" exec {binary}' if database else binary
+
+
+def of_service(service, database, around):
     if service["healthCheckPath"] not in around.open_paths:
         yield "health-path", f"healthCheckPath: {service['healthCheckPath']} is no GET of openapi.yaml that needs no key"
     build = service["buildCommand"].split()
     if build[:2] != ["cargo", "build"] or set(build[2:]) != {"--release", "--locked"}:
         yield "build-command", "buildCommand: must be cargo build with --release and --locked"
-    if service["startCommand"] != f"./target/release/{around.package}":
-        yield "start-command", f"startCommand: must be ./target/release/{around.package}, alone, so that SIGTERM reaches it"
+    if service["startCommand"] != (command := start_command(database, around.package)):
+        yield "start-command", f"startCommand: must be {command}, alone, so that SIGTERM reaches it"
     if service["autoDeployTrigger"] == "checksPass":
         yield "checks-wait", "autoDeployTrigger: the check `deployed` waits for the deployment, so neither would ever begin"
     if around.toolchain != around.rust_version and not around.toolchain.startswith(around.rust_version + "."):
@@ -204,7 +257,26 @@ def of_disk(service):
         yield "mount-path", f"disk.mountPath: {path} would lie over what the build puts into {SOURCE}"
 
 
-def of_variables(service, around):
+def of_database(service, database):
+    if "disk" in service:
+        yield "database-disk-beside", "disk: it allows only one instance, and a deployment has a gap; the data is in the database"
+    if service.get("numInstances", 1) < 2 and service.get("scaling", {}).get("minInstances", 1) < 2:
+        yield "database-instances", "numInstances: one instance needs no database beside it; with a disk it costs less"
+    if database["region"] != service["region"]:
+        yield "database-region", "databases[0].region: must be the service's, or they are not in one private network"
+    if database["ipAllowList"]:
+        yield "database-open", "databases[0].ipAllowList: must be [], so that only Render's private network reaches it"
+    if has_standby(database) and not WITH_STANDBY.fullmatch(database["plan"]):
+        yield "database-plan", f"databases[0].plan: {database['plan']} cannot have a standby"
+    if not has_standby(database) and WITH_STANDBY.fullmatch(database["plan"]):
+        yield "database-plan", "databases[0].highAvailability: is off; then the database's server is what stops the shop"
+
+
+def has_standby(database):
+    return database.get("highAvailability", {}).get("enabled", False)
+
+
+def of_variables(service, database, around):
     values = {}
     for variable in service["envVars"]:
         key = variable["key"]
@@ -225,9 +297,14 @@ def of_variables(service, around):
             yield "variable-needed", f"{key}: is missing"
 
     written = {key: value for key, value in values.items() if value is not None}
+    if database:
+        yield from of_database_url(service, database)
+        if has_standby(database) != (values.get("ALLOW_ASYNC_REPLICATION") == "true"):
+            yield "async-replication", "ALLOW_ASYNC_REPLICATION: must be true with a standby, which Render does not wait for, and only then"
+        written.setdefault("DATABASE_URL", DATABASE_URL)
     if "HOST" in values and values["HOST"] != "0.0.0.0":
         yield "host", "HOST: must be 0.0.0.0, or Render's proxy cannot reach the service"
-    if "disk" in service and "DATABASE_URL" in values:
+    if not database and "disk" in service and "DATABASE_URL" in values:
         url, mount = values["DATABASE_URL"] or "", service["disk"]["mountPath"]
         path = url.removeprefix("sqlite://")
         if path == url or path != posixpath.normpath(path) or not within(path, mount):
@@ -242,19 +319,30 @@ def of_variables(service, around):
         yield "drain", f"maxShutdownDelaySeconds: must be {CLOSE_SECONDS} more than DRAIN_SECONDS, which is {drain}"
 
 
+def of_database_url(service, database):
+    wanted = {"name": database["name"], "property": "connectionString"}
+    for variable in service["envVars"]:
+        if variable["key"] == "DATABASE_URL" and variable.get("fromDatabase") != wanted:
+            yield "database-url", f"DATABASE_URL: must be fromDatabase, the connectionString of {database['name']}"
+        elif variable["key"] != "DATABASE_URL" and "fromDatabase" in variable:
+            yield "database-url", f"{variable['key']}: nothing but DATABASE_URL is the database's"
+
+
 def within(path, folder):
     return path.startswith(folder.rstrip("/") + "/")
 
 
 def main():
     around = Around(os.environ.get("BIN") or sys.exit("check-render: BIN must be the path of orders-inventory"))
-    text = FILE.read_text(encoding="utf-8")
-    found = problems(text, around)
-    for rule, sentence in found:
-        print(f"render.yaml: {sentence} [{rule}]", file=sys.stderr)
-    if found:
-        sys.exit(1)
-    print(f"render.yaml: keeps all {len(RULES)} rules")
+    broken = False
+    for file in [FILE, POSTGRES_FILE]:
+        found = problems(file.read_text(encoding="utf-8"), around)
+        for rule, sentence in found:
+            print(f"{file.name}: {sentence} [{rule}]", file=sys.stderr)
+        if not found:
+            print(f"{file.name}: keeps all {len(RULES)} rules")
+        broken = broken or bool(found)
+    sys.exit(broken)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
     tests/render/rehearse.py                     everything, from a clean clone of HEAD; takes minutes for the release build
     tests/render/rehearse.py --transcript FILE   the same, and writes its output to FILE
     tests/render/rehearse.py --fast              the render.yaml of this folder, with the binary at $BIN instead of a build
+    tests/render/rehearse.py --postgres          render-postgres.yaml (rehearse_postgres.py says how)
 
 Commands, variables and paths come from render.yaml; of the environment only the variables that find the toolchain are
 passed on. CARGO_TARGET_DIR, if set, becomes the clone's target folder, so that a build can be reused. Three values replace
@@ -48,16 +49,22 @@ RUN_VARIABLES = ["PATH", "HOME"]
 NOT_ON_DISK = "not on a disk"  # the service's warning at start where the next deploy would delete its database
 
 
+def generated(service):
+    """Values for the variables that Render generates: 256 random bits in base64."""
+    return {entry["key"]: base64.b64encode(secrets.token_bytes(32)).decode()
+            for entry in service["envVars"] if entry.get("generateValue")}
+
+
 class Rehearsal:
-    def __init__(self, service, source, disk, commit):
+    """An instance of the service, and what is to be true of it. Without a disk in the blueprint `disk` stays empty."""
+
+    def __init__(self, service, source, disk, commit, name="log"):
         self.service, self.source, self.disk = service, source, disk
-        self.lines, self.process, self.log = [], None, source.parent / "log"
+        self.lines, self.process, self.log = [], None, source.parent / name
         self.port = free_port()
-        # 256 random bits in base64, as Render generates them.
-        self.generated = {entry["key"]: base64.b64encode(secrets.token_bytes(32)).decode()
-                          for entry in service["envVars"] if entry.get("generateValue")}
-        mount = service["disk"]["mountPath"]
-        written = {entry["key"]: entry["value"].replace(mount, str(disk))
+        self.generated = generated(service)
+        mount = service.get("disk", {}).get("mountPath")
+        written = {entry["key"]: entry["value"].replace(mount, str(disk)) if mount else entry["value"]
                    for entry in service["envVars"] if "value" in entry}
         host = f"{service['name']}.onrender.com"
         self.of_render = {
@@ -67,8 +74,12 @@ class Rehearsal:
         }
         self.variables = self.of_render | written | self.generated
 
+    @property
+    def secret_values(self):
+        return list(self.generated.values())
+
     def say(self, line):
-        for value in self.generated.values():
+        for value in self.secret_values:
             line = line.replace(value, "(secret)")
         places = {self.disk: "<disk>", self.source: "<source>", self.source.parent: "<temporary>", ROOT: "<repository>"}
         for place, name in places.items():
@@ -127,13 +138,20 @@ class Rehearsal:
         line = self.log.read_text()[before:].strip()
         if status == 0 or variable not in line or "\n" in line:
             self.fail(f"no {variable}: it ended with status {status} and said: {line}")
-        if any(self.disk.iterdir()):
-            self.fail(f"no {variable}: it touched the disk before it refused")
+        self.is_untouched(variable)
         self.ok(f"no {variable}: refuses to start, with status {status}: {line}")
 
+    def is_untouched(self, variable):
+        if any(self.disk.iterdir()):
+            self.fail(f"no {variable}: it touched the disk before it refused")
+
     def goes_live(self, step):
-        started = time.monotonic()
         self.start()
+        self.is_live(step)
+
+    def is_live(self, step):
+        """Waits until a started service is healthy."""
+        started = time.monotonic()
         path, host = self.service["healthCheckPath"], self.of_render["RENDER_EXTERNAL_HOSTNAME"]
         while True:
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -242,16 +260,19 @@ class Rehearsal:
         self.service["startCommand"] = command
 
     def left_nothing_beside_the_disk(self, before):
-        new = sorted(files(self.source) - before)
-        if new:
-            self.fail(f"it wrote beside the disk, where the next deploy would lose it: {', '.join(map(str, new))}")
+        self.left_nothing(before)
         on_disk = sorted(file.name for file in self.disk.iterdir())
         self.ok(f"nothing was written beside the disk; on it: {', '.join(on_disk)}")
 
+    def left_nothing(self, before):
+        new = sorted(files(self.source) - before)
+        if new:
+            self.fail(f"it wrote beside the disk, where the next deploy would lose it: {', '.join(map(str, new))}")
+
     def logs_well(self):
         text = self.log.read_text()
-        if any(value in text for value in self.generated.values()):
-            self.fail("log: a generated secret is in it")
+        if any(value in text for value in self.secret_values):
+            self.fail("log: a secret is in it")
         entries = [line for line in text.splitlines() if line.startswith("{")]
         if not entries or not all("message" in json.loads(line) for line in entries):
             self.fail("log: not one JSON object a line")
@@ -312,7 +333,8 @@ def lay_out(folder, binary):
         (source / "target" / "release").mkdir(parents=True)
         (source / "target" / "release" / "orders-inventory").symlink_to(binary.resolve())
         shutil.copy(ROOT / "tests" / "smoke.py", source / "tests")
-        shutil.copy(blueprint.FILE, source)
+        for file in [blueprint.FILE, blueprint.POSTGRES_FILE]:
+            shutil.copy(file, source)
         return source
     subprocess.run(["git", "clone", "--quiet", "--no-local", str(ROOT), str(source)], check=True)
     subprocess.run(["git", "checkout", "--quiet", "--detach", git("rev-parse", "HEAD")], cwd=source, check=True)
@@ -321,15 +343,15 @@ def lay_out(folder, binary):
     return source
 
 
-def head(rehearsal, fast, commit):
+def head(rehearsal, file, fast, commit, places):
+    """Says what is rehearsed, and which places stand in for Render's."""
     machine = f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()} {platform.release()}"
     kind = "the fast kind: this folder, a binary that was there, no build" if fast else "a clean clone"
     now = datetime.datetime.now(datetime.timezone.utc)
     rehearsal.say("A rehearsal of the deployment on a local machine, by make render-rehearsal. Nothing here is from Render.")
     rehearsal.say(f"{now:%Y-%m-%d %H:%M} UTC; commit {commit[:12]}; {kind}; {machine}")
-    digest = hashlib.sha256((rehearsal.source / "render.yaml").read_bytes()).hexdigest()
-    rehearsal.say(f"render.yaml has SHA-256 {digest[:16]}…; port {rehearsal.port} stands in for 10000,"
-                  f" <disk>, a temporary folder, for {rehearsal.service['disk']['mountPath']}")
+    digest = hashlib.sha256((rehearsal.source / file.name).read_bytes()).hexdigest()
+    rehearsal.say(f"{file.name} has SHA-256 {digest[:16]}…; {places}")
     if not fast and os.environ.get("CARGO_TARGET_DIR"):
         rehearsal.say("CARGO_TARGET_DIR is the target folder: what was built before is not built again")
 
@@ -355,32 +377,51 @@ def rehearse(rehearsal, fast):
     rehearsal.say("passed")
 
 
+@contextlib.contextmanager
+def on_a_disk(service, _database, source, commit):
+    """The rehearsal of render.yaml, its places, and its steps."""
+    (disk := source.parent / "disk").mkdir()
+    rehearsal = Rehearsal(service, source, disk, commit)
+    places = (f"port {rehearsal.port} stands in for 10000, <disk>, a temporary folder,"
+              f" for {service['disk']['mountPath']}")
+    try:
+        yield rehearsal, places, rehearse
+    finally:
+        rehearsal.kill()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fast", action="store_true", help="the binary at $BIN in place of a clone and a build")
+    parser.add_argument("--postgres", action="store_true", help="render-postgres.yaml in place of render.yaml")
     parser.add_argument("--transcript", type=pathlib.Path, help="keeps what was printed, also of a rehearsal that failed")
     options = parser.parse_args()
     if options.fast and not os.environ.get("BIN"):
         parser.error("--fast needs BIN, the path of orders-inventory")
     binary = pathlib.Path(os.environ["BIN"]) if options.fast else None
+    file, kind = blueprint.FILE, on_a_disk
+    if options.postgres:
+        # Not above: it builds on this module.
+        import rehearse_postgres
+        file, kind = blueprint.POSTGRES_FILE, rehearse_postgres.on_a_database
     # SIGTERM to the rehearsal stops the service, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory() as temporary:
         folder, commit = pathlib.Path(temporary).resolve(), git("rev-parse", "HEAD")
-        source, disk = lay_out(folder, binary), folder / "disk"
-        disk.mkdir()
-        service, wrong = blueprint.read((source / "render.yaml").read_text(encoding="utf-8"))
+        source = lay_out(folder, binary)
+        service, database, wrong = blueprint.read((source / file.name).read_text(encoding="utf-8"))
         if wrong:
-            sys.exit(f"render.yaml: {wrong[0][1]}")
-        rehearsal = Rehearsal(service, source, disk, commit)
-        try:
-            head(rehearsal, options.fast, commit)
-            rehearse(rehearsal, options.fast)
-        finally:
-            rehearsal.kill()
-            if options.transcript:
-                options.transcript.write_text("\n".join(rehearsal.lines) + "\n", encoding="utf-8")
+            sys.exit(f"{file.name}: {wrong[0][1]}")
+        with kind(service, database, source, commit) as (rehearsal, places, steps):
+            try:
+                head(rehearsal, file, options.fast, commit, places)
+                steps(rehearsal, options.fast)
+            finally:
+                if options.transcript:
+                    options.transcript.write_text("\n".join(rehearsal.lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
+    # `rehearse_postgres` imports this module by its name, and must find this one.
+    sys.modules["rehearse"] = sys.modules["__main__"]
     main()
