@@ -66,6 +66,8 @@ table! {
         "How long a transaction's commit took, including the sync to disk";
     STORE_BATCHES_FAILED: Counter "shop_store_batches_failed_total" []
         "Transactions that failed in the storage and were rolled back";
+    STORE_READS_FAILED: Counter "shop_store_reads_failed_total" []
+        "Reads and scans that the storage failed to answer";
     STORE_READERS: Gauge "shop_store_readers" []
         "Read connections in the pool";
     STORE_READS_RUNNING: Gauge "shop_store_reads_running" []

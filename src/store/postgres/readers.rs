@@ -92,9 +92,10 @@ impl Readers {
     }
 }
 
-/// Logs why a read failed, where its answer only says that it did.
+/// Counts a read that failed, and logs why, where its answer only says that it did.
 fn report(error: Error) -> Error {
     if let Error::StorageUnavailable(cause) = &error {
+        counter!(table::STORE_READS_FAILED).increment(1);
         tracing::error!(%cause, "the database failed to answer a read");
     }
     error

@@ -10,12 +10,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use metrics::counter;
 use r2d2::ManageConnection;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
 use super::session::Session;
 use crate::error::{Error, panic_message};
+use crate::metrics::table;
 use crate::store::View;
 
 /// What the writer tells the readers. Clones share it.
@@ -93,6 +95,7 @@ impl Reader {
         let failure = session.failure().cloned();
         drop(session);
         if let Some(Error::StorageUnavailable(cause)) = &failure {
+            counter!(table::STORE_READS_FAILED).increment(1);
             tracing::error!(%cause, "the storage failed to answer a read");
         }
         if failure.is_some() || self.connection.is_autocommit() || commits.0.is_restarting.load(Ordering::SeqCst) {
