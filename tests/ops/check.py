@@ -281,6 +281,8 @@ def check_postgres(folder):
         firing = [series["alertname"] for series in prometheus.query('ALERTS{alertstate="firing"}')]
         expect(not firing, f"with PostgreSQL and nothing wrong: {firing}")
         server.kill()
+        # Nobody asks anything yet.
+        sees("a database that is gone fires no ReadsFail", 'count(ALERTS{alertname="ReadsFail"}) == 2')
         # What a load balancer and a customer ask.
         for base_url in base_urls:
             for path, body in [("/readyz", None), ("/products", b'{"sku":"OPS","name":"ops","price":1,"stock":1}')]:
