@@ -325,14 +325,9 @@ async fn fill_sqlite(from: &Target, to: &Path, watcher: &mut Watcher<'_>) -> Res
 pub async fn audit_postgres(target: &Target) -> Result<AuditReport, CopyError> {
     let place = target.url.to_string();
     let sides = Sides { from: &place, to: None };
-    // Nothing is written that could be lost.
-    let target = Target {
-        allow_async_replication: true,
-        ..target.clone()
-    };
     let (stop, show) = (Stop::default(), &mut |_| ());
     let mut watcher = Watcher { stop: &stop, show };
-    let session = Session::snapshot(&target)
+    let session = Session::snapshot(target)
         .await
         .map_err(|refusal| of_postgres(refusal, &place, &sides.reads()))?;
     let temporary = Filling::temporary(&stop).map_err(sides.writes())?;

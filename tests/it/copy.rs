@@ -198,7 +198,7 @@ fn a_copy_that_cannot_begin_says_why_in_one_line_without_a_password() {
         (
             "postgres://shop:hidden@127.0.0.1/shop?a=b",
             &new,
-            "FROM_URL: is no URL of a PostgreSQL database",
+            "FROM_URL: must be the URL of a PostgreSQL database",
         ),
         (
             "mysql://shop:hidden@127.0.0.1/shop",

@@ -929,14 +929,20 @@ async fn an_audit_writes_nothing_and_asks_nothing_of_durability() {
     .await;
     let report = audit_postgres(&database.target).await.unwrap();
     assert!(report.is_clean(), "{report}");
-    // A copy does, unless it is told otherwise.
+    // Nor does a copy from there. One to there does, unless it is told otherwise.
     let folder = TempDir::new().unwrap();
     let path = options(&folder).path;
-    assert!(line(down(&database, &path).await).contains("ALLOW_ASYNC_REPLICATION"));
+    down(&database, &path).await.unwrap();
+    let empty = Database::new().await;
+    let unsafe_commits = format!("ALTER DATABASE {} SET synchronous_commit = off", empty.name());
+    server::admin(&unsafe_commits).await;
+    assert!(line(up(&folder, &empty).await).contains("ALLOW_ASYNC_REPLICATION"));
     let told = Target {
         allow_async_replication: true,
-        ..database.target.clone()
+        ..empty.target.clone()
     };
     let (stop, show) = (&Stop::default(), &mut |_| ());
-    copy_to_sqlite(&told, &path, &mut Watcher { stop, show }).await.unwrap();
+    copy_to_postgres(&path, &told, &mut Watcher { stop, show })
+        .await
+        .unwrap();
 }

@@ -12,6 +12,7 @@ use tokio_postgres::binary_copy::{BinaryCopyInWriter, BinaryCopyOutRow, BinaryCo
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::checks::Durability;
 use super::connect::{Connected, Connector};
 use super::open::{self, OpenError, Target, Whose};
 use super::writer::TURN;
@@ -109,9 +110,9 @@ pub(in crate::store) struct Session {
 }
 
 impl Session {
-    async fn open(target: &Target) -> Result<Self, Refusal> {
+    async fn open(target: &Target, durability: Durability) -> Result<Self, Refusal> {
         let connector = target.connector()?;
-        let (connected, _) = open::connect(target, &connector).await?;
+        let (connected, _) = open::connect(target, &connector, durability).await?;
         let session = Self {
             connected,
             connector,
@@ -135,7 +136,7 @@ impl Session {
 
     /// One state of a database of ours, which may be in use.
     pub(in crate::store) async fn snapshot(target: &Target) -> Result<Self, Refusal> {
-        let session = Self::open(target).await?;
+        let session = Self::open(target, Durability::Unasked).await?;
         let client = &session.connected.client;
         session.answer(client.batch_execute(SNAPSHOT)).await?;
         match session.whose().await? {
@@ -152,7 +153,7 @@ impl Session {
 
     /// An empty database: one in which there is nothing, or only our tables without rows. Nothing is changed yet.
     pub(in crate::store) async fn vacancy(target: &Target) -> Result<Self, Refusal> {
-        let session = Self::open(target).await?;
+        let session = Self::open(target, target.durability()).await?;
         match session.whose().await? {
             Whose::Nobodys => return Ok(session),
             Whose::Ours => {}

@@ -24,6 +24,8 @@ pub(super) enum Durability {
     Required,
     /// It may, by the operator's choice.
     Waived,
+    /// Nothing is written.
+    Unasked,
 }
 
 /// What a server says of itself.
@@ -76,12 +78,13 @@ impl State {
         if self.encoding != "UTF8" {
             return Some(format!("has the encoding {}; UTF8 is needed", self.encoding));
         }
-        if self.is_replica {
-            return Some(
-                "is a replica, which cannot be written; name all servers and target_session_attrs=read-write"
-                    .to_owned(),
-            );
-        }
+        self.is_replica.then(|| {
+            "is a replica, which cannot be written; name all servers and target_session_attrs=read-write".to_owned()
+        })
+    }
+
+    /// Why it takes no writes, as the rest of a sentence about it.
+    pub(super) fn unwritable_because(&self) -> Option<String> {
         self.is_read_only
             .then(|| "takes no writes from this role in this database (default_transaction_read_only is on)".to_owned())
     }
@@ -118,12 +121,15 @@ impl Durability {
         if let Some(reason) = state.unfit() {
             return Err(reason);
         }
-        match (state.unsafe_because(), self) {
-            (Some(reason), Self::Required) => {
-                Err(format!("{reason}; ALLOW_ASYNC_REPLICATION=true serves it all the same"))
-            }
-            (Some(_) | None, _) => Ok(state),
-        }
+        let refusal = match self {
+            Self::Required => state.unwritable_because().or_else(|| {
+                let reason = state.unsafe_because()?;
+                Some(format!("{reason}; ALLOW_ASYNC_REPLICATION=true serves it all the same"))
+            }),
+            Self::Waived => state.unwritable_because(),
+            Self::Unasked => None,
+        };
+        refusal.map_or(Ok(state), Err)
     }
 }
 
@@ -228,16 +234,20 @@ mod tests {
                 },
                 "is a replica",
             ),
-            (
-                State {
-                    is_read_only: true,
-                    ..state()
-                },
-                "default_transaction_read_only",
-            ),
         ];
         for (state, reason) in cases {
             assert!(state.unfit().unwrap().contains(reason), "{reason}");
         }
+        assert_eq!(state().unwritable_because(), None);
+        let state = State {
+            is_read_only: true,
+            ..state()
+        };
+        assert!(
+            state
+                .unwritable_because()
+                .unwrap()
+                .contains("default_transaction_read_only")
+        );
     }
 }

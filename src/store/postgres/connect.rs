@@ -22,7 +22,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage};
@@ -160,6 +160,8 @@ type Opened = (Client, JoinHandle<()>);
 /// Why a host was not connected to.
 enum Unfit {
     Failed(tokio_postgres::Error),
+    /// It has not answered in time.
+    Silent,
     /// It was the primary once, another one is by now, and it does not know.
     Former,
 }
@@ -259,8 +261,8 @@ impl Connector {
             match self.open_any(config).await {
                 Ok(opened) => return Ok(opened),
                 Err(Unfit::Failed(error)) => return Err(error),
-                // Soon it will have stepped down, or whoever leads to it will lead to the other one.
-                Err(Unfit::Former) => sleep(NEXT_HOST).await,
+                // Soon it will have stepped down, or whoever leads to it will lead to the other one; or it will answer.
+                Err(Unfit::Former | Unfit::Silent) => sleep(NEXT_HOST).await,
             }
         }
     }
@@ -273,11 +275,16 @@ impl Connector {
         let first = self.seen.host.load(Ordering::Relaxed);
         let mut waiting = (0..hosts).map(|index| (first + index) % hosts);
         let mut trying = FuturesUnordered::new();
-        let mut unfit = Unfit::Former;
+        let mut unfit = Unfit::Silent;
+        // So early that there is time to say why another one failed.
+        let until = Instant::now() + CONNECT_WAIT - NEXT_HOST;
         loop {
             if let Some(host) = waiting.next() {
                 let only = only_host(config, host);
-                trying.push(async move { (host, self.open_one(&only).await) });
+                trying.push(async move {
+                    let opened = timeout_at(until, self.open_one(&only)).await;
+                    (host, opened.unwrap_or(Err(Unfit::Silent)))
+                });
             }
             let are_all_tried = waiting.len() == 0;
             tokio::select! {
@@ -287,7 +294,7 @@ impl Connector {
                         return Ok(opened);
                     }
                     Some((_, Err(Unfit::Failed(error)))) => unfit = Unfit::Failed(error),
-                    Some((_, Err(Unfit::Former))) => {}
+                    Some((_, Err(Unfit::Former | Unfit::Silent))) => {}
                     None => return Err(unfit),
                 },
                 () = sleep(NEXT_HOST), if !are_all_tried => {}

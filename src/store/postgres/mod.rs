@@ -127,7 +127,7 @@ impl PostgresStore {
     /// [`OpenError`]; a database that is refused is left as it is.
     pub async fn open(target: &Target, options: Options) -> Result<Self, OpenError> {
         let connector = target.connector()?;
-        let (mut connected, state) = open::connect(target, &connector).await?;
+        let (mut connected, state) = open::connect(target, &connector, target.durability()).await?;
         open::migrate(target, &mut connected).await?;
         if let Some(reason) = state.unsafe_because() {
             tracing::warn!("the database's server {reason}; it is served because ALLOW_ASYNC_REPLICATION is true");

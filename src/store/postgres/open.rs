@@ -107,7 +107,11 @@ impl Target {
 }
 
 /// Connects, within a few seconds, to a server that is fit.
-pub(super) async fn connect(target: &Target, connector: &Connector) -> Result<(Connected, State), OpenError> {
+pub(super) async fn connect(
+    target: &Target,
+    connector: &Connector,
+    durability: Durability,
+) -> Result<(Connected, State), OpenError> {
     let inaccessible = |reason: String| OpenError::Inaccessible {
         place: target.url.to_string(),
         reason: one_line(&reason),
@@ -115,7 +119,7 @@ pub(super) async fn connect(target: &Target, connector: &Connector) -> Result<(C
     let connected = timeout(CONNECT_WAIT, connector.connect_to(&target.url)).await;
     let connected = connected.map_err(|_| inaccessible(format!("no answer within {} s", CONNECT_WAIT.as_secs())))?;
     let connected = connected.map_err(|error| inaccessible(explain(&error)))?;
-    let checked = timeout(CHECK_WAIT, target.durability().check(&connected.client)).await;
+    let checked = timeout(CHECK_WAIT, durability.check(&connected.client)).await;
     let checked = checked.map_err(|_| inaccessible("it accepts connections and does not answer".to_owned()))?;
     let state = checked.map_err(|reason| OpenError::Unfit {
         place: target.url.to_string(),
