@@ -9,7 +9,6 @@ use tokio::time::sleep;
 
 use crate::support::app::id;
 use crate::support::instances::{Got, Instances};
-use crate::support::process::Server;
 use crate::support::scrape::Scrape;
 use crate::support::wire::allow_files;
 
@@ -258,7 +257,7 @@ async fn one_instance_tells_how_many_rows_there_are() {
         ("shop_orders_placed_total", 1.0),
         ("shop_orders_refund_due", 1.0),
     ]);
-    let told = scrapes(&shop).await;
+    let told = shop.scrapes().await;
     assert_eq!(sums(&told, &wanted), wanted);
     // Another one tells when that one is gone, and again only one does.
     let teller = told
@@ -268,22 +267,15 @@ async fn one_instance_tells_how_many_rows_there_are() {
     let gauge = BTreeMap::from([("shop_orders_refund_due", 1.0)]);
     let mut told = 0.0;
     for _ in 0..100 {
-        told = sums(&scrapes(&shop).await, &gauge)["shop_orders_refund_due"];
+        told = sums(&shop.scrapes().await, &gauge)["shop_orders_refund_due"];
         if told > 0.0 {
             break;
         }
         sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(told, 1.0);
-    assert_eq!(sums(&scrapes(&shop).await, &gauge), gauge);
+    assert_eq!(sums(&shop.scrapes().await, &gauge), gauge);
     shop.stop().await;
-}
-
-/// The metrics of each instance.
-async fn scrapes(shop: &Instances) -> Vec<Scrape> {
-    let addresses: Vec<_> = shop.servers.iter().map(Server::metrics_address).collect();
-    let scrape = move || addresses.into_iter().map(Scrape::of).collect();
-    tokio::task::spawn_blocking(scrape).await.unwrap()
 }
 
 /// The sum of each of these series over all instances.

@@ -231,7 +231,11 @@ async fn answers_do_not_depend_on_time_zone_and_order_of_text() {
 #[ignore = "needs PostgreSQL: make check-postgres"]
 async fn instances_take_turns_whatever_isolation_the_database_has_by_default() {
     let url = database_with_settings().await;
-    let shop = Instances::start_at(url.clone(), &vec![url; 3], &[("ORDER_TTL_SECONDS", "1")]);
+    let shop = Instances::start_at(
+        url.clone(),
+        &vec![url; 3],
+        &[("ORDER_TTL_SECONDS", "1"), ("METRICS_ADDR", "127.0.0.1:0")],
+    );
     let product = shop.product(0, "TURNS", 100).await;
     for _ in 0..5 {
         let placed = join_all((0..90).map(|buyer| shop.place(buyer, product, 1))).await;
@@ -250,5 +254,9 @@ async fn instances_take_turns_whatever_isolation_the_database_has_by_default() {
         .await;
     assert_eq!(stock.body["stock"], 100, "all have expired");
     shop.assert_ledger_adds_up(product).await;
+    // None saw what was true before its turn, and was told so by the database.
+    for scrape in shop.scrapes().await {
+        assert_eq!(scrape.value("shop_store_retries_total"), 0.0);
+    }
     shop.stop().await;
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -122,10 +123,15 @@ async fn a_server_that_cannot_be_reached_is_named_with_the_cause() {
             "Connection refused",
         ),
     ];
-    for (url, place, cause) in cases {
-        let line = assert_refused(&url, cause);
-        assert!(line.contains(&format!("the database {place}: ")), "{line}");
-    }
+    // Beside each other, for some wait.
+    thread::scope(|scope| {
+        for (url, place, cause) in cases {
+            scope.spawn(move || {
+                let line = assert_refused(&url, cause);
+                assert!(line.contains(&format!("the database {place}: ")), "{line}");
+            });
+        }
+    });
 }
 
 #[test]

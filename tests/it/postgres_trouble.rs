@@ -275,45 +275,6 @@ async fn a_silent_database_is_told_in_time_and_forgotten_when_it_speaks() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: make check-postgres"]
-async fn writes_that_wait_for_each_other_are_answered_in_time_too() {
-    let (shop, proxies) = behind_proxies(1).await;
-    let product = shop.product(0, "PAID", 10).await;
-    let order = id(&shop.place(0, product, 1).await.body);
-    // Each is about the same order, so each needs what the one before it wrote.
-    let paid = join_all((0..120).map(async |number| {
-        let event = json!({"id": format!("evt-{number}"), "type": "payment.succeeded", "data": {"order_id": order, "payment_id": format!("pay-{number}")}});
-        shop.ask(0, "POST", "/webhooks/payment", None, event).await
-    }));
-    let (answers, ()) = tokio::join!(paid, async {
-        let recorded = "SELECT count(*) FROM payment_events";
-        while postgres::count(&shop.database, recorded).await < 3 {
-            sleep(Duration::from_millis(2)).await;
-        }
-        proxies[0].set(Mode::IsSilent);
-    });
-    let done = answers.iter().filter(|got| got.status == 200).count();
-    let slowest = answers.iter().map(|got| got.took).max().unwrap();
-    println!(
-        "{done} of {} were recorded; the slowest answer took {slowest:?}",
-        answers.len()
-    );
-    assert!(
-        (3..120).contains(&done),
-        "the silence began too early or too late: {done}"
-    );
-    for got in answers.iter().filter(|got| got.status != 200) {
-        match got.problem() {
-            "outcome-unknown" => assert!(got.took < ANSWER_MAX, "{got:?}"),
-            _ => assert_unavailable(got, "an event"),
-        }
-    }
-    proxies[0].set(Mode::Passes);
-    shop.recovered().await;
-    shop.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL: make check-postgres"]
 async fn a_commit_whose_answer_is_lost_is_settled() {
     let (shop, proxies) = behind_proxies(2).await;
     let buyers = Buyers::of(&shop).await;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::app::{SECRET, id, target};
 use super::process::{Server, command};
+use super::scrape::Scrape;
 use super::{payment, postgres};
 
 /// Some processes, and a client of them.
@@ -180,6 +181,13 @@ impl Instances {
     }
 
     /// Stops all, and asserts that what they leave is sound.
+    /// The metrics of each.
+    pub(crate) async fn scrapes(&self) -> Vec<Scrape> {
+        let addresses: Vec<_> = self.servers.iter().map(Server::metrics_address).collect();
+        let scrape = move || addresses.into_iter().map(Scrape::of).collect();
+        tokio::task::spawn_blocking(scrape).await.unwrap()
+    }
+
     pub(crate) async fn stop(self) {
         for server in self.servers {
             let stop = move || server.stop(rustix::process::Signal::TERM);

@@ -89,6 +89,34 @@ async fn a_write_that_asks_for_what_one_before_it_changed_sees_it() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make check-postgres"]
+async fn writes_that_wait_for_each_other_are_all_answered_in_time() {
+    let (store, url) = store().await;
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+         'BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END'; \
+         CREATE TRIGGER slow BEFORE INSERT ON products EXECUTE FUNCTION slow()";
+    postgres::run(&url, slow).await;
+    // Each asks for what the one before it adds, so each needs a transaction of its own.
+    let writes = (0..30).map(|_| {
+        store.write(|tx| {
+            let known = tx.products(None, 100)?.len();
+            tx.insert_product(&new_product(&format!("SKU-{known}"), 1), NOW)
+        })
+    });
+    let began = Instant::now();
+    let results = join_all(writes).await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(4_500), "{took:?}");
+    let (written, refused) = results.split_at(results.iter().take_while(|result| result.is_ok()).count());
+    assert!(written.len() > 1, "{results:?}");
+    assert!(
+        refused.len() > 1 && refused.iter().all(|result| matches!(result, Err(Error::Overloaded))),
+        "{results:?}"
+    );
+    assert_eq!(product_ids(&store).await, first_ids(written.len() as i64));
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make check-postgres"]
 async fn a_row_that_a_hand_changes_without_a_turn_is_never_overwritten() {
     let (store, url) = store().await;
     add_product(&store, "CHANGED").await.unwrap();
