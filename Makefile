@@ -27,10 +27,10 @@ export REPORTS_DIR := $(abspath $(if $(filter-out 0,$(RENEW)),docs,$(TARGET_DIR)
 # In this order: what is cheap and telling first. docs/testing.md says what each needs.
 TEST_STEPS := check-fmt clippy unit smoke check-doc check-run check-bench \
 	lint-contract check-generated check-postman check-links check-ops browser
-# Then two at a time: they share nothing that one of them would build or install while another does. `browser` is not
-# among them: beside a busy step Chromium draws too slowly, and its waits for the page end.
-TEST_STEPS_BESIDE := ha-test test-codegen crash-test check-fuzz check-conformance check-load newman check-render check-webhooks smoke-py check-curl \
-	check-postgres-server check-postgres
+# Then two at a time, the longest first: they share nothing that one of them would build or install while another does.
+# `browser` is not among them: beside a busy step Chromium draws too slowly, and its waits for the page end.
+TEST_STEPS_BESIDE := ha-test check-postgres crash-test check-conformance test-codegen check-fuzz check-load newman check-render \
+	check-postgres-server check-webhooks check-curl smoke-py
 
 # Before a command: a new PostgreSQL server beside it, at $TEST_POSTGRES_URL.
 WITH_POSTGRES := .venv/bin/python -B tests/postgres/server.py run --

@@ -127,11 +127,11 @@ class Cluster:
         for node in self.nodes.values():
             node.start()
         wait_for("etcd: no leader of its own", lambda: self.ask_etcd("/") is not None)
-        wait_for("Patroni: three machines, one of them a synchronous standby", self.is_whole, 2 * START_SECONDS_MAX)
+        wait_for("Patroni: three machines, two of them synchronous standbys", self.is_whole, 2 * START_SECONDS_MAX)
         self.make_database()
         if not self.is_synchronous:
             self.ask_patroni("PATCH", "config", {"synchronous_mode": False, "synchronous_mode_strict": False})
-            wait_for("Patroni: asynchronous replication", lambda: self.synchronous_standby() is None)
+            wait_for("Patroni: asynchronous replication", lambda: not self.synchronous_standbys())
         self.haproxy.start()
         wait_for("the service: both instances are ready", self.are_instances_ready)
 
@@ -176,34 +176,36 @@ class Cluster:
                 return {base64.b64decode(pair["key"]).decode(): base64.b64decode(pair.get("value", "")).decode() for pair in pairs}
         return None
 
-    def leader_and_standby(self):
-        """The leader and its synchronous standby; None for what etcd does not know."""
+    def leader_and_standbys(self):
+        """The leader, or None, and its synchronous standbys: those of which one has each commit, as far as etcd knows."""
         keys = self.ask_etcd(SCOPE + "/") or {}
         leader, sync = keys.get(f"{SCOPE}/leader"), json.loads(keys.get(f"{SCOPE}/sync") or "{}")
-        return leader, sync.get("sync_standby") if leader and sync.get("leader") == leader else None
+        standbys = sync.get("sync_standby") if leader and sync.get("leader") == leader else None
+        return leader, sorted(standbys.split(",")) if standbys else []
 
     def leader(self):
-        return self.leader_and_standby()[0]
+        return self.leader_and_standbys()[0]
 
-    def synchronous_standby(self):
-        return self.leader_and_standby()[1]
+    def synchronous_standbys(self):
+        return self.leader_and_standbys()[1]
 
     def is_whole(self):
-        """Whether all three machines take part: etcd has a leader and its synchronous standby, all are on the leader's timeline,
+        """Whether all three machines take part: etcd has a leader and its synchronous standbys, all are on the leader's timeline,
         and the leader says that both others copy from it. What a machine says in etcd of itself outlives it for a while, and
         a former leader may copy for a moment before it is rewound; so both are asked."""
         members = self.ask_etcd(f"{SCOPE}/members/") or {}
-        leader, standby = self.leader_and_standby()
+        leader, standbys = self.leader_and_standbys()
         timelines = {json.loads(member).get("timeline") for member in members.values()}
-        if leader is None or (self.is_synchronous and standby is None) or len(timelines) != 1:
+        if leader is None or len(timelines) != 1:
             return False
+        others = self.nodes.keys() - {leader}
         try:
             says = json.loads(fetch(f"http://{self.nodes[leader].host}:8008/patroni"))
         except (OSError, ValueError):
             return False
         copies = {one["application_name"]: one["sync_state"] for one in says.get("replication", []) if one["state"] == "streaming"}
-        return (says["role"] == "primary" and copies.keys() == self.nodes.keys() - {leader}
-                and (not self.is_synchronous or copies[standby] == "sync")
+        return (says["role"] == "primary" and copies.keys() == others
+                and (not self.is_synchronous or (set(standbys) == others and set(copies.values()) == {"quorum"}))
                 and all(answers(f"http://{node.host}:2379/health") for node in self.nodes.values()))
 
     def addresses(self):
@@ -215,9 +217,9 @@ class Cluster:
         return all(answers(f"{address}/readyz") for address in self.addresses().values())
 
     def switch_over(self):
-        """Asks the leader to give way to its standby, in good order."""
-        leader, standby = self.leader_and_standby()
-        self.ask_patroni("POST", "switchover", {"leader": leader, "candidate": standby})
+        """Asks the leader to give way to a standby, in good order."""
+        leader, standbys = self.leader_and_standbys()
+        self.ask_patroni("POST", "switchover", {"leader": leader, "candidate": standbys[0]})
 
     def ask_patroni(self, method, what, body):
         login = base64.b64encode(f"patroni:{self.passwords['PATRONI_PASSWORD']}".encode()).decode()

@@ -18,7 +18,7 @@ class Fault:
 
     def __init__(self, cluster, round_number):
         self.cluster, self.round_number = cluster, round_number
-        self.leader, self.standby = cluster.leader_and_standby()
+        self.leader, self.standbys = cluster.leader_and_standbys()
         self.node = cluster.nodes[self.leader]
 
     def has_effect(self):
@@ -104,21 +104,25 @@ class Upgrade(Fault):
 
 
 class KillStandby(Fault):
-    """The synchronous standby's machine loses all its processes. Commits wait until the other standby has its place."""
+    """A standby's machine loses all its processes. Commits go on with the other one."""
+
+    def __init__(self, cluster, round_number):
+        super().__init__(cluster, round_number)
+        self.standby = self.standbys[round_number % len(self.standbys)]
 
     def strike(self):
         self.node = self.cluster.nodes[self.standby]
         self.node.kill()
 
     def has_effect(self):
-        return self.cluster.synchronous_standby() not in (None, self.standby)
+        return self.cluster.synchronous_standbys() == [one for one in self.standbys if one != self.standby]
 
     def heal(self):
         self.node.start()
 
 
 class CutStandby(KillStandby):
-    """The synchronous standby runs and nothing reaches it."""
+    """A standby runs and nothing reaches it."""
 
     def strike(self):
         self.cluster.network.cut(self.standby)
@@ -128,7 +132,7 @@ class CutStandby(KillStandby):
 
 
 class FreezeStandby(KillStandby):
-    """No process of the synchronous standby's machine runs any more."""
+    """No process of a standby's machine runs any more."""
 
     def strike(self):
         self.node = self.cluster.nodes[self.standby]
