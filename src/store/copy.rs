@@ -17,7 +17,7 @@ use super::postgres::bulk::{Committed, Session};
 use super::sqlite::bulk as sqlite;
 use super::sqlite::bulk::{Filled, Filling, Inserted, Snapshot, Vacancy};
 use super::tables::{Counters, TABLES, Table, Value};
-use super::{AuditError, AuditReport, Checked, PostgresOpenError, Stop, Target};
+use super::{AuditError, AuditReport, Checked, PostgresOpenError, Stop, Target, one_line};
 
 /// How many rows come between two looks at whether the work is stopped, each of which also tells how far it is.
 const ROWS_A_LOOK: u64 = 1_024;
@@ -371,10 +371,6 @@ impl Sides<'_> {
             }
         }
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Reads all rows of an SQLite database once, and returns how many there are. A row that PostgreSQL cannot store is refused

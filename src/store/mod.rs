@@ -187,3 +187,8 @@ pub trait Tx: View + PaymentTx + IdempotencyTx {
     /// Removes an order.
     fn delete_order(&mut self, id: OrderId) -> Result<(), Error>;
 }
+
+/// The text without line breaks, as what a command or a start says on failing is one line.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -16,6 +16,7 @@ use super::checks::Durability;
 use super::connect::{Connected, Connector};
 use super::open::{self, OpenError, Target, Whose};
 use super::writer::TURN;
+use crate::store::one_line;
 use crate::store::tables::{Counters, Kind, TABLES, Table, Value};
 
 /// No limit of the server's, its role's or its database's ends work that takes as long as there is data, or a connection that
@@ -85,7 +86,7 @@ impl From<tokio_postgres::Error> for Refusal {
 
 /// What a failure means, in one line.
 pub(in crate::store) fn explain(reason: &tokio_postgres::Error) -> String {
-    open::one_line(&open::explain(reason))
+    one_line(&open::explain(reason))
 }
 
 /// How a commit ended.

@@ -13,6 +13,7 @@ use tokio_postgres::Client;
 use super::checks::{Durability, State};
 use super::connect::{CONNECT_WAIT, Connected, Connector, PostgresUrl};
 use super::failure;
+use crate::store::one_line;
 
 /// How long connecting, and then all checks, may take. A start that fails has said so within ten seconds.
 const CHECK_WAIT: Duration = Duration::from_secs(4);
@@ -211,8 +212,4 @@ pub(super) async fn migrate(target: &Target, connected: &mut Connected) -> Resul
     migrated
         .await
         .unwrap_or_else(|_| Err(failed("another instance has been at it for ten minutes".to_owned())))
-}
-
-pub(super) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

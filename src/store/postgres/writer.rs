@@ -136,14 +136,12 @@ impl Writer {
             gauge!(table::STORE_QUEUE_LENGTH).decrement(batch.len() as f64);
             let now = Instant::now();
             let (begun, late): (Vec<_>, Vec<_>) = mem::take(&mut batch).into_iter().partition(|job| job.claim(now));
-            counter!(table::STORE_WRITES_REFUSED, "reason" => "late").increment(late.len() as u64);
             refuse(late);
             let mut begun: Vec<_> = begun.into_iter().map(|job| Begun { job, is_alone: false }).collect();
             let began = Instant::now();
             while !begun.is_empty() {
                 if began.elapsed() > DEFERRED_MAX {
-                    counter!(table::STORE_WRITES_REFUSED, "reason" => "late").increment(begun.len() as u64);
-                    refuse(begun.into_iter().map(|begun| begun.job));
+                    refuse(begun.into_iter().map(|begun| begun.job).collect());
                     break;
                 }
                 let ran = AssertUnwindSafe(self.run(begun, began + TRIED_MAX)).catch_unwind();
@@ -377,7 +375,8 @@ enum CommitError {
 }
 
 /// Answers jobs whose time is up, and which changed nothing.
-fn refuse(jobs: impl IntoIterator<Item = Box<dyn Job>>) {
+fn refuse(jobs: Vec<Box<dyn Job>>) {
+    counter!(table::STORE_WRITES_REFUSED, "reason" => "late").increment(jobs.len() as u64);
     for job in jobs {
         job.answer(Err(Error::Overloaded));
     }
