@@ -73,7 +73,7 @@ table! {
     STORE_READS_RUNNING: Gauge "shop_store_reads_running" []
         "Reads and scans in progress, each on a connection";
     STORE_READ_WAIT: Histogram "shop_store_read_wait_seconds" ["kind"]
-        "How long a read waited for a connection, or a scan for its turn";
+        "How long a read waited for a connection, or a scan for its turn; `lookups` in PostgreSQL is a statement that answers several reads";
     STORE_SCANS_REFUSED: Counter "shop_store_scans_refused_total" []
         "Scans not begun because their turn did not come in time";
     STORE_CONNECTS: Counter "shop_store_connects_total" []

@@ -67,6 +67,13 @@ fn by_id(rows: Vec<Row>) -> Result<HashMap<i64, Row>, Error> {
     rows.into_iter().map(|row| Ok((row.try_get(ID)?, row))).collect()
 }
 
+/// Whether one statement answers all of these.
+pub(super) fn is_one_statement(asked: &[Asked]) -> bool {
+    asked.len() == 1
+        || asked.iter().all(|asked| matches!(asked.query, Query::Product(_)))
+        || asked.iter().all(|asked| matches!(asked.query, Query::Order(_)))
+}
+
 /// The statements for these questions.
 fn parts(asked: Vec<Asked>) -> Vec<Part> {
     let (mut products, mut orders, mut keys, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

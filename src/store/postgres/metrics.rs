@@ -20,7 +20,7 @@ pub(super) fn register(options: &Options) {
     for reason in ["queue_full", "late"] {
         drop(counter!(table::STORE_WRITES_REFUSED, "reason" => reason));
     }
-    for kind in ["read", "scan", "probe"] {
+    for kind in ["read", "scan", "probe", "lookups"] {
         drop(histogram!(table::STORE_READ_WAIT, "kind" => kind));
     }
 }
@@ -32,7 +32,8 @@ impl PostgresStore {
         let readers = &self.shared.readers;
         let (reads, scans) = (readers.reads.status(), readers.scans.status());
         gauge!(table::STORE_CONNECTIONS).set((reads.size + scans.size) as f64);
-        gauge!(table::STORE_READS_WAITING).set((reads.waiting + scans.waiting) as f64);
+        let waiting = reads.waiting + scans.waiting + readers.lookups.waiting();
+        gauge!(table::STORE_READS_WAITING).set(waiting as f64);
         let measured = async {
             let connection = readers.probes.get().await.ok()?;
             let statement = connection.prepare_cached(MEASURE).await.ok()?;

@@ -9,6 +9,7 @@
 //! - `session`, `changes`: the verbs on what was loaded, and what they change
 //! - `pipeline`, `load`: many statements in one round trip
 //! - `readers`, `writer`: who runs closures
+//! - `lookups`: single rows for many readers in one statement
 //! - `failure`: what PostgreSQL's errors mean here
 //! - `metrics`: what is counted nowhere else, and gauges of the database
 //! - `bulk`: whole tables at once, for a copy and an audit
@@ -22,6 +23,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use self::connect::SessionLimits;
+use self::lookups::Lookups;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::queue::{self, Job};
@@ -35,6 +37,7 @@ mod checks;
 mod connect;
 mod failure;
 mod load;
+mod lookups;
 mod metrics;
 mod open;
 mod pipeline;
@@ -145,8 +148,10 @@ impl PostgresStore {
             idle_in_transaction: IDLE_IN_TRANSACTION_MAX,
         };
         let scans = options.scans.max(1);
+        let reads = pool(reading, options.readers, options.connection_wait)?.1;
         let readers = Readers {
-            reads: pool(reading, options.readers, options.connection_wait)?.1,
+            lookups: Lookups::start(&reads, options.connection_wait, options.read_timeout),
+            reads,
             scans: pool(reading, scans, options.connection_wait)?.1,
             probes: pool(reading, 1, options.connection_wait)?.1,
             scan_places: Arc::new(Semaphore::new(scans.saturating_add(options.scans_waiting_max))),

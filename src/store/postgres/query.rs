@@ -100,6 +100,11 @@ pub(super) enum Scope {
 type Params<'q> = Vec<&'q (dyn ToSql + Sync)>;
 
 impl Query {
+    /// Whether it asks for one row by its key, and many of its kind can be asked in one statement.
+    pub(super) fn is_for_one_row(&self) -> bool {
+        matches!(self, Self::Product(_) | Self::Order(_))
+    }
+
     /// What its answer depends on.
     pub(super) fn scope(&self) -> Scope {
         match self {

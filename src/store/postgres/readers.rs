@@ -1,7 +1,8 @@
 //! The connection pools that read: one for short reads, one for scans, one for the readiness probe.
 //!
-//! A read that asks one question is one statement, which sees one state by itself. One that asks more asks all of them in
-//! one transaction with one snapshot. Either way it is one round trip, which leaves nothing open where its caller leaves.
+//! A read that asks one question is one statement, which sees one state by itself; for a row by its key, it may share the
+//! statement with other reads. One that asks more asks all of them in one transaction with one snapshot. Either way it is
+//! one round trip, which leaves nothing open where its caller leaves.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout_at};
 
 use super::failure::{self, Failure};
+use super::lookups::Lookups;
 use super::session::{Answers, Asked, run_read};
 use super::{load, pipeline};
 use crate::error::{Error, panic_message};
@@ -33,6 +35,8 @@ const RETRY_WAIT: Duration = Duration::from_millis(10);
 #[derive(Clone)]
 pub(super) struct Readers {
     pub(super) reads: Pool,
+    /// Single rows by their keys, on the connections of `reads`.
+    pub(super) lookups: Lookups,
     pub(super) scans: Pool,
     pub(super) probes: Pool,
     /// One permit for each scan that runs or waits.
@@ -43,10 +47,23 @@ pub(super) struct Readers {
 
 impl Readers {
     /// Runs `work` on one state of the data.
-    pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Error>
+    pub(super) async fn read<T, F>(&self, mut work: F) -> Result<T, Error>
     where
         F: Fn(&dyn View) -> Result<T, Error>,
     {
+        let (result, missing) = attempt(&Answers::default(), &mut work);
+        match &missing[..] {
+            [] => return result,
+            [asked] if asked.query.is_for_one_row() => {
+                let answers = self.lookups.ask(asked.clone()).await.map_err(report)?;
+                let (result, more) = attempt(&answers, &mut work);
+                if more.is_empty() {
+                    return result;
+                }
+                // It needs more, and all of it of one state.
+            }
+            _ => {}
+        }
         self.run(&self.reads, "read", work).await
     }
 
@@ -69,27 +86,50 @@ impl Readers {
         self.run(&self.probes, "probe", work).await
     }
 
-    /// Runs the work, within the time of a read.
+    /// Runs the work on a connection of this pool, within the time of a read.
     async fn run<T, F>(&self, pool: &Pool, kind: &'static str, mut work: F) -> Result<T, Error>
     where
         F: Fn(&dyn View) -> Result<T, Error>,
     {
-        let mut answers = Answers::default();
-        let (result, missing) = attempt(&answers, &mut work);
+        let (result, missing) = attempt(&Answers::default(), &mut work);
         if missing.is_empty() {
             return result;
         }
         let until = Instant::now() + self.read_timeout;
-        let mut asked = missing;
-        for tried in 1..=TRIES_MAX {
-            match load_all(pool, kind, until, &mut asked, &mut answers, &mut work).await {
-                // A connection of the pool may have broken while nobody used it, and others with it.
-                Err(Failure::Lost(_)) if tried < TRIES_MAX => sleep(RETRY_WAIT * tried).await,
-                outcome => return outcome.unwrap_or_else(|failed| Err(report(failed.into_error()))),
-            }
-        }
-        Err(Error::internal("a read was not tried"))
+        let loaded = load_with_retries(pool, kind, until, missing, &mut Answers::default(), &mut work).await;
+        loaded.unwrap_or_else(|error| Err(report(error)))
     }
+}
+
+/// The answers to these questions, each of which is about one row. They may be of different states.
+pub(super) async fn look_up(pool: &Pool, asked: Vec<Asked>, until: Instant) -> Result<Answers, Error> {
+    let mut answers = Answers::default();
+    load_with_retries(pool, "lookups", until, asked, &mut answers, &mut |_| Ok(())).await??;
+    Ok(answers)
+}
+
+/// Asks until the work has all it needs, and returns its result: on another connection if one breaks.
+async fn load_with_retries<T>(
+    pool: &Pool,
+    kind: &'static str,
+    until: Instant,
+    mut asked: Vec<Asked>,
+    answers: &mut Answers,
+    work: &mut impl Fn(&dyn View) -> Result<T, Error>,
+) -> Result<Result<T, Error>, Error> {
+    for tried in 1..=TRIES_MAX {
+        match load_all(pool, kind, until, &mut asked, answers, work).await {
+            // A connection of the pool may have broken while nobody used it, and others with it.
+            Err(Failure::Lost(_)) if tried < TRIES_MAX => sleep(RETRY_WAIT * tried).await,
+            outcome => return outcome.map_err(Failure::into_error),
+        }
+    }
+    Err(Error::internal("a read was not tried"))
+}
+
+/// What a read fails with whose time is up.
+pub(super) fn silent() -> Error {
+    Error::storage("the database does not answer")
 }
 
 /// Counts a read that failed, and logs why, where its answer only says that it did.
@@ -111,7 +151,7 @@ async fn load_all<T>(
     // Not shared, for it may be sent to another thread and not be used by two.
     work: &mut impl Fn(&dyn View) -> Result<T, Error>,
 ) -> Result<Result<T, Error>, Failure> {
-    let is_silent = |_| Failure::Refused(Error::storage("the database does not answer"));
+    let is_silent = |_| Failure::Refused(silent());
     let started = Instant::now();
     let connection = timeout_at(until.into(), pool.get()).await.map_err(is_silent)?;
     let connection = connection.map_err(failure::of_pool)?;
@@ -172,8 +212,8 @@ fn attempt<T>(answers: &Answers, work: &mut impl Fn(&dyn View) -> Result<T, Erro
 
 /// Asks all of these of one state.
 async fn ask(connection: &Object, asked: Vec<Asked>, answers: &mut Answers) -> Result<(), Failure> {
-    let is_one = asked.len() == 1;
-    let around = |sql| match is_one {
+    let is_one_statement = load::is_one_statement(&asked);
+    let around = |sql| match is_one_statement {
         true => vec![],
         false => vec![pipeline::run(connection, sql)],
     };
