@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 use crate::domain::{
     Amount, Content, EventId, EventType, Fact, FactKind, Money, NewMovement, NewOrder, NewProduct, OrderId,
-    PaymentEvent, PaymentId, Price, ProductId, ProductName, Provider, Quantity, Reason, RefundId, Sku, Stock, Sum,
-    Timestamp,
+    PaymentEvent, PaymentId, Price, ProductId, ProductName, Provider, Quantity, Reason, Reference, RefundId, Sku,
+    Stock, Sum, Timestamp,
 };
 use crate::store::{
     AnyStore, FatalHandler, Options, PostgresOptions, PostgresStore, PostgresUrl, SqliteStore, Target, audit,
@@ -58,6 +58,10 @@ pub(crate) fn new_product(sku_text: &str, units: i64) -> NewProduct {
         price: price(1_250),
         stock: stock(units),
     }
+}
+
+pub(crate) fn reference(text: &str) -> Reference {
+    Reference::new(text).unwrap()
 }
 
 /// An order of so many units at 12.50.

@@ -271,6 +271,7 @@ fn a_canceled_order(client: &Client, product: &Product) -> Result<(), Failure> {
     let too_many = NewOrder {
         product_id: product.id,
         quantity: STOCK - 5 + 1,
+        reference: None,
     };
     client.step(
         "order more than there is",
@@ -310,6 +311,7 @@ fn an_order_that_is_retried(client: &Client, product: &Product) -> Result<Order,
     let again = NewOrder {
         product_id: product.id,
         quantity: 2,
+        reference: None,
     };
     client.step("the same again", with_key().json(&again), |answer| {
         same("the order", &answer.json::<Order>(201)?, &order)?;
@@ -348,6 +350,7 @@ fn place(
     let new = NewOrder {
         product_id: product.id,
         quantity,
+        reference: None,
     };
     client.step(step, request.json(&new), |answer| {
         let order: Order = answer.json(201)?;
@@ -386,6 +389,7 @@ fn status(status: OrderStatus) -> OrderUpdate {
     OrderUpdate {
         status: Some(status),
         quantity: None,
+        reference: None,
     }
 }
 
@@ -393,5 +397,6 @@ fn quantity(quantity: i64) -> OrderUpdate {
     OrderUpdate {
         status: None,
         quantity: Some(quantity),
+        reference: None,
     }
 }

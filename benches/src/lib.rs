@@ -18,10 +18,10 @@ pub mod order {
                                   WHERE id = ?1 AND stock >= ?2";
     /// Reads the remaining stock and the price: `?1` product.
     pub const LEFT: &str = "SELECT stock, price_cents FROM products WHERE id = ?1";
-    /// Adds the order: `?1` product, `?2` quantity, `?3` price, `?4` when it expires, `?5` now.
+    /// Adds the order: `?1` product, `?2` quantity, `?3` price, `?4` when it expires, `?5` now, `?6` its reference.
     pub const INSERT: &str = "INSERT INTO orders \
-                              (product_id, quantity, unit_price_cents, status, expires_at_ms, created_at_ms, updated_at_ms) \
-                              VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, ?5)";
+                              (product_id, quantity, unit_price_cents, status, expires_at_ms, created_at_ms, updated_at_ms, \
+                              reference) VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, ?5, ?6)";
     /// Adds the movement.
     pub const INSERT_MOVEMENT: &str = "INSERT INTO stock_movements \
                                        (product_id, delta, stock_after, reason, order_id, note, created_at_ms) \
@@ -47,8 +47,8 @@ pub mod postgres {
     /// Adds the order: `$1` product, `$2` quantity, `$3` price, `$4` when it expires, `$5` now.
     pub const INSERT_ORDER: &str = "INSERT INTO orders \
          (id, product_id, quantity, unit_price_cents, status, version, created_at_ms, updated_at_ms, expires_at_ms, \
-         paid_at_ms, shipped_at_ms, canceled_at_ms, refund_due) \
-         VALUES (nextval('order_ids'), $1, $2, $3, 'PENDING', 1, $5, $5, $4, NULL, NULL, NULL, FALSE) RETURNING id";
+         paid_at_ms, shipped_at_ms, canceled_at_ms, refund_due, reference) \
+         VALUES (nextval('order_ids'), $1, $2, $3, 'PENDING', 1, $5, $5, $4, NULL, NULL, NULL, FALSE, NULL) RETURNING id";
     /// Adds the movement: `$1` product, `$2` delta, `$3` the stock after it, `$4` order, `$5` now.
     pub const INSERT_MOVEMENT: &str = "INSERT INTO stock_movements \
          (id, product_id, delta, stock_after, reason, order_id, note, created_at_ms) \

@@ -102,6 +102,38 @@ impl Read for DeliveryResult {
     }
 }
 
+/// What a list shows more of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Expansion {
+    /// `product`
+    #[serde(rename = "product")]
+    Product,
+}
+
+impl Expansion {
+    /// Every value, in the contract's order.
+    pub const ALL: &[Self] = &[Self::Product];
+
+    /// The value's name in the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Product => "product",
+        }
+    }
+}
+
+impl Text for Expansion {
+    fn from_text(text: &str) -> Result<Self, String> {
+        read::one_of(Self::ALL, Self::as_str, text)
+    }
+}
+
+impl Read for Expansion {
+    fn read(json: &RawValue, at: Pointer<'_>, failures: &mut Failures) -> Option<Self> {
+        read::string(json, at, failures)
+    }
+}
+
 /// One thing that is wrong with a request; it names either `pointer` or `parameter`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -230,6 +262,9 @@ pub struct NewOrder {
     /// Units ordered.
     #[serde(rename = "quantity")]
     pub quantity: i64,
+    /// The shop's own number of an order; at least one visible character, no control characters such as line breaks.
+    #[serde(rename = "reference", default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
 }
 
 /// The members of a [`NewOrder`] that could be read, to be validated even where others failed.
@@ -239,6 +274,9 @@ struct NewOrderDraft {
     product_id: Option<i64>,
     #[validate(range(min = 1i64, max = 10000i64))]
     quantity: Option<i64>,
+    #[validate(length(min = 1, max = 100))]
+    #[validate(custom(function = "Self::reference_pattern"))]
+    reference: Option<String>,
 }
 
 impl Read for NewOrder {
@@ -247,13 +285,30 @@ impl Read for NewOrder {
         let draft = NewOrderDraft {
             product_id: object.required("product_id"),
             quantity: object.required("quantity"),
+            reference: object.optional("reference"),
         };
         object.refuse_unknown();
         object.check(&draft, &[]);
         Some(Self {
             product_id: draft.product_id?,
             quantity: draft.quantity?,
+            reference: draft.reference,
         })
+    }
+}
+
+impl NewOrderDraft {
+    fn reference_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                r"^(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*(?:[^\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2027-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|\u2027)(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*$",
+            )
+        });
+        read::matches(
+            text,
+            &PATTERN,
+            Some("must have a visible character and no control characters"),
+        )
     }
 }
 
@@ -403,9 +458,15 @@ pub struct Order {
     /// A positive 64-bit integer, never used again.
     #[serde(rename = "id")]
     pub id: i64,
+    /// The shop's own number of the order, null where it has given none.
+    #[serde(rename = "reference")]
+    pub reference: Option<String>,
     /// A positive 64-bit integer, never used again.
     #[serde(rename = "product_id")]
     pub product_id: i64,
+    /// What a product is called now; only in lists, where `expand=product` asks for it.
+    #[serde(rename = "product", default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<models::ProductSummary>,
     /// Units ordered.
     #[serde(rename = "quantity")]
     pub quantity: i64,
@@ -506,6 +567,9 @@ pub struct OrderUpdate {
     /// Units ordered.
     #[serde(rename = "quantity", default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<i64>,
+    /// The shop's own number of an order; at least one visible character, no control characters such as line breaks.
+    #[serde(rename = "reference", default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
 }
 
 /// The members of a [`OrderUpdate`] that could be read, to be validated even where others failed.
@@ -514,6 +578,9 @@ struct OrderUpdateDraft {
     status: Option<models::OrderStatus>,
     #[validate(range(min = 1i64, max = 10000i64))]
     quantity: Option<i64>,
+    #[validate(length(min = 1, max = 100))]
+    #[validate(custom(function = "Self::reference_pattern"))]
+    reference: Option<String>,
 }
 
 impl Read for OrderUpdate {
@@ -522,6 +589,7 @@ impl Read for OrderUpdate {
         let draft = OrderUpdateDraft {
             status: object.optional("status"),
             quantity: object.optional("quantity"),
+            reference: object.optional("reference"),
         };
         object.at_least(1);
         object.refuse_unknown();
@@ -529,7 +597,23 @@ impl Read for OrderUpdate {
         Some(Self {
             status: draft.status,
             quantity: draft.quantity,
+            reference: draft.reference,
         })
+    }
+}
+
+impl OrderUpdateDraft {
+    fn reference_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                r"^(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*(?:[^\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2027-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|\u2027)(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*$",
+            )
+        });
+        read::matches(
+            text,
+            &PATTERN,
+            Some("must have a visible character and no control characters"),
+        )
     }
 }
 
@@ -1066,6 +1150,17 @@ pub struct ProductPage {
     pub next_cursor: Option<String>,
 }
 
+/// What a product is called now; only in lists, where `expand=product` asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductSummary {
+    /// The store's own article number, unique among products; letters, digits, `.`, `_` and `-`, a letter or digit first.
+    #[serde(rename = "sku")]
+    pub sku: String,
+    /// What customers read; at least one visible character, no control characters such as line breaks.
+    #[serde(rename = "name")]
+    pub name: String,
+}
+
 /// Changes to a product; members that are absent stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -1200,6 +1295,9 @@ pub struct RecordedPaymentEvent {
     /// The order that it is about, null where that is none.
     #[serde(rename = "order_id")]
     pub order_id: Option<i64>,
+    /// The `reference` of that order, null where it has none or is gone.
+    #[serde(rename = "order_reference")]
+    pub order_reference: Option<String>,
     /// The payment that it names, null where it names none.
     #[serde(rename = "payment_id")]
     pub payment_id: Option<String>,
@@ -1235,6 +1333,9 @@ pub struct StockMovement {
     /// A positive 64-bit integer, never used again.
     #[serde(rename = "product_id")]
     pub product_id: i64,
+    /// What a product is called now; only in lists, where `expand=product` asks for it.
+    #[serde(rename = "product", default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<models::ProductSummary>,
     /// Units that were added (positive) or removed (negative).
     #[serde(rename = "delta")]
     pub delta: i64,
@@ -1247,6 +1348,9 @@ pub struct StockMovement {
     /// The order that caused it, null for `initial` and `adjustment`.
     #[serde(rename = "order_id")]
     pub order_id: Option<i64>,
+    /// The `reference` of that order, null where it has none or is gone.
+    #[serde(rename = "order_reference")]
+    pub order_reference: Option<String>,
     /// A remark for people.
     #[serde(rename = "note")]
     pub note: Option<String>,

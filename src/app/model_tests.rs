@@ -206,7 +206,7 @@ fn run(tx: &mut dyn Tx, step: &Step, said: model::Said, now: Timestamp) -> Resul
         }
         Step::Place { product, units, hours } => {
             let ttl = Duration::from_millis(u64::try_from(hours * HOUR_MS).unwrap());
-            orders::place(tx, product_id(product), quantity(units), Some(ttl), now)?;
+            orders::place(tx, product_id(product), quantity(units), None, Some(ttl), now)?;
         }
         Step::PlaceOnce { key, product, units } => outcome = place_once(tx, key, product, units, now)?,
         Step::Ask {
@@ -216,6 +216,7 @@ fn run(tx: &mut dyn Tx, step: &Step, said: model::Said, now: Timestamp) -> Resul
             version,
         } => {
             let change = OrderChange {
+                reference: None,
                 status,
                 quantity: units.map(quantity),
             };
@@ -247,7 +248,7 @@ fn place_once(tx: &mut dyn Tx, key: u8, product: i64, units: i64, now: Timestamp
     let mut body_hash = [0; 32];
     body_hash[..2].copy_from_slice(&[u8::try_from(product).unwrap(), u8::try_from(units).unwrap()]);
     let outcome = idempotency::once(tx, &key, body_hash, now, |tx| {
-        let order = orders::place(tx, product_id(product), quantity(units), None, now)?;
+        let order = orders::place(tx, product_id(product), quantity(units), None, None, now)?;
         Ok(StoredResponse {
             status: 201,
             body: order.id().to_string().into_bytes(),
@@ -327,7 +328,7 @@ fn observe(view: &dyn View, model: &Model) -> Result<(Model, Wrong), Error> {
         };
         seen.products.insert(ProductId::get(product.id), seen_product);
     }
-    let orders = view.orders(OrderFilter::default(), None, 1_000)?;
+    let orders = view.orders(&OrderFilter::default(), None, 1_000)?;
     for product in 1..=model.last_product {
         check_orders_of(view, product_id(product), &orders, &mut wrong)?;
     }
@@ -397,10 +398,10 @@ fn check_orders_of(view: &dyn View, product: ProductId, all: &[Order], wrong: &m
     for before in (1..=newest).map(|id| Some(order_id(id))).chain([None]) {
         let is_listed =
             |order: &&Order| order.product_id() == product && before.is_none_or(|before| order.id() < before);
-        let expected: Vec<_> = all.iter().filter(is_listed).take(2).copied().collect();
+        let expected: Vec<_> = all.iter().filter(is_listed).take(2).cloned().collect();
         agree(
             wrong,
-            &view.orders(filter, before, 2)?,
+            &view.orders(&filter, before, 2)?,
             &expected,
             &format!("before {before:?}"),
         );

@@ -2,17 +2,18 @@
 //!
 //! Stock and ledger change in the same transaction. What the domain refuses is passed on as an [`Error`].
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tracing::instrument;
 
 use super::{Page, check_expected, products};
 use crate::domain::{
-    Delta, Expected, NewMovement, NewOrder, Order, OrderChange, OrderId, ProductId, Quantity, Reason, Resource, Status,
-    Stock, Timestamp,
+    Delta, Expected, NewMovement, NewOrder, Order, OrderChange, OrderId, Product, ProductId, Quantity, Reason,
+    Reference, Resource, Status, Stock, Timestamp,
 };
 use crate::error::Error;
-use crate::store::{OrderFilter, Taken, Tx, View};
+use crate::store::{OrderFilter, Taken, TimeSpan, Tx, View};
 
 /// Places an order: takes its units, at the current price. It expires if it is not paid within `ttl`; with no time, or a
 /// time of 0, it never does.
@@ -24,6 +25,7 @@ pub fn place(
     tx: &mut dyn Tx,
     product_id: ProductId,
     quantity: Quantity,
+    reference: Option<Reference>,
     ttl: Option<Duration>,
     now: Timestamp,
 ) -> Result<Order, Error> {
@@ -34,8 +36,10 @@ pub fn place(
                 "the total of {quantity} units of product {product_id} overflows"
             ))
         })?
+        .with_reference(reference)
         .expiring_after(ttl);
-    let order = new.with_id(tx.insert_order(&new)?);
+    let id = tx.insert_order(&new)?;
+    let order = new.with_id(id);
     record(
         tx,
         &order,
@@ -55,18 +59,84 @@ pub fn get(view: &dyn View, id: OrderId) -> Result<Order, Error> {
     view.order(id)?.ok_or(Error::OrderNotFound { id })
 }
 
-/// Orders of this filter, newest first, before this one.
+/// Orders of this filter, newest first by their ids, before this one.
 ///
 /// # Errors
 /// As the storage fails.
 pub fn list(
     view: &dyn View,
-    filter: OrderFilter,
+    filter: &OrderFilter,
     before: Option<OrderId>,
     limit: usize,
 ) -> Result<Page<Order, OrderId>, Error> {
     let items = view.orders(filter, before, limit.saturating_add(1))?;
     Ok(Page::cut(items, limit, Order::id))
+}
+
+/// When an order was placed, and its id: its place among the orders by time.
+pub type OrderTime = (Timestamp, OrderId);
+
+/// Orders of this filter that were placed in this span of time, newest first by that, before this place.
+///
+/// # Errors
+/// As the storage fails.
+pub fn list_by_time(
+    view: &dyn View,
+    filter: &OrderFilter,
+    span: TimeSpan,
+    before: Option<OrderTime>,
+    limit: usize,
+) -> Result<Page<Order, OrderTime>, Error> {
+    let items = view.orders_by_time(filter, span, before, limit.saturating_add(1))?;
+    Ok(Page::cut(items, limit, |order| (order.created_at(), order.id())))
+}
+
+/// An order as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedOrder {
+    /// The order.
+    pub order: Order,
+    /// Its product, where that was asked for.
+    pub product: Option<Product>,
+}
+
+/// These orders, with their products if `expands`.
+///
+/// # Errors
+/// As the storage fails.
+pub fn with_products(view: &dyn View, orders: Vec<Order>, expands: bool) -> Result<Vec<ListedOrder>, Error> {
+    let mut products = HashMap::new();
+    if expands {
+        for order in &orders {
+            let id = order.product_id();
+            if !products.contains_key(&id) {
+                products.insert(id, view.product(id)?);
+            }
+        }
+    }
+    let listed = orders.into_iter().map(|order| ListedOrder {
+        product: products.get(&order.product_id()).cloned().flatten(),
+        order,
+    });
+    Ok(listed.collect())
+}
+
+/// The references of these orders: of those that are there and have one.
+///
+/// # Errors
+/// As the storage fails.
+pub fn references(
+    view: &dyn View,
+    ids: impl IntoIterator<Item = OrderId>,
+) -> Result<HashMap<OrderId, Reference>, Error> {
+    let ids: BTreeSet<_> = ids.into_iter().collect();
+    let mut references = HashMap::new();
+    for id in ids {
+        if let Some(reference) = view.order(id)?.and_then(|order| order.reference().cloned()) {
+            references.insert(id, reference);
+        }
+    }
+    Ok(references)
 }
 
 /// An order that a caller changed.

@@ -3,6 +3,7 @@
 //! Each event is recorded with its effect, once, and each refund counts once. An event for an order id that was never issued
 //! is refused and not recorded, as long as that may be an order which is just being placed.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tracing::instrument;
@@ -12,8 +13,8 @@ use super::{Page, orders};
 use crate::domain::payment::rules::{self, Before, Held, OrderKnown, RefundKnown, RefundStep, Ruling, Step};
 use crate::domain::{
     Content, Dispute, DisputeId, DisputeState, DisputeTold, EventId, EventNumber, EventResult, Fact, FactKind,
-    ListedPayment, Notice, Order, OrderId, PaymentEvent, Provider, Reason, RecordedEvent, Refund, RefundId, RefundTold,
-    Refusal, Status, Timestamp,
+    ListedPayment, Notice, Order, OrderId, PaymentEvent, Provider, Reason, RecordedEvent, Reference, Refund, RefundId,
+    RefundTold, Refusal, Status, Timestamp,
 };
 use crate::error::Error;
 use crate::store::{EventFilter, PaymentFilter, Tx, View};
@@ -96,7 +97,7 @@ pub fn receive(tx: &mut dyn Tx, event: &PaymentEvent, now: Timestamp) -> Result<
     }
 }
 
-/// Recorded events of this filter, newest first, before this one.
+/// Recorded events of this filter, newest first, before this one, and the references of the orders that they name.
 ///
 /// # Errors
 /// As the storage fails.
@@ -105,9 +106,11 @@ pub fn list_events(
     filter: EventFilter,
     before: Option<EventNumber>,
     limit: usize,
-) -> Result<Page<RecordedEvent, EventNumber>, Error> {
+) -> Result<(Page<RecordedEvent, EventNumber>, HashMap<OrderId, Reference>), Error> {
     let items = view.events(filter, before, limit.saturating_add(1))?;
-    Ok(Page::cut(items, limit, |event| event.number))
+    let page = Page::cut(items, limit, |event| event.number);
+    let references = orders::references(view, page.items.iter().filter_map(|event| event.order_id))?;
+    Ok((page, references))
 }
 
 /// Payments of this filter, newest first, before this one.
@@ -164,10 +167,10 @@ fn paid(
     };
     let about = match is_known {
         true => known_order,
-        false => order.id(),
+        false => before.order.id(),
     };
     let ruling = rules::paid(fact, is_of_total, &before, now);
-    apply(tx, event, about, order.placed(), ruling, now)
+    apply(tx, event, about, before.order.placed(), ruling, now)
 }
 
 /// Money went back, or did not after all.
@@ -211,7 +214,7 @@ fn refunded(
         is_another_open,
     };
     let ruling = rules::refunded(&told, &known, now);
-    apply(tx, event, about, order, ruling, now)
+    apply(tx, event, about, known.order.as_ref(), ruling, now)
 }
 
 /// The customer's bank disputes a payment, or a dispute is over.
@@ -256,9 +259,9 @@ fn held(
     };
     let order = about.map(|id| tx.order(id)).transpose()?.flatten();
     let mut after = None;
-    if let (Some(order), Some(payment_id)) = (order, &fact.payment_id) {
+    if let (Some(order), Some(payment_id)) = (&order, &fact.payment_id) {
         let held = Held {
-            order,
+            order: order.clone(),
             holds: tx.holds(order.id())?,
             hold: tx.hold(event.provider, payment_id)?,
         };
@@ -276,7 +279,7 @@ fn held(
         order: after,
         ..Ruling::IGNORED
     };
-    apply(tx, event, about, order, Ok(ruling), now)
+    apply(tx, event, about, order.as_ref(), Ok(ruling), now)
 }
 
 /// Records an event with what it does. `order` is the one that it may change.
@@ -284,14 +287,14 @@ fn apply(
     tx: &mut dyn Tx,
     event: &PaymentEvent,
     about: Option<OrderId>,
-    order: Option<Order>,
+    order: Option<&Order>,
     ruling: Result<Ruling, Refusal>,
     now: Timestamp,
 ) -> Result<Receipt, Error> {
     let ruling = ruling.map_err(|refusal| Error::internal(format!("a payment was refused: {refusal:?}")))?;
     let number = tx.insert_event(event, about, ruling.result, now)?;
     record(tx, event, number, &ruling.step)?;
-    match (&order, &ruling.order) {
+    match (order, &ruling.order) {
         (Some(before), Some(after)) => orders::save(tx, before, after, Reason::OrderCanceled(after.id()), now)?,
         (_, None) => {}
         (None, Some(order)) => return Err(Error::internal(format!("order {} came out of nowhere", order.id()))),

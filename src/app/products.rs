@@ -6,8 +6,8 @@ use tracing::instrument;
 
 use super::{Page, check_expected};
 use crate::domain::{
-    Delta, Expected, NewMovement, NewProduct, Product, ProductChange, ProductId, Reason, Resource, Sku, Stock,
-    Timestamp,
+    Delta, Expected, NewMovement, NewProduct, Product, ProductChange, ProductId, Reason, Resource, SearchText, Sku,
+    Stock, Timestamp,
 };
 use crate::error::Error;
 use crate::store::{Tx, View};
@@ -35,27 +35,74 @@ pub fn get(view: &dyn View, id: ProductId) -> Result<Product, Error> {
     view.product(id)?.ok_or(Error::ProductNotFound { id })
 }
 
-/// Products in the order of their ids, after this one; with `sku`, only the one that has it.
+/// Which products a list holds; `None` narrows nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProductFilter {
+    /// Only the product with this SKU.
+    pub sku: Option<Sku>,
+    /// Only products with this text in their name or SKU, whatever the case of its letters.
+    pub text: Option<SearchText>,
+}
+
+/// Products of this filter in the order of their ids, after this one.
 ///
 /// # Errors
 /// As the storage fails.
 pub fn list(
     view: &dyn View,
-    sku: Option<&Sku>,
+    filter: &ProductFilter,
     after: Option<ProductId>,
     limit: usize,
 ) -> Result<Page<Product, ProductId>, Error> {
-    let items = match sku {
-        None => view.products(after, limit.saturating_add(1))?,
-        Some(sku) => {
-            let found = view.product_by_sku(sku)?;
+    let count = limit.saturating_add(1);
+    let items = match (&filter.sku, &filter.text) {
+        (None, None) => view.products(after, count)?,
+        (None, Some(text)) => view.products_with_text(text, after, count)?,
+        (Some(_), _) => {
+            let mut found = one(view, filter)?;
+            found.retain(|product| after.is_none_or(|after| product.id > after));
             found
-                .into_iter()
-                .filter(|product| after.is_none_or(|after| product.id > after))
-                .collect()
         }
     };
     Ok(Page::cut(items, limit, |product| product.id))
+}
+
+/// The minute in which a product last changed, and its id: its place among the products by change.
+pub type ProductTime = (Timestamp, ProductId);
+
+/// Products of this filter that were added or changed at that time or later, after this place.
+///
+/// # Errors
+/// As the storage fails.
+pub fn list_by_change(
+    view: &dyn View,
+    filter: &ProductFilter,
+    from: Timestamp,
+    after: Option<ProductTime>,
+    limit: usize,
+) -> Result<Page<Product, ProductTime>, Error> {
+    let place = |product: &Product| (product.updated_at.minute(), product.id);
+    let items = match &filter.sku {
+        None => view.products_by_change(from, filter.text.as_ref(), after, limit.saturating_add(1))?,
+        Some(_) => {
+            let mut found = one(view, filter)?;
+            found.retain(|product| product.updated_at >= from && after.is_none_or(|after| place(product) > after));
+            found
+        }
+    };
+    Ok(Page::cut(items, limit, place))
+}
+
+/// The product that has the filter's SKU, if it also has its text.
+fn one(view: &dyn View, filter: &ProductFilter) -> Result<Vec<Product>, Error> {
+    let found = filter
+        .sku
+        .as_ref()
+        .map(|sku| view.product_by_sku(sku))
+        .transpose()?
+        .flatten();
+    let has_text = |product: &Product| filter.text.as_ref().is_none_or(|text| product.has_text(text));
+    Ok(found.into_iter().filter(has_text).collect())
 }
 
 /// Changes a product; a new level of stock is an adjustment in its ledger. What is there already changes nothing.

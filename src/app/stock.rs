@@ -2,26 +2,42 @@
 //!
 //! A change that would make the stock negative, or lift it above its limit, is refused.
 
+use std::collections::HashMap;
+
 use tracing::instrument;
 
-use super::{Page, products};
-use crate::domain::{Delta, MovementId, NewMovement, Note, ProductId, Reason, StockMovement, Timestamp};
+use super::{Page, orders, products};
+use crate::domain::{
+    Delta, MovementId, NewMovement, Note, OrderId, Product, ProductId, Reason, Reference, StockMovement, Timestamp,
+};
 use crate::error::Error;
 use crate::store::{Tx, View};
+
+/// A page of a product's ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    /// The product.
+    pub product: Product,
+    /// The movements.
+    pub page: Page<StockMovement, MovementId>,
+    /// The references of the orders that the movements name.
+    pub references: HashMap<OrderId, Reference>,
+}
 
 /// The ledger of a product, newest first, before this entry.
 ///
 /// # Errors
 /// [`Error::ProductNotFound`].
-pub fn list(
-    view: &dyn View,
-    product_id: ProductId,
-    before: Option<MovementId>,
-    limit: usize,
-) -> Result<Page<StockMovement, MovementId>, Error> {
-    products::get(view, product_id)?;
+pub fn list(view: &dyn View, product_id: ProductId, before: Option<MovementId>, limit: usize) -> Result<Ledger, Error> {
+    let product = products::get(view, product_id)?;
     let items = view.movements(product_id, before, limit.saturating_add(1))?;
-    Ok(Page::cut(items, limit, |movement| movement.id))
+    let page = Page::cut(items, limit, |movement| movement.id);
+    let references = orders::references(view, page.items.iter().filter_map(|item| item.reason.order_id()))?;
+    Ok(Ledger {
+        product,
+        page,
+        references,
+    })
 }
 
 /// Restocks or corrects: changes a product's stock by `delta`.

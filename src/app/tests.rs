@@ -81,7 +81,7 @@ impl Shop {
     async fn place(&self, units: i64) -> Result<Order, Error> {
         let mug = self.mug;
         self.store
-            .write(move |tx| orders::place(tx, mug, quantity(units), None, NOW))
+            .write(move |tx| orders::place(tx, mug, quantity(units), None, None, NOW))
             .await
     }
 
@@ -91,11 +91,12 @@ impl Shop {
 
     async fn ask(&self, id: OrderId, status: Option<Status>, units: Option<i64>) -> Result<Order, Error> {
         let change = OrderChange {
+            reference: None,
             status,
             quantity: units.map(quantity),
         };
         self.store
-            .write(move |tx| orders::update(tx, id, &Expected::ANY, change, LATER).map(|updated| updated.order))
+            .write(move |tx| orders::update(tx, id, &Expected::ANY, change.clone(), LATER).map(|updated| updated.order))
             .await
     }
 
@@ -127,12 +128,14 @@ impl Shop {
     /// The ledger, oldest first, as (delta, stock after, reason).
     async fn ledger(&self) -> Vec<(i64, i64, Reason)> {
         let mug = self.mug;
-        let page = self
+        let ledger = self
             .store
             .read(move |view| stock::list(view, mug, None, 100))
             .await
             .unwrap();
-        page.items
+        ledger
+            .page
+            .items
             .iter()
             .rev()
             .map(|m| (m.delta.get(), m.stock_after.get(), m.reason))

@@ -18,7 +18,7 @@ pub use payment::{
 };
 pub use product::{NewMovement, NewProduct, Product, ProductChange, Reason, StockMovement, StockRefusal};
 pub use values::{
-    Amount, Delta, Invalid, Money, MovementId, Note, OrderId, Price, ProductId, ProductName, Quantity, Sku, Stock,
-    Timestamp,
+    Amount, Delta, Invalid, Money, MovementId, Note, OrderId, Price, ProductId, ProductName, Quantity, Reference,
+    SearchText, Sku, Stock, Timestamp,
 };
 pub use version::{Expected, Resource, Unexpected, Version, Versions};

@@ -1,13 +1,13 @@
 //! Orders and their states.
 //!
-//! `PENDING → PAID → SHIPPED`, and `CANCELED` from either of the first two. A step is a method that consumes the order
-//! and returns the one after it, or a [`Refusal`]. An order holds units of its product's stock from the moment it is
+//! `PENDING → PAID → SHIPPED`, and `CANCELED` from either of the first two. A step is a method that returns the order
+//! after it, or a [`Refusal`]. An order holds units of its product's stock from the moment it is
 //! placed until it is canceled; the caller of a step moves the stock. Every step makes one new version.
 //! It refuses every step that the table of states does not have.
 
 use std::time::Duration;
 
-use super::values::{Delta, Money, OrderId, Price, ProductId, Quantity, Timestamp};
+use super::values::{Delta, Money, OrderId, Price, ProductId, Quantity, Reference, Timestamp};
 use super::version::Version;
 
 mod state;
@@ -24,7 +24,7 @@ pub enum Refusal {
         /// The status asked for.
         to: Status,
     },
-    /// Its quantity can no longer change.
+    /// Its quantity and reference can no longer change.
     NotEditable {
         /// Its status.
         status: Status,
@@ -40,17 +40,20 @@ pub enum Refusal {
 }
 
 /// What a caller changes about an order; what is `None` stays as it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderChange {
     /// The new status.
     pub status: Option<Status>,
     /// The new quantity.
     pub quantity: Option<Quantity>,
+    /// The new reference.
+    pub reference: Option<Reference>,
 }
 
 /// An order to record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewOrder {
+    reference: Option<Reference>,
     product_id: ProductId,
     quantity: Quantity,
     unit_price: Price,
@@ -60,7 +63,7 @@ pub struct NewOrder {
 }
 
 impl NewOrder {
-    /// An order of `quantity` units at today's price, which never expires.
+    /// An order of `quantity` units at today's price, which never expires and has no reference.
     ///
     /// # Errors
     /// [`Refusal::TotalTooLarge`] if the total overflows.
@@ -72,6 +75,7 @@ impl NewOrder {
     ) -> Result<Self, Refusal> {
         let total = total(quantity, unit_price)?;
         Ok(Self {
+            reference: None,
             product_id,
             quantity,
             unit_price,
@@ -89,6 +93,17 @@ impl NewOrder {
             expires_at: ttl.map(|ttl| self.created_at.after(ttl)),
             ..self
         }
+    }
+
+    /// The same order with the shop's own number.
+    #[must_use]
+    pub fn with_reference(self, reference: Option<Reference>) -> Self {
+        Self { reference, ..self }
+    }
+
+    /// The shop's own number of it.
+    pub const fn reference(&self) -> Option<&Reference> {
+        self.reference.as_ref()
     }
 
     /// The product.
@@ -118,9 +133,10 @@ impl NewOrder {
 
     /// The pending order with this id.
     #[must_use]
-    pub const fn with_id(self, id: OrderId) -> Order {
+    pub fn with_id(self, id: OrderId) -> Order {
         Order {
             id,
+            reference: self.reference,
             product_id: self.product_id,
             quantity: self.quantity,
             unit_price: self.unit_price,
@@ -136,9 +152,10 @@ impl NewOrder {
 }
 
 /// Units of one product, reserved for a customer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     id: OrderId,
+    reference: Option<Reference>,
     product_id: ProductId,
     quantity: Quantity,
     unit_price: Price,
@@ -152,7 +169,7 @@ pub struct Order {
 impl Order {
     /// An order as it was stored, in this state and version and last changed then.
     #[must_use]
-    pub const fn restore(id: OrderId, placed: NewOrder, state: State, version: Version, updated_at: Timestamp) -> Self {
+    pub fn restore(id: OrderId, placed: NewOrder, state: State, version: Version, updated_at: Timestamp) -> Self {
         Self {
             state,
             version,
@@ -164,6 +181,11 @@ impl Order {
     /// Its id.
     pub const fn id(&self) -> OrderId {
         self.id
+    }
+
+    /// The shop's own number of it.
+    pub const fn reference(&self) -> Option<&Reference> {
+        self.reference.as_ref()
     }
 
     /// The product.
@@ -220,7 +242,7 @@ impl Order {
     ///
     /// # Errors
     /// [`Refusal::InvalidTransition`] unless it is pending.
-    pub fn pay(self, now: Timestamp) -> Result<Self, Refusal> {
+    pub fn pay(&self, now: Timestamp) -> Result<Self, Refusal> {
         match self.state {
             State::Pending { .. } => Ok(self.enter(State::Paid { paid_at: now }, now)),
             State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => Err(self.no_way_to(Status::Paid)),
@@ -231,7 +253,7 @@ impl Order {
     ///
     /// # Errors
     /// [`Refusal::InvalidTransition`] unless it is paid.
-    pub fn ship(self, now: Timestamp) -> Result<Self, Refusal> {
+    pub fn ship(&self, now: Timestamp) -> Result<Self, Refusal> {
         match self.state {
             State::Paid { paid_at } => Ok(self.enter(
                 State::Shipped {
@@ -250,7 +272,7 @@ impl Order {
     ///
     /// # Errors
     /// [`Refusal::InvalidTransition`] unless it is pending or paid.
-    pub fn cancel(self, has_open_payment: bool, now: Timestamp) -> Result<Self, Refusal> {
+    pub fn cancel(&self, has_open_payment: bool, now: Timestamp) -> Result<Self, Refusal> {
         match self.state {
             State::Pending { .. } | State::Paid { .. } => Ok(self.enter(
                 State::Canceled {
@@ -267,7 +289,7 @@ impl Order {
     /// Follows a payment that was opened or closed: it changes the order only where it is canceled and owes a refund now,
     /// or no longer.
     #[must_use]
-    pub fn settle(self, has_open_payment: bool, now: Timestamp) -> Self {
+    pub fn settle(&self, has_open_payment: bool, now: Timestamp) -> Self {
         match self.state {
             State::Canceled {
                 paid_at,
@@ -281,13 +303,13 @@ impl Order {
                 },
                 now,
             ),
-            State::Pending { .. } | State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => self,
+            State::Pending { .. } | State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => self.clone(),
         }
     }
 
     /// Expires at this time if it is not paid until then. Only a pending order that expires can do so later or earlier.
     #[must_use]
-    pub fn expire_at(self, expires_at: Timestamp, now: Timestamp) -> Self {
+    pub fn expire_at(&self, expires_at: Timestamp, now: Timestamp) -> Self {
         match self.state {
             State::Pending {
                 expires_at: Some(before),
@@ -297,23 +319,32 @@ impl Order {
                 },
                 now,
             ),
-            State::Pending { .. } | State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => self,
+            State::Pending { .. } | State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => self.clone(),
         }
     }
 
-    /// Sets the quantity, at the price at which it was placed.
+    /// Sets the quantity, at the price at which it was placed, and the reference; what is `None` stays.
     ///
     /// # Errors
     /// [`Refusal::NotEditable`] unless it is pending, [`Refusal::TotalTooLarge`] if the new total overflows.
-    pub fn set_quantity(self, quantity: Quantity, now: Timestamp) -> Result<Self, Refusal> {
+    pub fn edit(
+        &self,
+        quantity: Option<Quantity>,
+        reference: Option<Reference>,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
         match self.state {
-            State::Pending { .. } => Ok(Self {
-                quantity,
-                total: total(quantity, self.unit_price)?,
-                version: self.version.next(),
-                updated_at: now,
-                ..self
-            }),
+            State::Pending { .. } => {
+                let quantity = quantity.unwrap_or(self.quantity);
+                Ok(Self {
+                    quantity,
+                    total: total(quantity, self.unit_price)?,
+                    reference: reference.or_else(|| self.reference.clone()),
+                    version: self.version.next(),
+                    updated_at: now,
+                    ..self.clone()
+                })
+            }
             State::Paid { .. } | State::Shipped { .. } | State::Canceled { .. } => {
                 Err(Refusal::NotEditable { status: self.status() })
             }
@@ -325,19 +356,21 @@ impl Order {
     ///
     /// # Errors
     /// [`Refusal::InvalidTransition`] for a status that a caller cannot set from here; else
-    /// [`Refusal::NotEditable`] for another quantity, unless the order is pending and stays so.
-    pub fn change(self, change: OrderChange, has_open_payment: bool, now: Timestamp) -> Result<Self, Refusal> {
+    /// [`Refusal::NotEditable`] for another quantity or reference, unless the order is pending and stays so.
+    pub fn change(&self, change: OrderChange, has_open_payment: bool, now: Timestamp) -> Result<Self, Refusal> {
+        let quantity = change.quantity.filter(|quantity| *quantity != self.quantity);
+        let reference = change.reference.filter(|to| Some(to) != self.reference.as_ref());
         let moved = match change.status.filter(|to| *to != self.status()) {
-            None => self,
+            None => self.clone(),
             Some(Status::Shipped) => self.ship(now)?,
             Some(Status::Canceled) => self.cancel(has_open_payment, now)?,
             Some(to @ (Status::Pending | Status::Paid)) => return Err(self.no_way_to(to)),
         };
-        match change.quantity.filter(|quantity| *quantity != self.quantity) {
-            None => Ok(moved),
+        match (&quantity, &reference) {
+            (None, None) => Ok(moved),
             // The refusal names the status that the order has, not the one it would have had.
-            Some(_) if moved.state != self.state => Err(Refusal::NotEditable { status: self.status() }),
-            Some(quantity) => moved.set_quantity(quantity, now),
+            _ if moved.state != self.state => Err(Refusal::NotEditable { status: self.status() }),
+            _ => moved.edit(quantity, reference, now),
         }
     }
 
@@ -374,12 +407,12 @@ impl Order {
         }
     }
 
-    const fn enter(self, state: State, now: Timestamp) -> Self {
+    fn enter(&self, state: State, now: Timestamp) -> Self {
         Self {
             state,
             version: self.version.next(),
             updated_at: now,
-            ..self
+            ..self.clone()
         }
     }
 

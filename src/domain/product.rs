@@ -3,7 +3,9 @@
 //! Invariant: a product's stock is the sum of its movements' deltas and the newest movement's `stock_after`. Stock is
 //! never negative. A movement by a caller that would lift it above [`STOCK_MAX`] is refused; units that come back from orders always fit.
 
-use super::values::{Delta, MovementId, Note, OrderId, Price, ProductId, ProductName, Quantity, Sku, Stock, Timestamp};
+use super::values::{
+    Delta, MovementId, Note, OrderId, Price, ProductId, ProductName, Quantity, SearchText, Sku, Stock, Timestamp,
+};
 use super::version::Version;
 
 /// The most units that a movement sent by a caller may lift a product's stock to.
@@ -110,6 +112,14 @@ impl Product {
             after.updated_at = now;
         }
         after
+    }
+
+    /// Whether its name or SKU has this text, whatever the case of its letters.
+    pub fn has_text(&self, text: &SearchText) -> bool {
+        let text = text.as_str().to_lowercase();
+        [self.sku.as_str(), self.name.as_str()]
+            .into_iter()
+            .any(|of| of.to_lowercase().contains(&text))
     }
 
     /// The product after a caller moved its stock by `delta`.
@@ -303,6 +313,17 @@ mod tests {
         };
         assert_eq!(same.change(&change, NOW), same);
         assert_eq!(same.change(&ProductChange::default(), NOW), same);
+    }
+
+    #[test]
+    fn a_text_is_found_in_name_and_sku_whatever_the_case() {
+        let product = Product {
+            name: ProductName::new("Große TASSE \"Ä\" %").unwrap(),
+            ..mug(5)
+        };
+        let has = |text: &str| product.has_text(&SearchText::new(text).unwrap());
+        assert!(["mug", "UG", "tasse", "große t", "ä\" %", "Ä"].into_iter().all(has));
+        assert!(!["mugs", "gro_e", "tasse%", "mug große"].into_iter().any(has));
     }
 
     #[test]

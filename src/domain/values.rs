@@ -111,6 +111,14 @@ text! {
     ProductName, is_unfit_for_people, "a name has a visible character and no control characters"
 }
 text! {
+    /// The shop's own number of an order.
+    Reference, is_unfit_for_people, "a reference has a visible character and no control characters"
+}
+text! {
+    /// A part of a product's name or SKU to look for.
+    SearchText, is_unfit_for_people, "a text to look for has a visible character and no control characters"
+}
+text! {
     /// A note.
     Note, is_unfit_for_people, "a note has a visible character and no control characters"
 }
@@ -303,6 +311,12 @@ impl Timestamp {
     /// Milliseconds since the epoch.
     pub const fn millis(self) -> i64 {
         self.0
+    }
+
+    /// The beginning of its minute.
+    #[must_use]
+    pub const fn minute(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(60_000))
     }
 
     /// The time so much later, or the last that can be counted.

@@ -142,7 +142,7 @@ pub async fn refresh<S: Store>(store: &S, now: Timestamp, tells: bool) {
             refund_due: Some(true),
             ..OrderFilter::default()
         };
-        let refund_due = view.orders(owing, None, COUNTED_MAX)?.len();
+        let refund_due = view.orders(&owing, None, COUNTED_MAX)?.len();
         let overdue = view.orders_expiring(now, COUNTED_MAX)?.len();
         Ok::<_, Error>((refund_due, overdue))
     });

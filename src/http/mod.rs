@@ -43,7 +43,7 @@ use self::signature::SignatureError;
 use crate::domain::Timestamp;
 use crate::error::{Error, panic_message};
 use crate::metrics::table;
-use crate::store::{Store, Tx};
+use crate::store::{Store, Tx, View};
 
 /// Converts between an enum of the domain and one of the contract that have the same variants. A variant that only one of
 /// them has does not compile.
@@ -216,6 +216,18 @@ impl<S> Deref for Service<S> {
 }
 
 impl<S: Store> Service<S> {
+    /// Looks up a list, as a scan where it may look through what it does not return.
+    async fn look_up<T, F>(&self, is_scan: bool, list: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Fn(&dyn View) -> Result<T, Error> + Send + 'static,
+    {
+        match is_scan {
+            true => self.store.scan(list).await,
+            false => self.store.read(list).await,
+        }
+    }
+
     /// [`Store::write`], in the span of the request.
     async fn write<T, F>(&self, work: F) -> Result<T, Error>
     where
@@ -311,6 +323,12 @@ impl Clock {
     /// The current time.
     pub fn now(&self) -> Timestamp {
         (self.0)()
+    }
+}
+
+impl From<types::Timestamp> for Timestamp {
+    fn from(time: types::Timestamp) -> Self {
+        Self::from_millis(time.unix_ms())
     }
 }
 

@@ -13,9 +13,9 @@ use super::auth::Caller;
 use super::idempotency::{Address, Created, Request};
 use super::problem::{at_pointer, parameter};
 use super::{Problem, Service, after_commit, etag, pagination};
-use crate::app::orders;
-use crate::domain::{Order, OrderChange, OrderId, ProductId, Quantity, Resource, Status};
-use crate::store::{OrderFilter, Store, Tx, View};
+use crate::app::orders::{self, ListedOrder};
+use crate::domain::{Order, OrderChange, OrderId, ProductId, Quantity, Reference, Resource, Status};
+use crate::store::{OrderFilter, Store, TimeSpan, Tx, View};
 
 impl<S: Store> Orders for Service<S> {
     async fn create_order(
@@ -29,9 +29,10 @@ impl<S: Store> Orders for Service<S> {
         let quantity = at_pointer("/quantity", Quantity::new(body.quantity))?;
         let now = self.clock.now();
         let request = Request::new(caller, params.idempotency_key, "/orders", bytes, now);
+        let reference = at_pointer("/reference", body.reference.map(Reference::new).transpose())?;
         let ttl = self.order_ttl;
         let create = move |tx: &mut dyn Tx| {
-            let order = orders::place(tx, product_id, quantity, ttl, now)?;
+            let order = orders::place(tx, product_id, quantity, reference.clone(), ttl, now)?;
             let location = format!("/orders/{}", order.id());
             Ok(Created::at(location, order.version(), models::Order::from(order)))
         };
@@ -47,18 +48,21 @@ impl<S: Store> Orders for Service<S> {
     }
 
     async fn list_orders(&self, _: Caller, params: ListOrdersParams) -> Result<ListOrdersResponse, Problem> {
-        let before = pagination::cursor(params.cursor.as_deref(), OrderId::new)?;
         let product_id = parameter("product_id", params.product_id.map(ProductId::new).transpose())?;
         let filter = OrderFilter {
             status: params.status.map(Into::into),
             product_id,
             refund_due: params.refund_due,
+            reference: parameter("reference", params.reference.map(Reference::new).transpose())?,
         };
-        let limit = usize::try_from(params.limit).unwrap_or_default();
-        let list = move |view: &dyn View| orders::list(view, filter, before, limit);
-        let found = self.store.read(list).await?;
-        let next_cursor = found.next.map(|id| pagination::next_cursor(id.get()));
+        let [created_from, created_before] = [params.created_from, params.created_before];
+        let span = TimeSpan {
+            from: created_from.map(Into::into),
+            until: created_before.map(Into::into),
+        };
         let product_id = product_id.map(|id| id.to_string());
+        let [from_text, before_text] = [created_from, created_before].map(|time| time.map(|time| time.to_string()));
+        let reference = filter.reference.as_ref().map(Reference::to_string);
         let filters = [
             ("status", filter.status.map(Status::name)),
             ("product_id", product_id.as_deref()),
@@ -66,9 +70,40 @@ impl<S: Store> Orders for Service<S> {
                 "refund_due",
                 filter.refund_due.map(|due| if due { "true" } else { "false" }),
             ),
+            ("reference", reference.as_deref()),
+            ("created_from", from_text.as_deref()),
+            ("created_before", before_text.as_deref()),
+            ("expand", params.expand.map(|models::Expansion::Product| "product")),
         ];
+        let expands = params.expand.is_some();
+        let (cursor, limit) = (
+            params.cursor.as_deref(),
+            usize::try_from(params.limit).unwrap_or_default(),
+        );
+        let (items, next_cursor) = if span == TimeSpan::default() {
+            let before = pagination::cursor(cursor, OrderId::new)?;
+            let is_scan = filter.is_scan();
+            let list = move |view: &dyn View| {
+                let page = orders::list(view, &filter, before, limit)?;
+                Ok((orders::with_products(view, page.items, expands)?, page.next))
+            };
+            let (items, next) = self.look_up(is_scan, list).await?;
+            (items, next.map(|id| pagination::next_cursor(id.get())))
+        } else {
+            let before = pagination::time_cursor(cursor, OrderId::new)?;
+            let is_scan = filter != OrderFilter::default();
+            let list = move |view: &dyn View| {
+                let page = orders::list_by_time(view, &filter, span, before, limit)?;
+                Ok((orders::with_products(view, page.items, expands)?, page.next))
+            };
+            let (items, next) = self.look_up(is_scan, list).await?;
+            (
+                items,
+                next.map(|(time, id)| pagination::next_time_cursor(time, id.get())),
+            )
+        };
         let link = pagination::link("/orders", params.limit, next_cursor.as_deref(), &filters);
-        let items = found.items.into_iter().map(Into::into).collect();
+        let items = items.into_iter().map(Into::into).collect();
         Ok(ListOrdersResponse::Status200 {
             body: models::OrderPage { items, next_cursor },
             link,
@@ -100,10 +135,11 @@ impl<S: Store> Orders for Service<S> {
         let change = OrderChange {
             status: body.status.map(Into::into),
             quantity,
+            reference: at_pointer("/reference", body.reference.map(Reference::new).transpose())?,
         };
         let now = self.clock.now();
         let expected = etag::expected(params.if_match.as_deref(), params.if_none_match.as_deref())?;
-        let update = move |tx: &mut dyn Tx| orders::update(tx, id, &expected, change, now);
+        let update = move |tx: &mut dyn Tx| orders::update(tx, id, &expected, change.clone(), now);
         let order = self.write_then(update, after_commit::order_updated).await?.order;
         let e_tag = etag::entity_tag(order.version());
         Ok(UpdateOrderResponse::Status200 {
@@ -130,7 +166,9 @@ impl From<Order> for models::Order {
         let state = order.state();
         Self {
             id: order.id().get(),
+            reference: order.reference().map(Reference::to_string),
             product_id: order.product_id().get(),
+            product: None,
             quantity: order.quantity().get(),
             unit_price: Decimal::from_hundredths(order.unit_price().cents()),
             total: Decimal::from_hundredths(order.total().cents()),
@@ -142,6 +180,15 @@ impl From<Order> for models::Order {
             paid_at: state.paid_at().map(Into::into),
             shipped_at: state.shipped_at().map(Into::into),
             canceled_at: state.canceled_at().map(Into::into),
+        }
+    }
+}
+
+impl From<ListedOrder> for models::Order {
+    fn from(listed: ListedOrder) -> Self {
+        Self {
+            product: listed.product.map(Into::into),
+            ..listed.order.into()
         }
     }
 }

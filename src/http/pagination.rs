@@ -1,12 +1,15 @@
 //! Pagination: cursors, and the `Link` header to the next page.
 //!
-//! A cursor is the last id of a page minus one, as 16 hexadecimal digits. So every text of the contract's pattern that
-//! fits the id type is a valid cursor, and other text is refused.
+//! A cursor is the last id of a page minus one, as 16 hexadecimal digits, in a list by time after as many for the time. So
+//! every text of the contract's pattern that fits the id type and the list is a valid cursor, and other text is refused.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Problem;
-use crate::domain::Invalid;
+use crate::domain::{Invalid, Timestamp};
+
+/// How many digits a number has.
+const DIGITS: usize = 16;
 
 /// The id that a cursor stands for.
 ///
@@ -14,13 +17,27 @@ use crate::domain::Invalid;
 /// `validation-failed` where the text is not a cursor.
 pub(super) fn cursor<T>(text: Option<&str>, id: fn(i64) -> Result<T, Invalid>) -> Result<Option<T>, Problem> {
     let Some(text) = text else { return Ok(None) };
-    match number(text).map(id) {
-        Some(Ok(id)) => Ok(Some(id)),
-        Some(Err(_)) | None => Err(Problem::invalid_parameter(
-            "cursor",
-            "must be the next_cursor of a page",
-        )),
-    }
+    let id = number(text).and_then(|before| id(before.saturating_add(1)).ok());
+    id.map(Some).ok_or_else(no_cursor)
+}
+
+/// The place in a list by time that a cursor stands for.
+///
+/// # Errors
+/// `validation-failed` where the text is not a cursor of such a list.
+pub(super) fn time_cursor<T>(
+    text: Option<&str>,
+    id: fn(i64) -> Result<T, Invalid>,
+) -> Result<Option<(Timestamp, T)>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let (time, before) = text.split_at_checked(DIGITS).ok_or_else(no_cursor)?;
+    let time = number(time).map(Timestamp::from_millis);
+    let id = number(before).and_then(|before| id(before.saturating_add(1)).ok());
+    time.zip(id).map(Some).ok_or_else(no_cursor)
+}
+
+fn no_cursor() -> Problem {
+    Problem::invalid_parameter("cursor", "must be the next_cursor of a page")
 }
 
 /// The cursor of the page after the one that ends with this id.
@@ -28,12 +45,18 @@ pub(super) fn next_cursor(last: i64) -> String {
     hex::encode(last.saturating_sub(1).to_be_bytes())
 }
 
-/// The number that a cursor encodes, 1 or more, if it is a cursor.
-fn number(cursor: &str) -> Option<i64> {
+/// The cursor of the page after the one that ends with this time and id.
+pub(super) fn next_time_cursor(time: Timestamp, last: i64) -> String {
+    // No order is older than 1970, whatever the clock said.
+    let time = time.millis().max(0);
+    format!("{}{}", hex::encode(time.to_be_bytes()), next_cursor(last))
+}
+
+/// The number of these digits, 0 or more.
+fn number(digits: &str) -> Option<i64> {
     // Each number has one spelling: no capitals, no sign, no other number of digits.
-    let is_plain = cursor.len() == 16 && cursor.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let before = i64::from_str_radix(cursor, 16).ok().filter(|_| is_plain)?;
-    Some(before.saturating_add(1))
+    let is_plain = digits.len() == DIGITS && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    i64::from_str_radix(digits, 16).ok().filter(|_| is_plain)
 }
 
 /// The `Link` header (RFC 8288) to the next page of a list, with the same limit and filters.

@@ -15,12 +15,13 @@ use super::auth::Caller;
 use super::idempotency::{Address, Created, Request};
 use super::problem::{at_pointer, parameter};
 use super::{Problem, Service, etag, pagination};
-use crate::app::{products, stock};
+use crate::app::products::{self, ProductFilter};
+use crate::app::stock;
 use crate::domain::{
     Delta, Money, MovementId, NewProduct, Note, OrderId, Price, Product, ProductChange, ProductId, ProductName, Reason,
-    Resource, Sku, Stock, StockMovement,
+    Reference, Resource, SearchText, Sku, Stock, StockMovement, Timestamp,
 };
-use crate::store::{Store, Tx};
+use crate::store::{Store, Tx, View};
 
 impl<S: Store> Products for Service<S> {
     async fn create_product(
@@ -54,19 +55,42 @@ impl<S: Store> Products for Service<S> {
     }
 
     async fn list_products(&self, params: ListProductsParams) -> Result<ListProductsResponse, Problem> {
-        let after = pagination::cursor(params.cursor.as_deref(), ProductId::new)?;
-        let sku = params.sku.map(Sku::new).transpose();
-        let sku = parameter("sku", sku)?;
-        let limit = usize::try_from(params.limit).unwrap_or_default();
-        let filter = sku.clone();
-        let found = self
-            .store
-            .read(move |view| products::list(view, filter.as_ref(), after, limit))
-            .await?;
-        let next_cursor = found.next.map(|id| pagination::next_cursor(id.get()));
-        let filters = [("sku", sku.as_ref().map(Sku::as_str))];
+        let filter = ProductFilter {
+            sku: parameter("sku", params.sku.map(Sku::new).transpose())?,
+            text: parameter("q", params.q.map(SearchText::new).transpose())?,
+        };
+        let (sku, text) = (filter.sku.clone(), filter.text.clone());
+        let from_text = params.updated_from.map(|time| time.to_string());
+        let filters = [
+            ("sku", sku.as_ref().map(Sku::as_str)),
+            ("q", text.as_ref().map(SearchText::as_str)),
+            ("updated_from", from_text.as_deref()),
+        ];
+        // A text may be in few products of many, or in many that have to be sorted.
+        let is_scan = text.is_some();
+        let (cursor, limit) = (
+            params.cursor.as_deref(),
+            usize::try_from(params.limit).unwrap_or_default(),
+        );
+        let (items, next_cursor) = match params.updated_from.map(Timestamp::from) {
+            None => {
+                let after = pagination::cursor(cursor, ProductId::new)?;
+                let list = move |view: &dyn View| products::list(view, &filter, after, limit);
+                let found = self.look_up(is_scan, list).await?;
+                (found.items, found.next.map(|id| pagination::next_cursor(id.get())))
+            }
+            Some(from) => {
+                let after = pagination::time_cursor(cursor, ProductId::new)?;
+                let list = move |view: &dyn View| products::list_by_change(view, &filter, from, after, limit);
+                let found = self.look_up(is_scan, list).await?;
+                let next = found
+                    .next
+                    .map(|(time, id)| pagination::next_time_cursor(time, id.get()));
+                (found.items, next)
+            }
+        };
         let link = pagination::link("/products", params.limit, next_cursor.as_deref(), &filters);
-        let items = found.items.into_iter().map(Into::into).collect();
+        let items = items.into_iter().map(Into::into).collect();
         Ok(ListProductsResponse::Status200 {
             body: models::ProductPage { items, next_cursor },
             link,
@@ -127,14 +151,26 @@ impl<S: Store> Products for Service<S> {
         let id = product_id(params.id)?;
         let before = pagination::cursor(params.cursor.as_deref(), MovementId::new)?;
         let limit = usize::try_from(params.limit).unwrap_or_default();
-        let found = self
+        let ledger = self
             .store
             .read(move |view| stock::list(view, id, before, limit))
             .await?;
-        let next_cursor = found.next.map(|id| pagination::next_cursor(id.get()));
+        let next_cursor = ledger.page.next.map(|id| pagination::next_cursor(id.get()));
         let path = format!("/products/{id}/stock-movements");
-        let link = pagination::link(&path, params.limit, next_cursor.as_deref(), &[]);
-        let items = found.items.into_iter().map(Into::into).collect();
+        let filters = [("expand", params.expand.map(|models::Expansion::Product| "product"))];
+        let link = pagination::link(&path, params.limit, next_cursor.as_deref(), &filters);
+        let product: Option<models::ProductSummary> = params.expand.map(|_| ledger.product.into());
+        let items = ledger.page.items.into_iter().map(|movement| {
+            let order_id = movement.reason.order_id();
+            models::StockMovement {
+                product: product.clone(),
+                order_reference: order_id
+                    .and_then(|id| ledger.references.get(&id))
+                    .map(Reference::to_string),
+                ..movement.into()
+            }
+        });
+        let items = items.collect();
         Ok(ListStockMovementsResponse::Status200 {
             body: models::StockMovementPage { items, next_cursor },
             link,
@@ -195,15 +231,26 @@ impl From<Product> for models::Product {
     }
 }
 
+impl From<Product> for models::ProductSummary {
+    fn from(product: Product) -> Self {
+        Self {
+            sku: product.sku.into_string(),
+            name: product.name.into_string(),
+        }
+    }
+}
+
 impl From<StockMovement> for models::StockMovement {
     fn from(movement: StockMovement) -> Self {
         Self {
             id: movement.id.get(),
             product_id: movement.product_id.get(),
+            product: None,
             delta: movement.delta.get(),
             stock_after: movement.stock_after.get(),
             reason: movement.reason.into(),
             order_id: movement.reason.order_id().map(OrderId::get),
+            order_reference: None,
             note: movement.note.map(Note::into_string),
             created_at: movement.created_at.into(),
         }

@@ -17,9 +17,8 @@ use super::{Problem, Service, after_commit, pagination};
 use crate::app::payments::{self, Delivery, Receipt};
 use crate::domain::{
     Currency, EventNumber, EventResult, ListedPayment, Money, OrderId, PaymentEvent, PaymentId, Provider,
-    RecordedEvent, RefundId,
+    RecordedEvent, Reference, RefundId,
 };
-use crate::error::Error;
 use crate::store::{EventFilter, PaymentFilter, Store, Tx, View};
 
 mod own;
@@ -64,7 +63,7 @@ impl<S: Store> Webhooks for Service<S> {
         };
         let limit = usize::try_from(params.limit).unwrap_or_default();
         let list = move |view: &dyn View| payments::list_events(view, filter, before, limit);
-        let found = self.look_up(filter.is_scan(), list).await?;
+        let (found, references) = self.look_up(filter.is_scan(), list).await?;
         let next_cursor = found.next.map(|number| pagination::next_cursor(number.get()));
         let order_id = order_id.map(|id| id.to_string());
         let filters = [
@@ -72,7 +71,14 @@ impl<S: Store> Webhooks for Service<S> {
             ("order_id", order_id.as_deref()),
         ];
         let link = pagination::link("/payment-events", params.limit, next_cursor.as_deref(), &filters);
-        let items = found.items.into_iter().map(Into::into).collect();
+        let items = found.items.into_iter().map(|event| models::RecordedPaymentEvent {
+            order_reference: event
+                .order_id
+                .and_then(|id| references.get(&id))
+                .map(Reference::to_string),
+            ..event.into()
+        });
+        let items = items.collect();
         Ok(ListPaymentEventsResponse::Status200 {
             body: models::PaymentEventPage { items, next_cursor },
             link,
@@ -103,18 +109,6 @@ impl<S: Store> Webhooks for Service<S> {
 }
 
 impl<S: Store> Service<S> {
-    /// Looks up a list, as a scan where it may look through what it does not return.
-    async fn look_up<T, F>(&self, is_scan: bool, list: F) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: Fn(&dyn View) -> Result<T, Error> + Send + 'static,
-    {
-        match is_scan {
-            true => self.store.scan(list).await,
-            false => self.store.read(list).await,
-        }
-    }
-
     /// Receives an event of any provider, and returns its receipt.
     async fn receive_event(&self, event: PaymentEvent) -> Result<models::PaymentEventReceipt, Problem> {
         let now = self.clock.now();
@@ -138,6 +132,7 @@ impl From<RecordedEvent> for models::RecordedPaymentEvent {
             event_id: event.event_id.into_string(),
             r_type: event.event_type.into_string(),
             order_id: event.order_id.map(OrderId::get),
+            order_reference: None,
             payment_id: event.payment_id.map(PaymentId::into_string),
             refund_id: event.refund_id.map(RefundId::into_string),
             amount: event.amount.map(|amount| Decimal::from_hundredths(amount.cents())),

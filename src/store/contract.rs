@@ -3,7 +3,10 @@
 //! A backend runs it with `store_contract!(open)`, where `open().await` gives a new, empty store and a guard that keeps it.
 
 use super::{Store, Taken, Tx, View};
-use crate::domain::{Delta, MovementId, NewMovement, Note, Order, OrderId, Product, ProductId, Reason, Version};
+use crate::domain::{
+    Delta, MovementId, NewMovement, NewProduct, Note, Order, OrderId, Product, ProductId, Reason, SearchText,
+    Timestamp, Version,
+};
 use crate::error::Error;
 use crate::testing::{
     LATER, NOW, initial, name, new_order, new_product, order_id, price, product_id, quantity, sku, stock,
@@ -17,11 +20,15 @@ macro_rules! store_contract {
             products_are_changed_and_removed
             skus_are_unique
             products_are_listed_by_id
+            products_are_found_by_a_part_of_their_texts
+            products_are_listed_by_their_last_change
             stock_is_taken_only_if_it_suffices
             stock_comes_back
             orders_come_back_in_every_state
             orders_are_listed_newest_first
             orders_are_narrowed_down
+            orders_are_found_by_their_reference
+            orders_are_listed_by_their_time
             orders_of_a_product_are_found_whatever_is_gone
             products_know_whether_they_have_orders
             movements_are_listed_newest_first
@@ -123,6 +130,123 @@ pub(crate) async fn products_come_back_as_written(store: impl Store) {
         None
     );
     assert_eq!(product(&store, product_id(id.get() + 1)).await, None);
+}
+
+async fn ids_with_text(store: &impl Store, text: &str, after: Option<ProductId>, limit: usize) -> Vec<ProductId> {
+    let text = SearchText::new(text).unwrap();
+    let list = store.scan(move |view| view.products_with_text(&text, after, limit));
+    list.await.unwrap().iter().map(|product| product.id).collect()
+}
+
+pub(crate) async fn products_are_found_by_a_part_of_their_texts(store: impl Store) {
+    let mut ids = Vec::new();
+    for (sku_text, name_text) in [
+        ("MUG-BLUE", "Große Tasse"),
+        ("MUG-RED", "Mug \"100%\" red_1"),
+        ("POT", "Topf \\ Kanne 'x'"),
+        ("mug.3", "ÄÖÜ"),
+    ] {
+        let new = NewProduct {
+            name: name(name_text),
+            ..new_product(sku_text, 1)
+        };
+        ids.push(store.write(move |tx| tx.insert_product(&new, NOW)).await.unwrap());
+    }
+    let [blue, red, pot, third] = ids[..] else {
+        panic!("four products")
+    };
+    let found = async |text: &'static str| ids_with_text(&store, text, None, 9).await;
+    for (text, expected) in [
+        ("mug", vec![blue, red, third]),
+        ("UG-", vec![blue, red]),
+        ("TASSE", vec![blue]),
+        ("große t", vec![blue]),
+        ("äöü", vec![third]),
+        // What means something in a pattern, or in a query, stands for itself.
+        ("100%", vec![red]),
+        ("%", vec![red]),
+        ("red_1", vec![red]),
+        ("red-1", vec![]),
+        ("\"100%\"", vec![red]),
+        ("f \\ k", vec![pot]),
+        ("\\", vec![pot]),
+        ("'x'", vec![pot]),
+        ("mug OR pot", vec![]),
+        ("mug*", vec![]),
+        // Short ones, too.
+        ("m", vec![blue, red, third]),
+        ("üx", vec![]),
+        ("Ä", vec![third]),
+        // A SKU and a name are two texts.
+        ("blue große", vec![]),
+    ] {
+        assert_eq!(found(text).await, expected, "{text}");
+    }
+    for text in ["mug", "ug"] {
+        assert_eq!(ids_with_text(&store, text, None, 1).await, [blue]);
+        assert_eq!(ids_with_text(&store, text, Some(blue), 9).await, [red, third]);
+    }
+    // It follows a new name, a new SKU and the end of a product, but a new stock is nothing to it.
+    store
+        .write(move |tx| {
+            let product = tx.product(blue)?.unwrap();
+            let (name, sku) = (name("Becher"), sku("CUP"));
+            tx.save_product(&Product { name, sku, ..product })?;
+            tx.take_stock(red, quantity(1), LATER)?;
+            tx.delete_movements(third)?;
+            tx.delete_product(third)
+        })
+        .await
+        .unwrap();
+    assert_eq!(found("mug").await, [red]);
+    assert_eq!(found("tasse").await, []);
+    assert_eq!(found("becher").await, [blue]);
+    assert_eq!(found("cup").await, [blue]);
+    // What was undone is not found.
+    let undone = store.write(|tx| -> Result<(), Error> {
+        tx.insert_product(&new_product("UNDONE", 1), NOW)?;
+        Err(Error::Overloaded)
+    });
+    assert!(undone.await.is_err());
+    assert_eq!(found("undone").await, []);
+}
+
+pub(crate) async fn products_are_listed_by_their_last_change(store: impl Store) {
+    let time = |minute: i64, ms: i64| Timestamp::from_millis(minute * 60_000 + ms);
+    let mut ids = Vec::new();
+    for (n, at) in [time(3, 0), time(1, 59_999), time(1, 5), time(2, 0), time(1, 4)]
+        .into_iter()
+        .enumerate()
+    {
+        let new = new_product(&format!("SKU-{n}"), 9);
+        ids.push(store.write(move |tx| tx.insert_product(&new, at)).await.unwrap());
+    }
+    let [a, b, c, d, e] = ids[..] else {
+        panic!("five products")
+    };
+    let found = async |from, text: Option<&'static str>, after, limit| {
+        let text = text.map(|text| SearchText::new(text).unwrap());
+        let list = store.read(move |view| view.products_by_change(from, text.as_ref(), after, limit));
+        let found = list.await.unwrap();
+        found.iter().map(|product| product.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found(time(0, 0), None, None, 9).await, [b, c, e, d, a]);
+    assert_eq!(found(time(1, 5), None, None, 9).await, [b, c, d, a]);
+    assert_eq!(found(time(2, 0), None, None, 9).await, [d, a]);
+    assert_eq!(found(time(3, 1), None, None, 9).await, []);
+    assert_eq!(found(time(0, 0), None, None, 2).await, [b, c]);
+    assert_eq!(found(time(0, 0), None, Some((time(1, 0), c)), 9).await, [e, d, a]);
+    assert_eq!(found(time(1, 5), None, Some((time(1, 0), c)), 1).await, [d]);
+    assert_eq!(found(time(0, 0), None, Some((time(3, 0), a)), 9).await, []);
+    assert_eq!(found(time(0, 0), Some("sku-2"), None, 9).await, [c]);
+    assert_eq!(found(time(2, 0), Some("sku-2"), None, 9).await, []);
+    // A change of stock is one, too.
+    store
+        .write(move |tx| tx.take_stock(b, quantity(1), time(4, 0)).map(|_| ()))
+        .await
+        .unwrap();
+    assert_eq!(found(time(0, 0), None, None, 9).await, [c, e, d, a, b]);
+    assert_eq!(found(time(4, 0), None, None, 9).await, [b]);
 }
 
 pub(crate) async fn products_are_changed_and_removed(store: impl Store) {

@@ -11,8 +11,8 @@
 use std::future::Future;
 
 use crate::domain::{
-    MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Price, Product, ProductId, Quantity, Sku, Status,
-    Stock, StockMovement, Timestamp,
+    MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Price, Product, ProductId, Quantity, Reference,
+    SearchText, Sku, Status, Stock, StockMovement, Timestamp,
 };
 use crate::error::Error;
 
@@ -98,7 +98,7 @@ pub trait Store: Clone + Send + Sync + 'static {
 }
 
 /// Which orders a list holds; `None` narrows nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct OrderFilter {
     /// Only orders in this status.
     pub status: Option<Status>,
@@ -106,6 +106,41 @@ pub struct OrderFilter {
     pub product_id: Option<ProductId>,
     /// Only orders that owe money back, or only those that do not.
     pub refund_due: Option<bool>,
+    /// Only orders with this reference.
+    pub reference: Option<Reference>,
+}
+
+impl OrderFilter {
+    /// Whether finding these orders may look through others, as [`EventFilter::is_scan`].
+    pub const fn is_scan(&self) -> bool {
+        self.reference.is_some() && (self.status.is_some() || self.product_id.is_some() || self.refund_due.is_some())
+    }
+}
+
+/// A span of time; `None` is no bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TimeSpan {
+    /// Its first moment.
+    pub from: Option<Timestamp>,
+    /// The first moment after it.
+    pub until: Option<Timestamp>,
+}
+
+impl TimeSpan {
+    /// Its first millisecond, as SQL wants it.
+    const fn first_ms(&self) -> i64 {
+        match self.from {
+            Some(from) => from.millis(),
+            None => i64::MIN,
+        }
+    }
+
+    /// The place before which its last order is, or that which is given if that is earlier, as SQL wants it.
+    fn end_ms(&self, before: Option<(Timestamp, OrderId)>) -> (i64, i64) {
+        // Ids begin with 1.
+        let end = (self.until.map_or(i64::MAX, Timestamp::millis), 0);
+        before.map_or(end, |(time, id)| end.min((time.millis(), id.get())))
+    }
 }
 
 /// The stock and price of a product after units were taken.
@@ -129,6 +164,25 @@ pub trait View: PaymentView + IdempotencyView {
     /// The first `limit` products in the order of their ids, after this one.
     fn products(&self, after: Option<ProductId>, limit: usize) -> Result<Vec<Product>, Error>;
 
+    /// The first `limit` products that have this text in their name or SKU, in the order of their ids, after this one. A short
+    /// text may look through all products.
+    fn products_with_text(
+        &self,
+        text: &SearchText,
+        after: Option<ProductId>,
+        limit: usize,
+    ) -> Result<Vec<Product>, Error>;
+
+    /// The first `limit` products that were added or changed at this time or later, in the order of the minutes of their last
+    /// changes and then of their ids, after this place. Looks through them for those that have the text.
+    fn products_by_change(
+        &self,
+        from: Timestamp,
+        text: Option<&SearchText>,
+        after: Option<(Timestamp, ProductId)>,
+        limit: usize,
+    ) -> Result<Vec<Product>, Error>;
+
     /// Whether any order, in whatever status, refers to this product.
     fn product_has_orders(&self, id: ProductId) -> Result<bool, Error>;
 
@@ -143,8 +197,18 @@ pub trait View: PaymentView + IdempotencyView {
     /// One order.
     fn order(&self, id: OrderId) -> Result<Option<Order>, Error>;
 
-    /// The newest `limit` orders of this filter, newest first, before this one.
-    fn orders(&self, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Result<Vec<Order>, Error>;
+    /// The newest `limit` orders of this filter, newest first by their ids, before this one.
+    fn orders(&self, filter: &OrderFilter, before: Option<OrderId>, limit: usize) -> Result<Vec<Order>, Error>;
+
+    /// The newest `limit` orders of this filter that were placed in this span of time, newest first by that and then by
+    /// their ids, before this place. Looks through all orders of the span for those of the filter.
+    fn orders_by_time(
+        &self,
+        filter: &OrderFilter,
+        span: TimeSpan,
+        before: Option<(Timestamp, OrderId)>,
+        limit: usize,
+    ) -> Result<Vec<Order>, Error>;
 
     /// The first `limit` orders that expire until then, in the order of their times.
     fn orders_expiring(&self, until: Timestamp, limit: usize) -> Result<Vec<Order>, Error>;

@@ -11,8 +11,8 @@ use tokio_postgres::types as postgres;
 use crate::domain::{
     Amount, Balance, Currency, Delta, Dispute, DisputeId, DisputeState, DisputeTold, EventId, EventNumber, EventResult,
     EventType, Hold, ListedPayment, Minor, Money, MovementId, NewOrder, Note, Order, OrderId, Payment, PaymentId,
-    Price, Product, ProductId, ProductName, Provider, Quantity, Reason, RecordedEvent, Refund, RefundId, RefundTold,
-    Sku, StateParts, Status, Stock, StockMovement, Sum, Timestamp, Version,
+    Price, Product, ProductId, ProductName, Provider, Quantity, Reason, RecordedEvent, Reference, Refund, RefundId,
+    RefundTold, Sku, StateParts, Status, Stock, StockMovement, Sum, Timestamp, Version,
 };
 use crate::store::{IdempotencyRecord, StoredResponse, Taken};
 
@@ -150,6 +150,7 @@ macro_rules! text_columns {
 text_columns! {
     Sku: |text| Ok(Self::new(text)?), Self::as_str;
     ProductName: |text| Ok(Self::restore(text)?), Self::as_str;
+    Reference: |text| Ok(Self::new(text)?), Self::as_str;
     Note: |text| Ok(Self::restore(text)), Self::as_str;
     EventId: |text| Ok(Self::new(text)?), Self::as_str;
     PaymentId: |text| Ok(Self::new(text)?), Self::as_str;
@@ -197,7 +198,7 @@ impl FromRow for Product {
 macro_rules! order_columns {
     () => {
         "refund_due, id, product_id, quantity, unit_price_cents, created_at_ms, updated_at_ms, version, \
-         status, expires_at_ms, paid_at_ms, shipped_at_ms, canceled_at_ms"
+         status, expires_at_ms, paid_at_ms, shipped_at_ms, canceled_at_ms, reference"
     };
 }
 pub(super) use order_columns;
@@ -206,7 +207,8 @@ impl FromRow for Order {
     fn from_row(row: &impl Row) -> Result<Self, Unreadable> {
         let id: OrderId = row.get(1)?;
         let placed = NewOrder::new(row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)
-            .map_err(|_| format!("the total of order {id} overflows"))?;
+            .map_err(|_| format!("the total of order {id} overflows"))?
+            .with_reference(row.get(13)?);
         let parts = StateParts {
             status: row.get(8)?,
             expires_at: row.get(9)?,

@@ -74,6 +74,7 @@ pub(super) const TABLES: &[Table] = &[
             column("shipped_at_ms", Integer),
             column("canceled_at_ms", Integer),
             column("refund_due", Boolean),
+            column("reference", Text),
         ],
     },
     Table {

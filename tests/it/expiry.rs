@@ -90,7 +90,7 @@ async fn an_expired_order_returns_its_stock_once_with_a_ledger_entry() {
     assert_eq!((app.stock(product).await, ledger.len()), (10, 3));
     let wanted = json!({
         "id": ledger[0]["id"], "product_id": product, "delta": 4, "stock_after": 10, "reason": "order_expired",
-        "order_id": order, "note": null, "created_at": "2026-03-02T09:30:00.005Z",
+        "order_id": order, "order_reference": null, "note": null, "created_at": "2026-03-02T09:30:00.005Z",
     });
     assert_eq!(ledger[0], wanted);
     app.delete(&format!("/orders/{order}")).await.expect(204);

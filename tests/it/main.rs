@@ -51,6 +51,7 @@ mod postgres_start;
 mod postgres_trouble;
 mod products;
 mod property;
+mod references;
 mod refunds;
 mod refusals;
 mod restore;

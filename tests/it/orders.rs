@@ -54,7 +54,7 @@ async fn placing_an_order_reserves_its_units() {
     );
     let now = "2026-03-01T09:30:00.007Z";
     let order = json!({
-        "id": 1, "product_id": product, "quantity": 2, "unit_price": 12.5, "total": 25, "status": "PENDING",
+        "id": 1, "reference": null, "product_id": product, "quantity": 2, "unit_price": 12.5, "total": 25, "status": "PENDING",
         "refund_due": false, "created_at": now, "updated_at": now, "expires_at": "2026-03-02T09:30:00.007Z", "paid_at": null, "shipped_at": null, "canceled_at": null,
     });
     assert_eq!(answer.value(), order);

@@ -28,7 +28,7 @@ fn refund(id: &str, payment: &str, status: &str) -> Value {
 async fn newest(app: &TestApp) -> Value {
     let page = app.get("/payment-events?limit=1").await.json(200);
     let mut event = page["items"][0].clone();
-    for member in ["provider", "event_id", "type", "received_at"] {
+    for member in ["order_reference", "provider", "event_id", "type", "received_at"] {
         assert!(event.as_object_mut().unwrap().remove(member).is_some(), "{member}");
     }
     event

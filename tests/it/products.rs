@@ -32,7 +32,8 @@ async fn a_product_is_created_under_its_location_with_its_opening_stock_in_the_l
     assert_eq!(app.get("/products/1").await.json(200), product);
 
     let movement = json!({
-        "id": 1, "product_id": 1, "delta": 40, "stock_after": 40, "reason": "initial", "order_id": null, "note": null,
+        "id": 1, "product_id": 1, "delta": 40, "stock_after": 40, "reason": "initial", "order_id": null,
+        "order_reference": null, "note": null,
         "created_at": FIRST,
     });
     assert_eq!(app.ledger(1).await, [movement]);

@@ -19,7 +19,7 @@ async fn a_movement_changes_stock_by_its_delta() {
         .json(201);
     let restock = json!({
         "id": 2, "product_id": product, "delta": 100, "stock_after": 140, "reason": "adjustment", "order_id": null,
-        "note": "Delivery 4711", "created_at": "2026-03-01T09:30:00.001Z",
+        "order_reference": null, "note": "Delivery 4711", "created_at": "2026-03-01T09:30:00.001Z",
     });
     assert_eq!(movement, restock);
     let breakage = app.post(&ledger(product), json!({"delta": -140})).await.json(201);

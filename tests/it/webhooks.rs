@@ -835,7 +835,7 @@ async fn recorded_events_show_the_event_and_its_result() {
         wanted.insert(
             0,
             json!({
-                "provider": "own", "event_id": id, "type": kind, "order_id": order_id, "payment_id": payment_id,
+                "provider": "own", "event_id": id, "type": kind, "order_id": order_id, "order_reference": null, "payment_id": payment_id,
                 "refund_id": null, "amount": amount, "currency": null,
                 "result": result, "received_at": format!("{received_at:.3}"),
             }),

@@ -52,8 +52,14 @@ impl<'c> Statements<'c> {
         let (stock, price): (i64, i64) = self
             .left
             .query_row(params![product_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        self.insert
-            .execute(params![product_id, quantity, price, now + ORDER_TTL_MS, now])?;
+        self.insert.execute(params![
+            product_id,
+            quantity,
+            price,
+            now + ORDER_TTL_MS,
+            now,
+            None::<&str>
+        ])?;
         let order_id = self.connection.last_insert_rowid();
         self.insert_movement.execute(params![
             product_id,

@@ -23,7 +23,7 @@ pub trait Orders: Api {
     /// Reserves `quantity` units of one product and creates a `PENDING` order, both in one transaction: of two
     /// orders for the last unit one gets it and the other gets 409 `insufficient-stock`. `unit_price` is the
     /// product's price at this moment and never changes after. The service cancels an order that is not paid by
-    /// `expires_at`, and its stock goes back.
+    /// `expires_at`, and its stock goes back. `reference` is the shop's own number of the order; it need not be unique.
     fn create_order(
         &self,
         caller: Self::Caller,
@@ -53,8 +53,10 @@ pub trait Orders: Api {
 
     /// List orders.
     ///
-    /// Orders, newest first, a page at a time; `status`, `product_id` and `refund_due` narrow the list and can be
-    /// combined.
+    /// Orders, newest first, a page at a time. The filters narrow the list and can be combined. `created_from` and
+    /// `created_before` are compared with `created_at`; with one of them the list is in the order of `created_at`, newest
+    /// first, else in that of the ids. A cursor belongs to one of these two orders. A combination of filters that would
+    /// look through too many orders is 503 `overloaded`; a shorter time span helps.
     fn list_orders(
         &self,
         caller: Self::Caller,
@@ -63,7 +65,8 @@ pub trait Orders: Api {
 
     /// Ship, cancel or change an order.
     ///
-    /// A partial update: send `status`, `quantity` or both. If both are sent, both change or neither does.
+    /// A partial update: send at least one of `status`, `quantity` and `reference`. All that is sent changes, or nothing
+    /// does.
     ///
     /// | from | to | by |
     /// |---|---|---|
@@ -73,9 +76,9 @@ pub trait Orders: Api {
     /// | `PAID` | `CANCELED` | the payment webhook, when the order's payment was refunded |
     /// | `PAID` | `SHIPPED` | this operation |
     ///
-    /// `SHIPPED` and `CANCELED` are final. `quantity` can change only while the order is `PENDING` and stays so (else 409
-    /// `order-not-editable`); the difference is taken from the stock or goes back to it. A status or quantity that the
-    /// order already has is 200 and changes nothing.
+    /// `SHIPPED` and `CANCELED` are final. `quantity` and `reference` can change only while the order is `PENDING` and
+    /// stays so (else 409 `order-not-editable`); a difference of quantity is taken from the stock or goes back to it. What
+    /// the order already has is 200 and changes nothing.
     fn update_order(
         &self,
         caller: Self::Caller,
@@ -382,6 +385,14 @@ pub struct ListOrdersParams {
     pub product_id: Option<i64>,
     /// Only orders that owe money back (true), or only those that do not (false).
     pub refund_due: Option<bool>,
+    /// Only orders with exactly this reference.
+    pub reference: Option<String>,
+    /// Only orders placed at this time or later.
+    pub created_from: Option<Timestamp>,
+    /// Only orders placed before this time.
+    pub created_before: Option<Timestamp>,
+    /// `product` adds each item's `product`: its SKU and name as they are now.
+    pub expand: Option<models::Expansion>,
 }
 
 #[derive(Validate)]
@@ -394,12 +405,30 @@ struct ListOrdersDraft {
     #[validate(range(min = 1i64))]
     product_id: Option<i64>,
     refund_due: Option<bool>,
+    #[validate(length(min = 1, max = 100))]
+    #[validate(custom(function = "Self::reference_pattern"))]
+    reference: Option<String>,
+    created_from: Option<Timestamp>,
+    created_before: Option<Timestamp>,
+    expand: Option<models::Expansion>,
 }
 
 impl ListOrdersDraft {
     fn cursor_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}$"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}(?:[0-7][0-9a-f]{15})?$"));
         read::matches(text, &PATTERN, Some("must be the next_cursor of a page"))
+    }
+    fn reference_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                r"^(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*(?:[^\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2027-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|\u2027)(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*$",
+            )
+        });
+        read::matches(
+            text,
+            &PATTERN,
+            Some("must have a visible character and no control characters"),
+        )
     }
 }
 
@@ -412,8 +441,22 @@ impl ListOrdersParams {
             status: parameters.query("status"),
             product_id: parameters.query("product_id"),
             refund_due: parameters.query("refund_due"),
+            reference: parameters.query("reference"),
+            created_from: parameters.query("created_from"),
+            created_before: parameters.query("created_before"),
+            expand: parameters.query("expand"),
         };
-        parameters.refuse_unknown_query(&["limit", "cursor", "status", "product_id", "refund_due"]);
+        parameters.refuse_unknown_query(&[
+            "limit",
+            "cursor",
+            "status",
+            "product_id",
+            "refund_due",
+            "reference",
+            "created_from",
+            "created_before",
+            "expand",
+        ]);
         parameters.check(
             &draft,
             &[
@@ -422,6 +465,10 @@ impl ListOrdersParams {
                 ("status", "status"),
                 ("product_id", "product_id"),
                 ("refund_due", "refund_due"),
+                ("reference", "reference"),
+                ("created_from", "created_from"),
+                ("created_before", "created_before"),
+                ("expand", "expand"),
             ],
         );
         Some(Self {
@@ -430,6 +477,10 @@ impl ListOrdersParams {
             status: draft.status,
             product_id: draft.product_id,
             refund_due: draft.refund_due,
+            reference: draft.reference,
+            created_from: draft.created_from,
+            created_before: draft.created_before,
+            expand: draft.expand,
         })
     }
 }

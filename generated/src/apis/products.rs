@@ -64,6 +64,11 @@ pub trait Products: Api {
     ///
     /// Products in the order of their ids, a page at a time. Follow `next_cursor` (or the `Link` header) until it is
     /// null: a product that exists during the whole walk is listed exactly once, whatever is added or removed meanwhile.
+    ///
+    /// The filters narrow the list and can be combined. With `updated_from` the list is in the order of `updated_at` by
+    /// the minute, the longest unchanged first, and a product that changes during the walk comes again at its end. To keep
+    /// a copy of the catalog, repeat the walk with the time at which the last one began, less a minute: a change is
+    /// visible once it is committed, a moment after its `updated_at`. A cursor belongs to one of these two orders.
     fn list_products(
         &self,
         params: ListProductsParams,
@@ -463,6 +468,10 @@ pub struct ListProductsParams {
     pub cursor: Option<String>,
     /// Only the product with exactly this SKU.
     pub sku: Option<String>,
+    /// Only products with this text in their name or SKU, in capital or small letters.
+    pub q: Option<String>,
+    /// Only products that were added or changed at this time or later; an order changes `stock`, too.
+    pub updated_from: Option<Timestamp>,
 }
 
 #[derive(Validate)]
@@ -474,11 +483,15 @@ struct ListProductsDraft {
     #[validate(length(min = 1, max = 64))]
     #[validate(custom(function = "Self::sku_pattern"))]
     sku: Option<String>,
+    #[validate(length(min = 1, max = 100))]
+    #[validate(custom(function = "Self::q_pattern"))]
+    q: Option<String>,
+    updated_from: Option<Timestamp>,
 }
 
 impl ListProductsDraft {
     fn cursor_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}$"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}(?:[0-7][0-9a-f]{15})?$"));
         read::matches(text, &PATTERN, Some("must be the next_cursor of a page"))
     }
     fn sku_pattern(text: &str) -> Result<(), ValidationError> {
@@ -487,6 +500,18 @@ impl ListProductsDraft {
             text,
             &PATTERN,
             Some("must consist of letters, digits, '.', '_' and '-', a letter or digit first"),
+        )
+    }
+    fn q_pattern(text: &str) -> Result<(), ValidationError> {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+            read::pattern(
+                r"^(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*(?:[^\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2027-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|\u2027)(?:[^\x00-\x1f\x7f-\x9f\u2027-\u202a]|[\u2027\u202a])*$",
+            )
+        });
+        read::matches(
+            text,
+            &PATTERN,
+            Some("must have a visible character and no control characters"),
         )
     }
 }
@@ -498,13 +523,26 @@ impl ListProductsParams {
             limit: parameters.query("limit"),
             cursor: parameters.query("cursor"),
             sku: parameters.query("sku"),
+            q: parameters.query("q"),
+            updated_from: parameters.query("updated_from"),
         };
-        parameters.refuse_unknown_query(&["limit", "cursor", "sku"]);
-        parameters.check(&draft, &[("limit", "limit"), ("cursor", "cursor"), ("sku", "sku")]);
+        parameters.refuse_unknown_query(&["limit", "cursor", "sku", "q", "updated_from"]);
+        parameters.check(
+            &draft,
+            &[
+                ("limit", "limit"),
+                ("cursor", "cursor"),
+                ("sku", "sku"),
+                ("q", "q"),
+                ("updated_from", "updated_from"),
+            ],
+        );
         Some(Self {
             limit: draft.limit.unwrap_or(20),
             cursor: draft.cursor,
             sku: draft.sku,
+            q: draft.q,
+            updated_from: draft.updated_from,
         })
     }
 }
@@ -548,6 +586,8 @@ pub struct ListStockMovementsParams {
     pub limit: i32,
     /// The `next_cursor` of the previous page. It is opaque, so do not construct one.
     pub cursor: Option<String>,
+    /// `product` adds each item's `product`: its SKU and name as they are now.
+    pub expand: Option<models::Expansion>,
 }
 
 #[derive(Validate)]
@@ -558,11 +598,12 @@ struct ListStockMovementsDraft {
     limit: Option<i32>,
     #[validate(custom(function = "Self::cursor_pattern"))]
     cursor: Option<String>,
+    expand: Option<models::Expansion>,
 }
 
 impl ListStockMovementsDraft {
     fn cursor_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}$"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}(?:[0-7][0-9a-f]{15})?$"));
         read::matches(text, &PATTERN, Some("must be the next_cursor of a page"))
     }
 }
@@ -574,13 +615,23 @@ impl ListStockMovementsParams {
             id: parameters.path("id"),
             limit: parameters.query("limit"),
             cursor: parameters.query("cursor"),
+            expand: parameters.query("expand"),
         };
-        parameters.refuse_unknown_query(&["limit", "cursor"]);
-        parameters.check(&draft, &[("id", "id"), ("limit", "limit"), ("cursor", "cursor")]);
+        parameters.refuse_unknown_query(&["limit", "cursor", "expand"]);
+        parameters.check(
+            &draft,
+            &[
+                ("id", "id"),
+                ("limit", "limit"),
+                ("cursor", "cursor"),
+                ("expand", "expand"),
+            ],
+        );
         Some(Self {
             id: draft.id?,
             limit: draft.limit.unwrap_or(20),
             cursor: draft.cursor,
+            expand: draft.expand,
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::EventResult;
 impl Shop {
     async fn place_for(&self, units: i64, ttl: Duration) -> OrderId {
         let mug = self.mug;
-        let place = move |tx: &mut dyn Tx| orders::place(tx, mug, quantity(units), Some(ttl), NOW);
+        let place = move |tx: &mut dyn Tx| orders::place(tx, mug, quantity(units), None, Some(ttl), NOW);
         self.store.write(place).await.unwrap().id()
     }
 

@@ -34,7 +34,7 @@ impl Shop {
     /// Orders one mug under this key.
     async fn order_once(&self, key: IdempotencyKey, body: [u8; 32], now: Timestamp) -> Result<Outcome, Error> {
         let mug = self.mug;
-        let place = move |tx: &mut dyn Tx| orders::place(tx, mug, quantity(1), None, now);
+        let place = move |tx: &mut dyn Tx| orders::place(tx, mug, quantity(1), None, None, now);
         self.store
             .write(move |tx| idempotency::once(tx, &key, body, now, |tx| place(tx).map(|order| answer(&order))))
             .await

@@ -19,7 +19,7 @@ async fn an_order_takes_its_units_and_keeps_its_price() {
     assert_eq!(shop.stock().await, 38);
     let nowhere = shop
         .store
-        .write(|tx| orders::place(tx, product_id(9), quantity(1), None, NOW));
+        .write(|tx| orders::place(tx, product_id(9), quantity(1), None, None, NOW));
     assert_eq!(text(nowhere.await), "There is no product 9.");
     assert_eq!(text(shop.order(order_id(9)).await), "There is no order 9.");
 }
@@ -151,7 +151,7 @@ async fn orders_are_listed_page_by_page() {
         let all = OrderFilter::default();
         let page = shop
             .store
-            .read(move |view| orders::list(view, all, before.map(order_id), limit))
+            .read(move |view| orders::list(view, &all, before.map(order_id), limit))
             .await
             .unwrap();
         (
@@ -171,7 +171,7 @@ async fn of_many_buyers_one_gets_the_last_unit() {
         let (store, mug) = (shop.store.clone(), shop.mug);
         tokio::spawn(async move {
             store
-                .write(move |tx| orders::place(tx, mug, quantity(1), None, NOW))
+                .write(move |tx| orders::place(tx, mug, quantity(1), None, None, NOW))
                 .await
         })
     });
@@ -203,7 +203,7 @@ async fn time_is_what_is_handed_in() {
     let early = Timestamp::from_millis(-1);
     let order = shop
         .store
-        .write(move |tx| orders::place(tx, mug, units, None, early))
+        .write(move |tx| orders::place(tx, mug, units, None, None, early))
         .await
         .unwrap();
     assert_eq!((order.created_at(), order.updated_at()), (early, early));

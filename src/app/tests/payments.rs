@@ -47,7 +47,7 @@ impl Shop {
             None => None,
             Some(id) => self.order(id).await.ok(),
         };
-        assert_eq!(receipt.order_status, order.map(|order| order.status()));
+        assert_eq!(receipt.order_status, order.as_ref().map(Order::status));
         self.check().await;
         (
             receipt.result.name(),
@@ -59,7 +59,7 @@ impl Shop {
         let list = self
             .store
             .read(move |view| payments::list_events(view, filter, before, limit));
-        list.await.unwrap().items
+        list.await.unwrap().0.items
     }
 
     /// Places an order of two mugs, 25.00 in all, and cancels it.
@@ -302,7 +302,8 @@ async fn late_money_is_owed_until_it_is_back() {
         ..OrderFilter::default()
     };
     let list = async || {
-        let list = shop.store.read(move |view| orders::list(view, owing, None, 9));
+        let owing = owing.clone();
+        let list = shop.store.read(move |view| orders::list(view, &owing, None, 9));
         list.await.unwrap().items.len()
     };
     assert_eq!(list().await, 1);
@@ -395,7 +396,7 @@ async fn events_are_listed_page_by_page() {
         let list = shop
             .store
             .read(move |view| payments::list_events(view, EventFilter::default(), before, limit));
-        let page = list.await.unwrap();
+        let (page, _) = list.await.unwrap();
         let numbers = page.items.iter().map(|event| event.number.get()).collect::<Vec<_>>();
         (numbers, page.next.map(EventNumber::get))
     };

@@ -1,6 +1,8 @@
 //! Products and their ledger.
 
 use super::*;
+use crate::app::products::ProductFilter;
+use crate::domain::SearchText;
 
 #[tokio::test]
 async fn a_product_begins_with_its_opening_stock() {
@@ -111,9 +113,13 @@ async fn products_are_listed_page_by_page() {
         shop.create(sku, 1).await.unwrap();
     }
     let list = async |only: Option<&'static str>, after, limit| {
+        let filter = ProductFilter {
+            sku: only.map(sku),
+            text: None,
+        };
         let page = shop
             .store
-            .read(move |view| products::list(view, only.map(sku).as_ref(), after, limit))
+            .read(move |view| products::list(view, &filter, after, limit))
             .await
             .unwrap();
         let ids = page.items.iter().map(|product| product.id.get()).collect::<Vec<_>>();
@@ -126,6 +132,30 @@ async fn products_are_listed_page_by_page() {
     assert_eq!(list(Some("C"), None, 1).await, (vec![3], None));
     assert_eq!(list(Some("C"), Some(product_id(3)), 1).await, (vec![], None));
     assert_eq!(list(Some("D"), None, 1).await, (vec![], None));
+}
+
+/// A SKU is asked for together with a text, or with a time.
+#[tokio::test]
+async fn one_product_is_listed_if_it_fits_every_filter() {
+    let shop = Shop::with_mugs(1).await;
+    let filter = |text: &str| ProductFilter {
+        sku: Some(sku("MUG")),
+        text: Some(SearchText::new(text).unwrap()),
+    };
+    let count = async |filter: ProductFilter, from: Option<Timestamp>| {
+        let list = shop.store.read(move |view| {
+            Ok(match from {
+                None => products::list(view, &filter, None, 9)?.items.len(),
+                Some(from) => products::list_by_change(view, &filter, from, None, 9)?.items.len(),
+            })
+        });
+        list.await.unwrap()
+    };
+    for from in [None, Some(NOW)] {
+        assert_eq!(count(filter("blue"), from).await, 1);
+        assert_eq!(count(filter("red"), from).await, 0);
+    }
+    assert_eq!(count(filter("blue"), Some(LATER)).await, 0);
 }
 
 #[tokio::test]
@@ -143,7 +173,10 @@ async fn stock_is_moved_by_a_difference() {
         .read(move |view| stock::list(view, mug, None, 1))
         .await
         .unwrap();
-    assert_eq!((page.items, page.next), (vec![movement.clone()], Some(movement.id)));
+    assert_eq!(
+        (page.page.items, page.page.next),
+        (vec![movement.clone()], Some(movement.id))
+    );
     assert_eq!(
         text(shop.adjust(-141, None).await),
         "Product 1 has 140 in stock; 141 requested."

@@ -116,10 +116,11 @@ async fn an_order_is_changed_in_an_expected_version_only() {
     let id = shop.place(2).await.unwrap().id();
     let update = async |id, expected: Expected, status| {
         let change = OrderChange {
+            reference: None,
             status: Some(status),
             quantity: None,
         };
-        let update = move |tx: &mut dyn Tx| orders::update(tx, id, &expected, change, LATER);
+        let update = move |tx: &mut dyn Tx| orders::update(tx, id, &expected, change.clone(), LATER);
         shop.store
             .write(update)
             .await

@@ -95,11 +95,14 @@ fn every_step_from_every_state() {
             cancel,
             "cancel {state:?}"
         );
-        let edited = before.set_quantity(quantity(5), NOW);
+        let edited = before.edit(Some(quantity(5)), None, NOW);
         assert_eq!(
-            edited.map(|o| (o.quantity(), o.total())),
+            edited
+                .as_ref()
+                .map(|o| (o.quantity(), o.total()))
+                .map_err(|refusal| *refusal),
             set_quantity,
-            "set_quantity {state:?}"
+            "edit {state:?}"
         );
         for after in [before.pay(NOW), before.ship(NOW), before.cancel(is_open, NOW), edited]
             .into_iter()
@@ -150,7 +153,7 @@ fn every_state_settled() {
 fn an_order_expires_only_if_told_when() {
     let price = Price::new(Money::from_cents(1_250)).unwrap();
     let new = NewOrder::new(ProductId::new(7).unwrap(), quantity(2), price, PLACED).unwrap();
-    let expires_at = |ttl: Option<u64>| new.expiring_after(ttl.map(Duration::from_millis)).expires_at();
+    let expires_at = |ttl: Option<u64>| new.clone().expiring_after(ttl.map(Duration::from_millis)).expires_at();
     assert_eq!(expires_at(None), None);
     assert_eq!(expires_at(Some(0)), None);
     assert_eq!(expires_at(Some(7_000)), Some(EXPIRES));
@@ -164,7 +167,7 @@ fn an_order_expires_only_if_told_when() {
     assert_eq!(placed.cancel(false, NOW).unwrap().state().expires_at(), None);
     // But another quantity is no new time.
     assert_eq!(
-        placed.set_quantity(quantity(1), NOW).unwrap().state().expires_at(),
+        placed.edit(Some(quantity(1)), None, NOW).unwrap().state().expires_at(),
         Some(EXPIRES)
     );
 }
@@ -177,11 +180,11 @@ fn every_status_asked_for_in_every_state() {
         for to in Status::ALL {
             let change = OrderChange {
                 status: Some(to),
-                quantity: None,
+                ..OrderChange::default()
             };
             let after = before.change(change, false, NOW);
             if to == before.status() {
-                assert_eq!(after, Ok(before), "a no-op");
+                assert_eq!(after, Ok(before.clone()), "a no-op");
             } else if before.status().allowed().contains(&to) {
                 assert_eq!(after.map(|o| (o.status(), o.updated_at())), Ok((to, NOW)));
             } else {
@@ -206,6 +209,7 @@ fn status_and_quantity_change_together_or_not_at_all() {
             OrderChange {
                 status,
                 quantity: Some(quantity(units)),
+                reference: None,
             },
             false,
             NOW,
@@ -243,6 +247,53 @@ fn status_and_quantity_change_together_or_not_at_all() {
 }
 
 #[test]
+fn a_reference_changes_as_a_quantity_does() {
+    let named = |text: &str| Some(Reference::new(text).unwrap());
+    let change = |units: Option<i64>, reference: &str| OrderChange {
+        quantity: units.map(quantity),
+        reference: named(reference),
+        ..OrderChange::default()
+    };
+    let order_with = |state, text: &str| Order {
+        reference: named(text),
+        ..order(state)
+    };
+    let after = order(PENDING).change(change(None, "W-1"), false, NOW).unwrap();
+    assert_eq!((after.reference().cloned(), after.version().get()), (named("W-1"), 2));
+    // Both are one new version, and neither undoes the other.
+    let after = after.change(change(Some(5), "W-2"), false, NOW).unwrap();
+    assert_eq!((after.reference().cloned(), after.quantity().get()), (named("W-2"), 5));
+    assert_eq!(after.version().get(), 3);
+    let only_quantity = OrderChange {
+        quantity: Some(quantity(1)),
+        ..OrderChange::default()
+    };
+    assert_eq!(
+        after.change(only_quantity, false, NOW).unwrap().reference().cloned(),
+        named("W-2")
+    );
+    let paid = State::Paid { paid_at: PAID };
+    for state in [PENDING, paid] {
+        let named = order_with(state, "W-1");
+        assert_eq!(
+            named.change(change(None, "W-1"), false, NOW),
+            Ok(named.clone()),
+            "a no-op"
+        );
+    }
+    let refused = Err(Refusal::NotEditable { status: Status::Paid });
+    assert_eq!(order_with(paid, "W-1").change(change(None, "W-2"), false, NOW), refused);
+    let and_cancel = OrderChange {
+        status: Some(Status::Canceled),
+        ..change(None, "W-2")
+    };
+    let refused = Err(Refusal::NotEditable {
+        status: Status::Pending,
+    });
+    assert_eq!(order_with(PENDING, "W-1").change(and_cancel, false, NOW), refused);
+}
+
+#[test]
 fn an_order_holds_its_units_until_it_is_canceled() {
     for state in STATES {
         let held = order(state).held();
@@ -256,25 +307,25 @@ fn a_total_that_cannot_be_counted_is_refused() {
     let new = |units| NewOrder::new(ProductId::new(7).unwrap(), quantity(units), price, PLACED);
     assert_eq!(new(2), Err(Refusal::TotalTooLarge));
     let one = new(1).unwrap().with_id(OrderId::new(1).unwrap());
-    assert_eq!(one.set_quantity(quantity(2), NOW), Err(Refusal::TotalTooLarge));
+    assert_eq!(one.edit(Some(quantity(2)), None, NOW), Err(Refusal::TotalTooLarge));
 }
 
 #[test]
 fn what_an_order_lets_go_comes_back() {
-    let change = |before: Order, after: Order| after.stock_change_from(&before).map(Delta::get);
+    let change = |before: &Order, after: &Order| after.stock_change_from(before).map(Delta::get);
     let pending = order(PENDING);
     let canceled = pending.cancel(false, NOW).unwrap();
-    assert_eq!(change(pending, canceled), Some(2));
+    assert_eq!(change(&pending, &canceled), Some(2));
     assert_eq!(
-        change(pending, pending.set_quantity(quantity(5), NOW).unwrap()),
+        change(&pending, &pending.edit(Some(quantity(5)), None, NOW).unwrap()),
         Some(-3)
     );
     assert_eq!(
-        change(pending, pending.set_quantity(quantity(1), NOW).unwrap()),
+        change(&pending, &pending.edit(Some(quantity(1)), None, NOW).unwrap()),
         Some(1)
     );
-    assert_eq!(change(pending, pending.pay(NOW).unwrap()), None);
-    assert_eq!(change(canceled, canceled), None);
+    assert_eq!(change(&pending, &pending.pay(NOW).unwrap()), None);
+    assert_eq!(change(&canceled, &canceled), None);
 }
 
 /// What a canceling caller leaves behind is what the payments say.
@@ -282,10 +333,10 @@ fn what_an_order_lets_go_comes_back() {
 fn a_caller_who_cancels_owes_what_is_open() {
     let cancel = OrderChange {
         status: Some(Status::Canceled),
-        quantity: None,
+        ..OrderChange::default()
     };
     for is_open in [false, true] {
-        let canceled = order(PENDING).change(cancel, is_open, NOW).unwrap();
+        let canceled = order(PENDING).change(cancel.clone(), is_open, NOW).unwrap();
         assert_eq!(canceled.refund_due(), is_open);
     }
 }

@@ -72,7 +72,7 @@ impl Ruling {
 }
 
 /// What is known of the order that a payment is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrderKnown {
     /// Nothing names one.
     Unnamed,
@@ -86,9 +86,9 @@ pub enum OrderKnown {
 
 impl OrderKnown {
     /// The order, where it is there.
-    pub const fn placed(&self) -> Option<Order> {
+    pub const fn placed(&self) -> Option<&Order> {
         match self {
-            Self::Placed(order) => Some(*order),
+            Self::Placed(order) => Some(order),
             Self::Unnamed | Self::NeverPlaced | Self::Deleted(_) => None,
         }
     }
@@ -161,7 +161,7 @@ pub fn paid(fact: &Fact, is_of_total: bool, before: &Before, now: Timestamp) -> 
     }
     let owing = order.and_then(|order| changed(order, order.settle(true, now)));
     let is_unknown = fact.sum.is_none() && !is_of_total;
-    Ok(match before.order {
+    Ok(match &before.order {
         OrderKnown::Unnamed => Ruling::ignored_with(Notice::NoOrder),
         OrderKnown::NeverPlaced => pays(EventResult::OrderUnknown, false, None),
         OrderKnown::Deleted(_) | OrderKnown::Placed(_) if came.foreign.is_some() => {
@@ -200,12 +200,12 @@ struct Came {
 }
 
 /// What came by this sum; without one, the total of this order.
-fn came(sum: Option<&Sum>, order: Option<Order>) -> Came {
+fn came(sum: Option<&Sum>, order: Option<&Order>) -> Came {
     let foreign = sum.filter(|sum| sum.cents.is_none()).and_then(Sum::currency);
     Came {
         amount: match sum {
             Some(sum) => count(sum, foreign),
-            None => order.map(|order| order.total()).map(Money::cents),
+            None => order.map(Order::total).map(Money::cents),
         },
         foreign,
     }
@@ -285,8 +285,11 @@ pub fn refunded(told: &RefundTold, known: &RefundKnown, now: Timestamp) -> Resul
         return Ok(rules(EventResult::Ignored, None));
     }
     if size(after) < size(before) {
-        let owing = known.order.and_then(|order| changed(order, order.settle(true, now)));
-        return Ok(match known.order.map(|order| order.status()) {
+        let owing = known
+            .order
+            .as_ref()
+            .and_then(|order| changed(order, order.settle(true, now)));
+        return Ok(match known.order.as_ref().map(Order::status) {
             Some(Status::Canceled) => rules(EventResult::RefundDue, owing),
             Some(Status::Pending | Status::Paid | Status::Shipped) | None => rules(EventResult::RefundFailed, None),
         });
@@ -294,7 +297,7 @@ pub fn refunded(told: &RefundTold, known: &RefundKnown, now: Timestamp) -> Resul
     if !after.is_closed {
         return Ok(rules(EventResult::PartialRefund, None));
     }
-    let order = match known.order {
+    let order = match &known.order {
         None => None,
         Some(order) => match order.status() {
             // The own payment was refunded whole, so the order is canceled.
@@ -349,8 +352,8 @@ fn names_another(named: Option<OrderId>, of_payment: Option<OrderId>) -> bool {
 }
 
 /// The order after a step, if that was one.
-fn changed(before: Order, after: Order) -> Option<Order> {
-    (after != before).then_some(after)
+fn changed(before: &Order, after: Order) -> Option<Order> {
+    (after != *before).then_some(after)
 }
 
 #[cfg(test)]

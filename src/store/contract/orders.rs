@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{add_order, add_product, order};
-use crate::domain::{Order, OrderId, State, Status, Timestamp, Version};
+use crate::domain::{NewOrder, Order, OrderId, State, Status, Timestamp, Version};
 use crate::error::Error;
-use crate::store::{OrderFilter, Store};
-use crate::testing::{LATER, NOW, new_order, product_id};
+use crate::store::{OrderFilter, Store, TimeSpan};
+use crate::testing::{LATER, NOW, new_order, product_id, reference};
 
 pub(crate) async fn orders_come_back_in_every_state(store: impl Store) {
     let product = add_product(&store, "MUG", 5).await;
@@ -37,17 +37,20 @@ pub(crate) async fn orders_come_back_in_every_state(store: impl Store) {
     ];
     for (version, state) in (2..).zip(states) {
         let version = Version::new(version).unwrap();
-        let changed = Order::restore(id, new_order(product, 10_000), state, version, LATER);
-        store.write(move |tx| tx.save_order(&changed)).await.unwrap();
+        let named = new_order(product, 10_000).with_reference(Some(reference(&format!("R {version:?}"))));
+        let changed = Order::restore(id, named, state, version, LATER);
+        let saved = changed.clone();
+        store.write(move |tx| tx.save_order(&saved)).await.unwrap();
         assert_eq!(order(&store, id).await, Some(changed));
     }
     store.write(move |tx| tx.delete_order(id)).await.unwrap();
     assert_eq!(order(&store, id).await, None);
 }
 
-async fn order_ids(store: &impl Store, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Vec<OrderId> {
+async fn order_ids(store: &impl Store, filter: &OrderFilter, before: Option<OrderId>, limit: usize) -> Vec<OrderId> {
+    let filter = filter.clone();
     let page = store
-        .read(move |view| view.orders(filter, before, limit))
+        .read(move |view| view.orders(&filter, before, limit))
         .await
         .unwrap();
     page.iter().map(Order::id).collect()
@@ -61,9 +64,9 @@ pub(crate) async fn orders_are_listed_newest_first(store: impl Store) {
         add_order(&store, product).await,
     );
     let all = OrderFilter::default();
-    assert_eq!(order_ids(&store, all, None, 2).await, [c, b]);
-    assert_eq!(order_ids(&store, all, Some(b), 2).await, [a]);
-    assert_eq!(order_ids(&store, all, Some(a), 2).await, []);
+    assert_eq!(order_ids(&store, &all, None, 2).await, [c, b]);
+    assert_eq!(order_ids(&store, &all, Some(b), 2).await, [a]);
+    assert_eq!(order_ids(&store, &all, Some(a), 2).await, []);
 }
 
 pub(crate) async fn orders_expire_in_the_order_of_their_times(store: impl Store) {
@@ -127,7 +130,7 @@ pub(crate) async fn orders_of_a_product_are_found_whatever_is_gone(store: impl S
         product_id: Some(mug),
         ..OrderFilter::default()
     };
-    let found = async |before, limit| order_ids(&store, mugs, before, limit).await;
+    let found = async |before, limit| order_ids(&store, &mugs, before, limit).await;
     let remove = async |index: usize| {
         let id = ids[index];
         store.write(move |tx| tx.delete_order(id)).await.unwrap();
@@ -172,7 +175,7 @@ pub(crate) async fn orders_of_a_product_are_found_whatever_is_gone(store: impl S
         .unwrap();
     assert_eq!(found(None, 9).await, []);
     assert_eq!(
-        order_ids(&store, OrderFilter::default(), None, 9).await,
+        order_ids(&store, &OrderFilter::default(), None, 9).await,
         [ids[4], ids[1]]
     );
 }
@@ -197,13 +200,13 @@ pub(crate) async fn orders_are_narrowed_down(store: impl Store) {
     let filter = |status, product_id| OrderFilter {
         status,
         product_id,
-        refund_due: None,
+        ..OrderFilter::default()
     };
-    let owing = |refund_due, filter| OrderFilter {
+    let owing = |refund_due, filter: &OrderFilter| OrderFilter {
         refund_due: Some(refund_due),
-        ..filter
+        ..filter.clone()
     };
-    let found = async |filter| order_ids(&store, filter, None, 9).await;
+    let found = async |filter: OrderFilter| order_ids(&store, &filter, None, 9).await;
     assert_eq!(found(filter(None, Some(mug))).await, [ids[4], ids[2], ids[0]]);
     assert_eq!(found(filter(Some(Status::Canceled), None)).await, [ids[3], ids[2]]);
     assert_eq!(found(filter(Some(Status::Pending), Some(mug))).await, [ids[4], ids[0]]);
@@ -214,24 +217,147 @@ pub(crate) async fn orders_are_narrowed_down(store: impl Store) {
         filter(Some(Status::Canceled), None),
         filter(None, Some(mug)),
     );
-    assert_eq!(found(owing(true, all)).await, [ids[2]]);
-    assert_eq!(found(owing(true, canceled)).await, [ids[2]]);
-    assert_eq!(found(owing(true, mugs)).await, [ids[2]]);
-    assert_eq!(found(owing(true, filter(Some(Status::Paid), None))).await, []);
-    assert_eq!(found(owing(true, filter(None, Some(pot)))).await, []);
-    assert_eq!(found(owing(false, all)).await, [ids[4], ids[3], ids[1], ids[0]]);
-    assert_eq!(found(owing(false, canceled)).await, [ids[3]]);
-    assert_eq!(found(owing(false, mugs)).await, [ids[4], ids[0]]);
+    assert_eq!(found(owing(true, &all)).await, [ids[2]]);
+    assert_eq!(found(owing(true, &canceled)).await, [ids[2]]);
+    assert_eq!(found(owing(true, &mugs)).await, [ids[2]]);
+    assert_eq!(found(owing(true, &filter(Some(Status::Paid), None))).await, []);
+    assert_eq!(found(owing(true, &filter(None, Some(pot)))).await, []);
+    assert_eq!(found(owing(false, &all)).await, [ids[4], ids[3], ids[1], ids[0]]);
+    assert_eq!(found(owing(false, &canceled)).await, [ids[3]]);
+    assert_eq!(found(owing(false, &mugs)).await, [ids[4], ids[0]]);
     // Pages go on within the filter.
-    assert_eq!(order_ids(&store, owing(true, all), Some(ids[2]), 9).await, []);
+    assert_eq!(order_ids(&store, &owing(true, &all), Some(ids[2]), 9).await, []);
     let pending = filter(Some(Status::Pending), None);
-    assert_eq!(order_ids(&store, pending, Some(ids[4]), 1).await, [ids[1]]);
+    assert_eq!(order_ids(&store, &pending, Some(ids[4]), 1).await, [ids[1]]);
     assert_eq!(
-        order_ids(&store, filter(None, Some(mug)), Some(ids[4]), 1).await,
+        order_ids(&store, &filter(None, Some(mug)), Some(ids[4]), 1).await,
         [ids[2]]
     );
     assert_eq!(
-        order_ids(&store, filter(Some(Status::Pending), Some(mug)), Some(ids[4]), 1).await,
+        order_ids(&store, &filter(Some(Status::Pending), Some(mug)), Some(ids[4]), 1).await,
         [ids[0]]
     );
+}
+
+pub(crate) async fn orders_are_found_by_their_reference(store: impl Store) {
+    let (mug, pot) = (add_product(&store, "MUG", 9).await, add_product(&store, "POT", 9).await);
+    let mut ids = Vec::new();
+    // A reference is compared byte by byte, and not unique.
+    for (product, name) in [
+        (mug, Some("W-1")),
+        (mug, None),
+        (pot, Some("W-1")),
+        (mug, Some("w-1")),
+        (mug, Some("W-1")),
+    ] {
+        let order = new_order(product, 1).with_reference(name.map(reference));
+        ids.push(store.write(move |tx| tx.insert_order(&order)).await.unwrap());
+    }
+    let named = OrderFilter {
+        reference: Some(reference("W-1")),
+        ..OrderFilter::default()
+    };
+    assert_eq!(order_ids(&store, &named, None, 9).await, [ids[4], ids[2], ids[0]]);
+    assert_eq!(order_ids(&store, &named, Some(ids[4]), 1).await, [ids[2]]);
+    let of_pot = OrderFilter {
+        product_id: Some(pot),
+        ..named.clone()
+    };
+    assert_eq!(order_ids(&store, &of_pot, None, 9).await, [ids[2]]);
+    let paid = ids[0];
+    store
+        .write(move |tx| {
+            let order = tx.order(paid)?.unwrap().pay(LATER).unwrap();
+            tx.save_order(&order)
+        })
+        .await
+        .unwrap();
+    for (status, found) in [(Status::Paid, vec![ids[0]]), (Status::Pending, vec![ids[4], ids[2]])] {
+        let filter = OrderFilter {
+            status: Some(status),
+            ..named.clone()
+        };
+        assert_eq!(order_ids(&store, &filter, None, 9).await, found);
+    }
+    for (refund_due, found) in [(true, vec![]), (false, vec![ids[4], ids[2], ids[0]])] {
+        let filter = OrderFilter {
+            refund_due: Some(refund_due),
+            ..named.clone()
+        };
+        assert_eq!(order_ids(&store, &filter, None, 9).await, found);
+    }
+    let nobodys = OrderFilter {
+        reference: Some(reference("W-2")),
+        ..OrderFilter::default()
+    };
+    assert_eq!(order_ids(&store, &nobodys, None, 9).await, []);
+}
+
+/// A clock may step back, and many orders have one time.
+pub(crate) async fn orders_are_listed_by_their_time(store: impl Store) {
+    let (mug, pot) = (add_product(&store, "MUG", 9).await, add_product(&store, "POT", 9).await);
+    let time = Timestamp::from_millis;
+    let mut ids = Vec::new();
+    for (product, at) in [(mug, 20), (pot, 10), (mug, 30), (mug, 20), (pot, 20)] {
+        let order = NewOrder::new(
+            product,
+            new_order(product, 1).quantity(),
+            new_order(product, 1).unit_price(),
+            time(at),
+        );
+        let order = order.unwrap().with_reference((at == 30).then(|| reference("W-1")));
+        ids.push(store.write(move |tx| tx.insert_order(&order)).await.unwrap());
+    }
+    let found = async |filter: &OrderFilter, from: Option<i64>, until: Option<i64>, before, limit| {
+        let span = TimeSpan {
+            from: from.map(time),
+            until: until.map(time),
+        };
+        let filter = filter.clone();
+        let list = store.read(move |view| view.orders_by_time(&filter, span, before, limit));
+        list.await.unwrap().iter().map(Order::id).collect::<Vec<_>>()
+    };
+    let all = OrderFilter::default();
+    let by_time = [ids[2], ids[4], ids[3], ids[0], ids[1]];
+    assert_eq!(found(&all, None, None, None, 9).await, by_time);
+    assert_eq!(found(&all, Some(20), None, None, 9).await, by_time[..4]);
+    assert_eq!(found(&all, Some(21), None, None, 9).await, by_time[..1]);
+    assert_eq!(found(&all, None, Some(30), None, 9).await, by_time[1..]);
+    assert_eq!(found(&all, Some(20), Some(30), None, 2).await, by_time[1..3]);
+    assert_eq!(found(&all, Some(30), Some(20), None, 9).await, []);
+    // A page ends within a time, at its first order, and with one that is gone by then.
+    assert_eq!(
+        found(&all, Some(20), None, Some((time(20), ids[3])), 9).await,
+        by_time[3..4]
+    );
+    assert_eq!(
+        found(&all, None, None, Some((time(30), ids[2])), 2).await,
+        by_time[1..3]
+    );
+    assert_eq!(
+        found(&all, None, Some(30), Some((time(40), ids[0])), 9).await,
+        by_time[1..]
+    );
+    let gone = ids[4];
+    store.write(move |tx| tx.delete_order(gone)).await.unwrap();
+    assert_eq!(found(&all, None, None, Some((time(20), gone)), 9).await, by_time[2..]);
+    // Filters narrow it.
+    let mugs = OrderFilter {
+        product_id: Some(mug),
+        ..OrderFilter::default()
+    };
+    assert_eq!(found(&mugs, None, Some(30), None, 9).await, by_time[2..4]);
+    let named = OrderFilter {
+        reference: Some(reference("W-1")),
+        ..OrderFilter::default()
+    };
+    assert_eq!(found(&named, None, None, None, 9).await, by_time[..1]);
+    for (status, count) in [(Status::Pending, 4), (Status::Paid, 0)] {
+        let filter = OrderFilter {
+            status: Some(status),
+            refund_due: Some(false),
+            ..OrderFilter::default()
+        };
+        assert_eq!(found(&filter, None, None, None, 9).await.len(), count);
+    }
 }

@@ -377,7 +377,8 @@ async fn a_copy_and_an_audit_beside_writes_are_of_one_moment() {
         let store = store.clone();
         async move {
             for _ in 0..300 {
-                let place = |tx: &mut dyn crate::store::Tx| orders::place(tx, product_id(1), quantity(1), None, NOW);
+                let place =
+                    |tx: &mut dyn crate::store::Tx| orders::place(tx, product_id(1), quantity(1), None, None, NOW);
                 store.write(place).await.unwrap();
             }
         }
@@ -409,7 +410,7 @@ async fn ids_go_on_and_kept_answers_are_there_after_a_copy() {
     up(&folder, &database).await.unwrap();
     let store = database.open().await;
     let placed = store
-        .write(|tx| orders::place(tx, product_id(1), quantity(1), None, NOW))
+        .write(|tx| orders::place(tx, product_id(1), quantity(1), None, None, NOW))
         .await;
     assert_eq!(placed.unwrap().id().get(), 108);
     let key = IdempotencyKey {
@@ -444,7 +445,7 @@ async fn ids_go_on_and_kept_answers_are_there_after_a_copy() {
     down(&database, &back.path).await.unwrap();
     let store = SqliteStore::open(back).unwrap();
     let placed = store
-        .write(|tx| orders::place(tx, product_id(1), quantity(1), None, NOW))
+        .write(|tx| orders::place(tx, product_id(1), quantity(1), None, None, NOW))
         .await;
     assert_eq!(placed.unwrap().id().get(), 109);
     store.close().await;

@@ -402,9 +402,10 @@ impl Changes {
         statement!(
             statements,
             "INSERT INTO orders (id, product_id, quantity, unit_price_cents, status, version, created_at_ms, \
-             updated_at_ms, expires_at_ms, paid_at_ms, shipped_at_ms, canceled_at_ms, refund_due) \
+             updated_at_ms, expires_at_ms, paid_at_ms, shipped_at_ms, canceled_at_ms, refund_due, reference) \
              SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], \
-             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[])",
+             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[], \
+             $14::text[])",
             added.map(|order| (order, order.state().parts())),
             |(order, state)| [
                 order.id(),
@@ -419,7 +420,8 @@ impl Changes {
                 state.paid_at,
                 state.shipped_at,
                 state.canceled_at,
-                state.refund_due
+                state.refund_due,
+                order.reference()
             ]
         );
         let changed = self.orders.values();
@@ -429,11 +431,12 @@ impl Changes {
             exactly!(
                 "UPDATE orders SET quantity = new.quantity, version = new.version, updated_at_ms = new.updated_at_ms, \
              status = new.status, expires_at_ms = new.expires_at_ms, paid_at_ms = new.paid_at_ms, \
-             shipped_at_ms = new.shipped_at_ms, canceled_at_ms = new.canceled_at_ms, refund_due = new.refund_due \
+             shipped_at_ms = new.shipped_at_ms, canceled_at_ms = new.canceled_at_ms, refund_due = new.refund_due, \
+             reference = new.reference \
              FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], \
-             $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[]) \
+             $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[], $12::text[]) \
              AS new (id, old_version, quantity, version, updated_at_ms, status, expires_at_ms, paid_at_ms, \
-             shipped_at_ms, canceled_at_ms, refund_due) \
+             shipped_at_ms, canceled_at_ms, refund_due, reference) \
              WHERE orders.id = new.id AND orders.version = old_version"
             ),
             changed.map(|(before, after)| (before, after, after.state().parts())),
@@ -448,7 +451,8 @@ impl Changes {
                 state.paid_at,
                 state.shipped_at,
                 state.canceled_at,
-                state.refund_due
+                state.refund_due,
+                after.reference()
             ]
         );
         let gone = self.orders.values().filter(|change| change.after.is_none());

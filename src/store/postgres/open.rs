@@ -25,7 +25,13 @@ const MIGRATIONS_TABLE: &str = "orders_inventory_schema";
 
 /// In order; what was released is never edited, only followed by another, which must only add: instances of the version
 /// before go on beside it.
-const MIGRATIONS: &[(&str, &str)] = &[("V1__schema", include_str!("0001_schema.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__schema", include_str!("0001_schema.sql")),
+    (
+        "V2__references_and_search",
+        include_str!("0002_references_and_search.sql"),
+    ),
+];
 
 /// Held while the schema is brought up to date (`ORIN` in ASCII, and 0).
 const LOCK: &str = "SELECT pg_advisory_lock(1330792782, 0)";

@@ -23,6 +23,21 @@ pub(super) enum Query {
         after: i64,
         limit: i64,
     },
+    /// `pattern` is one of `LIKE`; one of a short text has no index.
+    ProductsWithText {
+        pattern: String,
+        is_short: bool,
+        after: i64,
+        limit: i64,
+    },
+    /// Those changed at `from` or later: after `minute`, or in it and with a larger id than `after`.
+    ProductsByChange {
+        from: Timestamp,
+        minute: i64,
+        after: i64,
+        pattern: Option<String>,
+        limit: i64,
+    },
     HasOrders(ProductId),
     Movements {
         of: ProductId,
@@ -32,6 +47,14 @@ pub(super) enum Query {
     Order(OrderId),
     Orders {
         filter: OrderFilter,
+        before: i64,
+        limit: i64,
+    },
+    /// Those placed before `end`, or then and with a smaller id than `before`, and not before `first`.
+    OrdersByTime {
+        filter: OrderFilter,
+        first: i64,
+        end: i64,
         before: i64,
         limit: i64,
     },
@@ -110,10 +133,10 @@ impl Query {
         match self {
             Self::Product(_) | Self::Order(_) | Self::Record(_) | Self::LastOrderId => Scope::Key,
             Self::ProductBySku(sku) => Scope::Sku(sku.clone()),
-            Self::Products { .. } => Scope::Products,
+            Self::Products { .. } | Self::ProductsWithText { .. } | Self::ProductsByChange { .. } => Scope::Products,
             Self::HasOrders(id) => Scope::OrdersOf(*id),
             Self::Movements { of, .. } => Scope::Movements(*of),
-            Self::Orders { .. } | Self::OrdersExpiring { .. } => Scope::Orders,
+            Self::Orders { .. } | Self::OrdersByTime { .. } | Self::OrdersExpiring { .. } => Scope::Orders,
             Self::Event(_, id) => Scope::Event(id.clone()),
             Self::Events { .. } => Scope::Events,
             Self::Payments { .. } => Scope::Payments,
@@ -139,10 +162,42 @@ impl Query {
             Self::Product(id) => (PRODUCT, vec![id]),
             Self::ProductBySku(sku) => (PRODUCT_BY_SKU, vec![sku]),
             Self::Products { after, limit } => (PRODUCTS, vec![after, limit]),
+            Self::ProductsWithText {
+                pattern,
+                is_short,
+                after,
+                limit,
+            } => match is_short {
+                true => (PRODUCTS_WITH_SHORT_TEXT, vec![pattern, after, limit]),
+                false => (PRODUCTS_WITH_TEXT, vec![pattern, after, limit]),
+            },
+            Self::ProductsByChange {
+                from,
+                minute,
+                after,
+                pattern,
+                limit,
+            } => (PRODUCTS_BY_CHANGE, vec![minute, after, from, pattern, limit]),
             Self::HasOrders(id) => (HAS_ORDERS, vec![id]),
             Self::Movements { of, before, limit } => (MOVEMENTS, vec![of, before, limit]),
             Self::Order(id) => (ORDER, vec![id]),
             Self::Orders { filter, before, limit } => orders(filter, before, limit),
+            Self::OrdersByTime {
+                filter,
+                first,
+                end,
+                before,
+                limit,
+            } => {
+                let OrderFilter {
+                    status,
+                    product_id,
+                    refund_due,
+                    reference,
+                } = filter;
+                let params: Params<'_> = vec![before, limit, end, first, status, product_id, refund_due, reference];
+                (ORDERS_BY_TIME, params)
+            }
             Self::OrdersExpiring { until, limit } => (ORDERS_EXPIRING, vec![until, limit]),
             Self::LastOrderId => (LAST_ORDER_ID, vec![]),
             Self::Event(provider, id) => (EVENT, vec![id, provider]),
@@ -203,6 +258,33 @@ const PRODUCTS: &str = concat!(
     "SELECT ",
     product_columns!(),
     " FROM products WHERE id > $1 ORDER BY id LIMIT $2"
+);
+
+/// The text of a product that is looked through, in small letters. In `0002_references_and_search.sql` it is the same.
+macro_rules! product_text {
+    () => {
+        r#"lower((sku || E'\n' || name) COLLATE "default")"#
+    };
+}
+
+const PRODUCTS_WITH_TEXT: &str = concat!(
+    "SELECT ",
+    product_columns!(),
+    r#" FROM find_products(lower($1::text COLLATE "default"), $2, $3) AS found (id) JOIN products USING (id) ORDER BY id"#
+);
+const PRODUCTS_WITH_SHORT_TEXT: &str = concat!(
+    "SELECT ",
+    product_columns!(),
+    " FROM products WHERE ",
+    product_text!(),
+    r#" LIKE lower($1::text COLLATE "default") AND id > $2 ORDER BY id LIMIT $3"#
+);
+const PRODUCTS_BY_CHANGE: &str = concat!(
+    "SELECT ",
+    product_columns!(),
+    " FROM products WHERE (updated_minute, id) > ($1, $2) AND updated_at_ms >= $3 AND ($4::text IS NULL OR ",
+    product_text!(),
+    r#" LIKE lower($4 COLLATE "default")) ORDER BY updated_minute, id LIMIT $5"#
 );
 
 const HAS_ORDERS: &str = "SELECT EXISTS (SELECT 1 FROM orders WHERE product_id = $1)";
@@ -283,12 +365,30 @@ const ORDERS_OF_PRODUCT_CANCELED: &str = newest_of!(
     "status = 'CANCELED' AND refund_due = TRUE"
 );
 const ORDERS_OF_PRODUCT_NOT_OWING: &str = not_owing!("product_id = $3 AND ");
+/// Few orders share a reference, so they are looked through for what else is asked of them.
+const ORDERS_BY_REFERENCE: &str = orders_where!(
+    "reference = $3 AND ($4::text IS NULL OR status = $4) AND ($5::bigint IS NULL OR product_id = $5) \
+     AND ($6::boolean IS NULL OR refund_due = $6)"
+);
+/// Those placed before `$3`, or then and with a smaller id than `$1`, and not before `$4`.
+const ORDERS_BY_TIME: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM orders WHERE created_at_ms >= $4 AND (created_at_ms, id) < ($3, $1) \
+     AND ($5::text IS NULL OR status = $5) AND ($6::bigint IS NULL OR product_id = $6) \
+     AND ($7::boolean IS NULL OR refund_due = $7) AND ($8::text IS NULL OR reference = $8) \
+     ORDER BY created_at_ms DESC, id DESC LIMIT $2"
+);
 /// Only a canceled order can owe a refund.
 const NO_ORDERS: &str = concat!("SELECT ", order_columns!(), " FROM orders WHERE FALSE");
 
 fn orders<'q>(filter: &'q OrderFilter, before: &'q i64, limit: &'q i64) -> (&'static str, Params<'q>) {
     let can_owe = filter.status.is_none_or(|status| status == Status::Canceled);
     let mut params: Params<'q> = vec![before, limit];
+    if let Some(reference) = &filter.reference {
+        params.extend::<Params<'q>>(vec![reference, &filter.status, &filter.product_id, &filter.refund_due]);
+        return (ORDERS_BY_REFERENCE, params);
+    }
     if let Some(id) = &filter.product_id {
         params.push(id);
     }

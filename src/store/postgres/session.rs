@@ -16,13 +16,13 @@ use super::query::{Query, Scope};
 use crate::domain::{
     Dispute, DisputeId, EventId, EventNumber, EventResult, Hold, ListedPayment, MovementId, NewMovement, NewOrder,
     NewProduct, Order, OrderId, Payment, PaymentEvent, PaymentId, Product, ProductId, Provider, Quantity,
-    RecordedEvent, Refund, RefundId, Sku, Stock, StockMovement, Timestamp,
+    RecordedEvent, Refund, RefundId, SearchText, Sku, Stock, StockMovement, Timestamp,
 };
 use crate::error::Error;
 use crate::store::rows::FromRow;
 use crate::store::{
     EventFilter, IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView, OrderFilter, PaymentFilter,
-    PaymentTx, PaymentView, Taken, Tx, View,
+    PaymentTx, PaymentView, Taken, TimeSpan, Tx, View,
 };
 
 /// A question, and after how many changes of the closure's own it was asked: 0 where these do not matter to it.
@@ -168,6 +168,22 @@ fn read<T: FromRow>(row: &Row) -> Result<T, Error> {
     T::from_row(row).map_err(Error::internal)
 }
 
+/// How many characters a text has at least that the index of texts finds.
+const TRIGRAM: usize = 3;
+
+/// The pattern of `LIKE` for what has this text somewhere.
+fn like(text: &SearchText) -> String {
+    let mut pattern = String::from("%");
+    for character in text.as_str().chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
 /// How many rows to fetch, as SQL wants it.
 fn sql_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
@@ -192,6 +208,37 @@ impl View for Session<'_> {
         })
     }
 
+    fn products_with_text(
+        &self,
+        text: &SearchText,
+        after: Option<ProductId>,
+        limit: usize,
+    ) -> Result<Vec<Product>, Error> {
+        self.many(Query::ProductsWithText {
+            pattern: like(text),
+            is_short: text.as_str().chars().count() < TRIGRAM,
+            after: after.map_or(0, ProductId::get),
+            limit: sql_limit(limit),
+        })
+    }
+
+    fn products_by_change(
+        &self,
+        from: Timestamp,
+        text: Option<&SearchText>,
+        after: Option<(Timestamp, ProductId)>,
+        limit: usize,
+    ) -> Result<Vec<Product>, Error> {
+        let (minute, after) = after.map_or((from.minute(), 0), |(minute, id)| (minute, id.get()));
+        self.many(Query::ProductsByChange {
+            from,
+            minute: minute.millis() / 60_000,
+            after,
+            pattern: text.map(like),
+            limit: sql_limit(limit),
+        })
+    }
+
     fn product_has_orders(&self, id: ProductId) -> Result<bool, Error> {
         self.is(Query::HasOrders(id))
     }
@@ -211,15 +258,32 @@ impl View for Session<'_> {
 
     fn order(&self, id: OrderId) -> Result<Option<Order>, Error> {
         match self.own.order(id).or_else(|| self.before.order(id)) {
-            Some(known) => Ok(known.copied()),
+            Some(known) => Ok(known.cloned()),
             None => self.one(Query::Order(id)),
         }
     }
 
-    fn orders(&self, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Result<Vec<Order>, Error> {
+    fn orders(&self, filter: &OrderFilter, before: Option<OrderId>, limit: usize) -> Result<Vec<Order>, Error> {
         self.many(Query::Orders {
-            filter,
+            filter: filter.clone(),
             before: before.map_or(i64::MAX, OrderId::get),
+            limit: sql_limit(limit),
+        })
+    }
+
+    fn orders_by_time(
+        &self,
+        filter: &OrderFilter,
+        span: TimeSpan,
+        before: Option<(Timestamp, OrderId)>,
+        limit: usize,
+    ) -> Result<Vec<Order>, Error> {
+        let (end, before) = span.end_ms(before);
+        self.many(Query::OrdersByTime {
+            filter: filter.clone(),
+            first: span.first_ms(),
+            end,
+            before,
             limit: sql_limit(limit),
         })
     }
@@ -400,13 +464,13 @@ impl Tx for Session<'_> {
         let mut last = self.counters.orders.unwrap_or_default();
         let id = OrderId::new(Counters::next(&mut last)).map_err(Error::internal)?;
         self.counters.orders = self.counters.orders.map(|_| last);
-        self.own.save_order(None, order.with_id(id));
+        self.own.save_order(None, order.clone().with_id(id));
         Ok(id)
     }
 
     fn save_order(&mut self, order: &Order) -> Result<(), Error> {
         if let Some(before) = self.order_to_change(order.id())? {
-            self.own.save_order(Some(before), *order);
+            self.own.save_order(Some(before), order.clone());
         }
         Ok(())
     }

@@ -38,6 +38,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("0005_foreign_keys_and_indexes.sql")).foreign_key_check(),
     M::up(include_str!("0006_refunds.sql")).foreign_key_check(),
     M::up(include_str!("0007_providers.sql")).foreign_key_check(),
+    M::up(include_str!("0008_references_and_search.sql")),
 ];
 
 /// Why the store cannot be opened. Each is one line that names the file.

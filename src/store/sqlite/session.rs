@@ -9,12 +9,12 @@ use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, Row, Statement, params};
 
 use crate::domain::{
-    MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Product, ProductId, Quantity, Sku, Status, Stock,
-    StockMovement, Timestamp,
+    MovementId, NewMovement, NewOrder, NewProduct, Order, OrderId, Product, ProductId, Quantity, SearchText, Sku,
+    Status, Stock, StockMovement, Timestamp,
 };
 use crate::error::Error;
 use crate::store::rows::{FromRow, movement_columns, order_columns, product_columns};
-use crate::store::{OrderFilter, Taken, Tx, View};
+use crate::store::{OrderFilter, Taken, TimeSpan, Tx, View};
 
 /// What one closure, or one batch of them, may do with a connection.
 pub(super) struct Session<'c> {
@@ -86,6 +86,29 @@ impl<'c> Session<'c> {
                 decoded.push(read(row)?);
             }
             Ok(decoded)
+        })
+    }
+
+    /// The first `limit` products of this statement that have this text.
+    fn with_text(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        text: Option<&SearchText>,
+        limit: usize,
+    ) -> Result<Vec<Product>, Error> {
+        self.with(sql, |statement| {
+            let mut rows = statement.query(params)?;
+            let mut found = Vec::new();
+            while found.len() < limit
+                && let Some(row) = rows.next()?
+            {
+                let product: Product = read(row)?;
+                if text.is_none_or(|text| product.has_text(text)) {
+                    found.push(product);
+                }
+            }
+            Ok(found)
         })
     }
 
@@ -175,6 +198,37 @@ impl View for Session<'_> {
         self.many(SQL, params![after.map_or(0, ProductId::get), sql_limit(limit)])
     }
 
+    fn products_with_text(
+        &self,
+        text: &SearchText,
+        after: Option<ProductId>,
+        limit: usize,
+    ) -> Result<Vec<Product>, Error> {
+        let after = after.map_or(0, ProductId::get);
+        if text.as_str().chars().count() < TRIGRAM {
+            return self.with_text(PRODUCTS_AFTER, params![after], Some(text), limit);
+        }
+        // A text in quotes, in which a quote is written twice, is a string (sqlite.org/fts5.html#fts5_strings).
+        let string = format!("\"{}\"", text.as_str().replace('"', "\"\""));
+        self.many(PRODUCTS_WITH_TEXT, params![string, after, sql_limit(limit)])
+    }
+
+    fn products_by_change(
+        &self,
+        from: Timestamp,
+        text: Option<&SearchText>,
+        after: Option<(Timestamp, ProductId)>,
+        limit: usize,
+    ) -> Result<Vec<Product>, Error> {
+        let (minute, after) = after.map_or((from.minute(), 0), |(minute, id)| (minute, id.get()));
+        self.with_text(
+            PRODUCTS_BY_CHANGE,
+            params![minute.millis() / 60_000, after, from],
+            text,
+            limit,
+        )
+    }
+
     fn product_has_orders(&self, id: ProductId) -> Result<bool, Error> {
         self.exactly_one(HAS_ORDERS, params![id])
     }
@@ -194,13 +248,18 @@ impl View for Session<'_> {
         self.one(SQL, params![id])
     }
 
-    fn orders(&self, filter: OrderFilter, before: Option<OrderId>, limit: usize) -> Result<Vec<Order>, Error> {
+    fn orders(&self, filter: &OrderFilter, before: Option<OrderId>, limit: usize) -> Result<Vec<Order>, Error> {
         let OrderFilter {
             status,
             product_id,
             refund_due,
-        } = filter;
+            ref reference,
+        } = *filter;
         let (before, limit) = (before.map_or(i64::MAX, OrderId::get), sql_limit(limit));
+        if let Some(reference) = reference {
+            let params = params![before, limit, reference, status, product_id, refund_due];
+            return self.many(BY_REFERENCE, params);
+        }
         // Only a canceled order can owe a refund.
         let can_owe = status.is_none_or(|status| status == Status::Canceled);
         match (product_id, status, refund_due) {
@@ -218,6 +277,30 @@ impl View for Session<'_> {
         }
     }
 
+    fn orders_by_time(
+        &self,
+        filter: &OrderFilter,
+        span: TimeSpan,
+        before: Option<(Timestamp, OrderId)>,
+        limit: usize,
+    ) -> Result<Vec<Order>, Error> {
+        let (first, (end, before), limit) = (span.first_ms(), span.end_ms(before), sql_limit(limit));
+        let (status, product_id, refund_due) = (filter.status, filter.product_id, filter.refund_due);
+        self.many(
+            BY_TIME,
+            params![
+                end,
+                before,
+                first,
+                limit,
+                status,
+                product_id,
+                refund_due,
+                filter.reference
+            ],
+        )
+    }
+
     fn orders_expiring(&self, until: Timestamp, limit: usize) -> Result<Vec<Order>, Error> {
         self.many(ORDERS_EXPIRING, params![until, sql_limit(limit)])
     }
@@ -227,6 +310,30 @@ impl View for Session<'_> {
         self.one(SQL, params![])
     }
 }
+
+/// How many characters a text has at least that the full-text index finds.
+const TRIGRAM: usize = 3;
+
+const PRODUCTS_AFTER: &str = concat!(
+    "SELECT ",
+    product_columns!(),
+    " FROM products WHERE id > ?1 ORDER BY id"
+);
+
+const PRODUCTS_WITH_TEXT: &str = concat!(
+    "SELECT ",
+    product_columns!(),
+    " FROM products WHERE id IN (SELECT rowid FROM product_texts WHERE product_texts MATCH ?1 AND rowid > ?2 \
+     ORDER BY rowid LIMIT ?3) ORDER BY id"
+);
+
+/// Those changed at `?3` or later: after the minute `?1`, or in it and with a larger id than `?2`.
+const PRODUCTS_BY_CHANGE: &str = concat!(
+    "SELECT ",
+    product_columns!(),
+    " FROM products WHERE updated_at_ms / 60000 >= ?1 AND (updated_at_ms / 60000 > ?1 OR id > ?2) \
+     AND updated_at_ms >= ?3 ORDER BY updated_at_ms / 60000, id"
+);
 
 /// Orders under conditions that one index has in full, before `?1`. Within them the index is in the order of the ids.
 macro_rules! orders_where {
@@ -283,6 +390,23 @@ const BY_STATUS: &str = newest_of!("", "status = ?3 AND refund_due = 0");
 const OWING: &str = newest_of!("", "status = 'CANCELED' AND refund_due = 1");
 const CANCELED: &str = canceled!("");
 const NOT_OWING: &str = not_owing!("");
+
+/// Few orders share a reference, so they are looked through for what else is asked of them.
+const BY_REFERENCE: &str = newest_of!(
+    "",
+    "reference = ?3 AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR product_id = ?5) \
+     AND (?6 IS NULL OR refund_due = ?6)"
+);
+
+/// Those placed before `?1`, or then and with a smaller id than `?2`, and not before `?3`.
+const BY_TIME: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM orders WHERE created_at_ms >= ?3 AND created_at_ms <= ?1 AND (created_at_ms < ?1 OR id < ?2) \
+     AND (?5 IS NULL OR status = ?5) AND (?6 IS NULL OR product_id = ?6) AND (?7 IS NULL OR refund_due = ?7) \
+     AND (?8 IS NULL OR reference = ?8) \
+     ORDER BY created_at_ms DESC, id DESC LIMIT ?4"
+);
 
 const OF_PRODUCT: &str = not_owing!("product_id = ?3 AND ", "status = 'CANCELED' AND refund_due = 1");
 const OF_PRODUCT_BY_STATUS: &str = newest_of!("product_id = ?3 AND ", "status = ?4 AND refund_due = 0");
@@ -365,8 +489,8 @@ impl Tx for Session<'_> {
 
     fn insert_order(&mut self, order: &NewOrder) -> Result<OrderId, Error> {
         const SQL: &str = "INSERT INTO orders \
-                           (product_id, quantity, unit_price_cents, status, expires_at_ms, created_at_ms, updated_at_ms) \
-                           VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, ?5)";
+                           (product_id, quantity, unit_price_cents, status, expires_at_ms, created_at_ms, updated_at_ms, \
+                           reference) VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, ?5, ?6)";
         self.change_one(
             SQL,
             params![
@@ -374,7 +498,8 @@ impl Tx for Session<'_> {
                 order.quantity(),
                 order.unit_price(),
                 order.expires_at(),
-                order.created_at()
+                order.created_at(),
+                order.reference()
             ],
         )?;
         OrderId::new(self.connection.last_insert_rowid()).map_err(Error::internal)
@@ -383,7 +508,7 @@ impl Tx for Session<'_> {
     fn save_order(&mut self, order: &Order) -> Result<(), Error> {
         const SQL: &str = "UPDATE orders SET quantity = ?2, version = ?3, updated_at_ms = ?4, status = ?5, \
                            expires_at_ms = ?6, paid_at_ms = ?7, shipped_at_ms = ?8, canceled_at_ms = ?9, \
-                           refund_due = ?10 WHERE id = ?1";
+                           refund_due = ?10, reference = ?11 WHERE id = ?1";
         let state = order.state().parts();
         self.change_one(
             SQL,
@@ -397,7 +522,8 @@ impl Tx for Session<'_> {
                 state.paid_at,
                 state.shipped_at,
                 state.canceled_at,
-                state.refund_due
+                state.refund_due,
+                order.reference()
             ],
         )
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::{NewProduct, OrderId, ProductId};
+use crate::domain::{NewMovement, Note, OrderId, ProductId};
 use crate::store::contract::store_contract;
-use crate::testing::{LATER, NOW, name, new_order, new_product, options, quantity, stock, store};
+use crate::testing::{LATER, NOW, initial, new_order, new_product, options, quantity, stock, store};
 
 mod contract {
     super::store_contract!(async || crate::testing::store());
@@ -198,11 +198,17 @@ async fn the_log_stays_short_while_many_write_and_read() {
             let store = store.clone();
             tokio::spawn(async move {
                 for number in 0..60 {
-                    let large = NewProduct {
-                        name: name(&"x".repeat(1_000_000)),
-                        ..new_product(&format!("SKU-{client}-{number}"), 1)
+                    let product = new_product(&format!("SKU-{client}-{number}"), 1);
+                    // A note is in no index.
+                    let large = Note::new("x".repeat(1_000_000)).unwrap();
+                    let add = move |tx: &mut dyn Tx| {
+                        let id = tx.insert_product(&product, NOW)?;
+                        tx.insert_movement(&NewMovement {
+                            note: Some(large.clone()),
+                            ..initial(id, 1)
+                        })
                     };
-                    let added = store.write(move |tx| tx.insert_product(&large, NOW)).await;
+                    let added = store.write(add).await;
                     let seen = store.read(move |view| view.products(None, 1)).await;
                     assert!(added.is_ok() && seen.is_ok_and(|seen| seen.len() == 1));
                 }

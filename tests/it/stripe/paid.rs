@@ -91,7 +91,7 @@ async fn a_payment_of_the_total_pays_a_pending_order_by_each_event_that_says_so(
         );
         let recorded = shop.get("/payment-events").await.json(200);
         let wanted = json!([{
-            "provider": "stripe", "event_id": "evt_1", "type": kind, "order_id": 1, "payment_id": "pi_1",
+            "provider": "stripe", "event_id": "evt_1", "type": kind, "order_id": 1, "order_reference": null, "payment_id": "pi_1",
             "refund_id": null, "amount": 25, "currency": "EUR", "result": "applied",
             "received_at": "2026-03-01T09:30:01.234Z",
         }]);

@@ -104,6 +104,6 @@ fn with_order(held: &Held, hold: Hold, now: Timestamp) -> HoldStep {
         .filter(|other| (other.provider, &other.payment_id) != (hold.provider, &hold.payment_id));
     let ends = others.chain([&hold]).filter(|hold| hold.ended_seconds.is_none());
     let expires_at = ends.filter_map(|hold| hold.until).fold(hold.deadline, Timestamp::max);
-    let order = changed(held.order, held.order.expire_at(expires_at, now));
+    let order = changed(&held.order, held.order.expire_at(expires_at, now));
     (hold, order)
 }

@@ -150,7 +150,7 @@ fn does(ruling: Ruling) -> Does {
     let Ruling {
         result, step, order, ..
     } = ruling;
-    if let Some(order) = order {
+    if let Some(order) = &order {
         assert_eq!((order.version().get(), order.updated_at()), (2, NOW), "one change");
     }
     let step = match step {

@@ -5,10 +5,10 @@
 use super::*;
 use crate::domain::{
     DisputeId, EventNumber, EventResult, ListedPayment, MovementId, Order, Payment, Product, Provider, RecordedEvent,
-    Refund, RefundId, Status, StockMovement,
+    Refund, RefundId, SearchText, Status, StockMovement, Timestamp,
 };
-use crate::store::{EventFilter, IdempotencyKey, OrderFilter, PaymentFilter};
-use crate::testing::{event_id, order_id, payment_id, sku};
+use crate::store::{EventFilter, IdempotencyKey, OrderFilter, PaymentFilter, TimeSpan};
+use crate::testing::{event_id, order_id, payment_id, reference, sku};
 
 /// How many rows a list is asked for.
 const LIMIT: usize = 3;
@@ -19,7 +19,7 @@ const MIDDLE: i64 = 2_000;
 /// kind. The others are of one kind, or of one kind in each half.
 const FILL: &str = "
     INSERT INTO products
-    SELECT id, 'SKU-' || id, 'Mug', 100, 1, 1, 0, 0 FROM generate_series(1, 4000) AS id;
+    SELECT id, 'SKU-' || id, 'Mug', 100, 1, 1, 0, id * 60000 FROM generate_series(1, 4000) AS id;
 
     CREATE FUNCTION of(id BIGINT) RETURNS BIGINT LANGUAGE sql IMMUTABLE AS
         'SELECT CASE WHEN id <= 6 THEN 1 WHEN id > 4000 - 6 THEN 2 ELSE 3 + id % 50 END';
@@ -27,10 +27,11 @@ const FILL: &str = "
         'SELECT CASE WHEN of(id) <= 2 THEN id % 6 WHEN id < 2000 THEN 0 ELSE 3 END';
 
     INSERT INTO orders (id, product_id, quantity, unit_price_cents, created_at_ms, updated_at_ms, status, expires_at_ms,
-        paid_at_ms, shipped_at_ms, canceled_at_ms, refund_due)
-    SELECT id, of(id), 1, 100, 0, 0, (ARRAY['PENDING', 'PAID', 'SHIPPED', 'CANCELED', 'CANCELED', 'CANCELED'])[kind + 1],
+        paid_at_ms, shipped_at_ms, canceled_at_ms, refund_due, reference)
+    SELECT id, of(id), 1, 100, id, 0, (ARRAY['PENDING', 'PAID', 'SHIPPED', 'CANCELED', 'CANCELED', 'CANCELED'])[kind + 1],
         CASE kind WHEN 0 THEN CASE WHEN of(id) <= 2 THEN 1 ELSE 9000000000000 END END,
-        CASE WHEN kind IN (1, 2, 4) THEN 1 END, CASE kind WHEN 2 THEN 1 END, CASE WHEN kind >= 3 THEN 1 END, kind = 4
+        CASE WHEN kind IN (1, 2, 4) THEN 1 END, CASE kind WHEN 2 THEN 1 END, CASE WHEN kind >= 3 THEN 1 END, kind = 4,
+        'R-' || least(of(id), 3)
     FROM generate_series(1, 4000) AS id, kind(id);
 
     INSERT INTO stock_movements
@@ -146,7 +147,7 @@ impl Rows {
     async fn of(store: &PostgresStore) -> Self {
         let rows = store.read(|view| {
             Ok(Self {
-                orders: view.orders(OrderFilter::default(), None, 10_000)?,
+                orders: view.orders(&OrderFilter::default(), None, 10_000)?,
                 events: view.events(EventFilter::default(), None, 10_000)?,
                 payments: view.payments(PaymentFilter::default(), None, 10_000)?,
             })
@@ -173,9 +174,19 @@ impl Rows {
                                 status,
                                 product_id,
                                 refund_due,
+                                reference: None,
                             },
                             before,
                         ));
+                    }
+                    for name in ["R-1", "R-2"] {
+                        let named = OrderFilter {
+                            status,
+                            product_id: id.map(product_id),
+                            refund_due: None,
+                            reference: Some(reference(name)),
+                        };
+                        cases.push(self.orders(named, before));
                     }
                 }
                 let order_id = id.map(order_id);
@@ -187,7 +198,42 @@ impl Rows {
                 }
             }
         }
+        // The times of orders are their ids.
+        for (from, until, before) in [
+            (None, None, None),
+            (None, Some(7), None),
+            (Some(3_998), None, None),
+            (Some(1_000), Some(1_003), None),
+            (Some(1_000), None, Some(MIDDLE)),
+            (None, Some(3_000), Some(MIDDLE)),
+        ] {
+            cases.push(self.orders_by_time(from, until, before));
+        }
         cases
+    }
+
+    fn orders_by_time(&self, from: Option<i64>, until: Option<i64>, before: Option<i64>) -> Case {
+        let time = Timestamp::from_millis;
+        let span = TimeSpan {
+            from: from.map(time),
+            until: until.map(time),
+        };
+        let is_within = |id: i64| {
+            from.is_none_or(|from| id >= from)
+                && until.is_none_or(|until| id < until)
+                && before.is_none_or(|before| id < before)
+        };
+        let ids = self.orders.iter().map(|order| order.id().get());
+        Case {
+            name: format!("{span:?}, {before:?}"),
+            finds: ids.filter(|id| is_within(*id)).take(LIMIT).collect(),
+            reads_max: LIMIT as i64,
+            work: Box::new(move |view| {
+                let before = before.map(|id| (time(id), order_id(id)));
+                let orders = view.orders_by_time(&OrderFilter::default(), span, before, LIMIT)?;
+                Ok(orders.iter().map(|order| order.id().get()).collect())
+            }),
+        }
     }
 
     fn orders(&self, filter: OrderFilter, before: Option<i64>) -> Case {
@@ -196,10 +242,13 @@ impl Rows {
                 && filter.status.is_none_or(|status| order.status() == status)
                 && filter.product_id.is_none_or(|id| order.product_id() == id)
                 && filter.refund_due.is_none_or(|is_due| order.refund_due() == is_due)
+                && (filter.reference.is_none() || order.reference() == filter.reference.as_ref())
         });
         // Those of each status, and those that owe, are lists that are merged.
         let lists = match (filter.product_id, filter.status, filter.refund_due) {
             (None, None, None) | (_, _, Some(true)) => 1,
+            // All six of a reference are looked through, which are two lists long.
+            _ if filter.reference.is_some() => 2,
             (_, None, _) => 5,
             (_, Some(Status::Canceled), None) => 2,
             (_, Some(_), _) => 1,
@@ -209,7 +258,7 @@ impl Rows {
             finds: matches.take(LIMIT).map(|order| order.id().get()).collect(),
             reads_max: lists * LIMIT as i64,
             work: Box::new(move |view| {
-                let orders = view.orders(filter, before.map(order_id), LIMIT)?;
+                let orders = view.orders(&filter, before.map(order_id), LIMIT)?;
                 Ok(orders.iter().map(|order: &Order| order.id().get()).collect())
             }),
         }
@@ -256,13 +305,35 @@ impl Rows {
 /// The other questions: what each finds, and how many rows it may read.
 fn others() -> Vec<Case> {
     type Ask = fn(&dyn View) -> Result<Vec<i64>, Error>;
-    let cases: [(&str, &[i64], i64, Ask); 26] = [
+    let cases: [(&str, &[i64], i64, Ask); 29] = [
         ("products", &[1, 2, 3], 3, |view| {
             Ok(products(&view.products(None, LIMIT)?))
         }),
         ("products from the middle", &[2001, 2002, 2003], 3, |view| {
             Ok(products(&view.products(Some(product_id(MIDDLE)), LIMIT)?))
         }),
+        ("products with a text", &[3777], 8, |view| {
+            let text = SearchText::new("ku-3777").unwrap();
+            Ok(products(&view.products_with_text(&text, None, LIMIT)?))
+        }),
+        ("products that changed", &[2000, 2001, 2002], 3, |view| {
+            let from = Timestamp::from_millis(2_000 * 60_000);
+            Ok(products(&view.products_by_change(from, None, None, LIMIT)?))
+        }),
+        (
+            "products that changed, from the middle",
+            &[2001, 2002, 2003],
+            3,
+            |view| {
+                let (from, minute) = (Timestamp::from_millis(60_000), Timestamp::from_millis(2_000 * 60_000));
+                Ok(products(&view.products_by_change(
+                    from,
+                    None,
+                    Some((minute, product_id(2_000))),
+                    LIMIT,
+                )?))
+            },
+        ),
         ("a product", &[77], 1, |view| {
             Ok(products(&view.product(product_id(77))?.into_iter().collect::<Vec<_>>()))
         }),

@@ -83,10 +83,11 @@ pub(in crate::store) fn fill(tx: &mut dyn Tx) -> Result<(), Error> {
     let refund_of_300 = |data| refund(data, Some("re_1"));
     let place = |tx: &mut dyn Tx, product: ProductId| {
         let ttl = Some(Duration::from_secs(60));
-        orders::place(tx, product, quantity(2), ttl, NOW).map(|order| order.id())
+        orders::place(tx, product, quantity(2), None, ttl, NOW).map(|order| order.id())
     };
     let ask = |tx: &mut dyn Tx, id: OrderId, status: Status| {
         let change = OrderChange {
+            reference: None,
             status: Some(status),
             quantity: None,
         };
@@ -247,7 +248,7 @@ async fn a_file_in_use_is_audited_as_it_is_at_one_moment() {
         async move {
             for n in 1..=400_i64 {
                 let event = payment_event(&format!("e{n}"), money(order_id(n), None, None));
-                let place = |tx: &mut dyn Tx| orders::place(tx, product_id(1), quantity(1), None, NOW);
+                let place = |tx: &mut dyn Tx| orders::place(tx, product_id(1), quantity(1), None, None, NOW);
                 store.write(place).await.unwrap();
                 let receive = move |tx: &mut dyn Tx| payments::receive(tx, &event, NOW);
                 store.write(receive).await.unwrap();
@@ -288,7 +289,7 @@ async fn what_cannot_be_audited_is_refused_untouched() {
     let connection = Connection::open(&other).unwrap();
     for version in [1, 99] {
         connection.pragma_update(None, "user_version", version).unwrap();
-        assert!(refusal(&other).contains(&format!("is version {version}, and this audit knows 7")));
+        assert!(refusal(&other).contains(&format!("is version {version}, and this audit knows 8")));
     }
     drop(connection);
     // Cut off in the middle: either it cannot be read at all, or it is not sound.

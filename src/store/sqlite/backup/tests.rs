@@ -27,7 +27,7 @@ async fn shop() -> (SqliteStore, TempDir) {
 }
 
 async fn place(store: &SqliteStore) -> OrderId {
-    let place = |tx: &mut dyn Tx| orders::place(tx, product_id(1), quantity(1), None, NOW);
+    let place = |tx: &mut dyn Tx| orders::place(tx, product_id(1), quantity(1), None, None, NOW);
     store.write(place).await.unwrap().id()
 }
 
@@ -92,7 +92,7 @@ async fn a_backup_under_load_holds_all_that_was_acknowledged_before_it_began() {
         })
         .unwrap();
         let count = usize::try_from(acknowledged.get()).unwrap() + 100_000;
-        let all = restored.read(move |view| view.orders(OrderFilter::default(), None, count));
+        let all = restored.read(move |view| view.orders(&OrderFilter::default(), None, count));
         let ids: Vec<_> = all.await.unwrap().iter().rev().map(|order| order.id().get()).collect();
         assert!(ids.len() >= usize::try_from(acknowledged.get()).unwrap());
         assert!(ids.iter().copied().eq(1..=i64::try_from(ids.len()).unwrap()));
@@ -120,7 +120,7 @@ async fn ids_go_on_where_they_were() {
     let (store, folder) = shop().await;
     // The last of both, gone: only the counters know of them.
     let add_and_remove = |tx: &mut dyn Tx| {
-        let order = orders::place(tx, product_id(1), quantity(1), None, NOW)?.id();
+        let order = orders::place(tx, product_id(1), quantity(1), None, None, NOW)?.id();
         orders::delete(tx, order, &crate::domain::Expected::ANY, NOW)?;
         let pot = products::create(tx, &new_product("POT", 1), NOW)?.id;
         products::delete(tx, pot, &crate::domain::Expected::ANY)

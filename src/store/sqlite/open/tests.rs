@@ -194,6 +194,7 @@ pub(in crate::store) const SAMPLES: &[&str] = &[
     include_str!("samples/0005.sql"),
     include_str!("samples/0006.sql"),
     include_str!("samples/0007.sql"),
+    include_str!("samples/0008.sql"),
 ];
 
 /// The file that a service of this version left.
@@ -252,7 +253,7 @@ async fn responses_that_any_version_stored_are_replayed() {
 async fn a_file_of_the_first_version_goes_on_as_it_was() {
     let folder = left_by(1);
     let store = open(&folder).unwrap();
-    let read = |view: &dyn View| Ok((view.products(None, 9)?, view.orders(OrderFilter::default(), None, 9)?));
+    let read = |view: &dyn View| Ok((view.products(None, 9)?, view.orders(&OrderFilter::default(), None, 9)?));
     let (products, orders) = store.read(read).await.unwrap();
     assert_eq!(
         products.iter().map(|product| product.version.get()).collect::<Vec<_>>(),
@@ -289,7 +290,7 @@ async fn the_chains_of_the_third_version_become_lists_by_index() {
             product_id: Some(product_id(1)),
             ..OrderFilter::default()
         };
-        let orders = view.orders(mugs, None, 99)?;
+        let orders = view.orders(&mugs, None, 99)?;
         let ledger = view.movements(product_id(1), None, 99)?;
         let ids: Vec<_> = orders.iter().map(|order| order.id().get()).collect();
         let movements: Vec<_> = ledger.iter().map(|movement| movement.id.get()).collect();
@@ -299,7 +300,7 @@ async fn the_chains_of_the_third_version_become_lists_by_index() {
     assert_eq!(ids, [6, 5, 4, 3, 1]);
     assert_eq!(movements, (1..=12).rev().collect::<Vec<_>>());
     assert!(!is_in_use);
-    let place = |tx: &mut dyn Tx| orders::place(tx, product_id(1), quantity(1), None, NOW);
+    let place = |tx: &mut dyn Tx| orders::place(tx, product_id(1), quantity(1), None, None, NOW);
     assert_eq!(
         store.write(place).await.unwrap().id(),
         order_id(8),

@@ -25,7 +25,7 @@ impl Waits {
 
     fn held(&self, payment: &PaymentId) -> Held {
         Held {
-            order: self.0,
+            order: self.0.clone(),
             holds: self.1.clone(),
             hold: self.1.iter().find(|hold| hold.payment_id == *payment).cloned(),
         }
@@ -35,7 +35,7 @@ impl Waits {
         if let Some((hold, order)) = step {
             self.1.retain(|other| other.payment_id != hold.payment_id);
             self.1.push(hold);
-            self.0 = order.unwrap_or(self.0);
+            self.0 = order.unwrap_or_else(|| self.0.clone());
         }
         self
     }
