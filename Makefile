@@ -1,6 +1,6 @@
 # The two main targets are `make run`, which needs a Rust toolchain with a C compiler, and `make test`, which also needs
 # Node with npm and Python 3 with venv. Packages from npm and PyPI are pinned and installed below this folder; Chromium,
-# Prometheus, wrk, etcd and HAProxy, which are in neither, are those of the machine, or else of its distribution
+# Prometheus, wrk, etcd, HAProxy and systemd, which are in neither, are those of the machine, or else of its distribution
 # (docs/testing.md).
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -10,7 +10,7 @@ BENCH_BIN := $(or $(BIN),$(abspath $(TARGET_DIR))/release/orders-inventory)
 export BIN := $(abspath $(TARGET_DIR))/debug/orders-inventory
 
 # The Python packages that the steps need, each pinned beside what uses it.
-REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/postgres/ tests/render/ tests/stripe/))
+REQUIREMENTS := $(wildcard $(addsuffix requirements.txt,codegen/ codegen/lint/ tests/ tests/conformance/ tests/deploy/ tests/postgres/ tests/render/ tests/stripe/))
 VENV := .venv/.stamp
 
 # Patroni and Locust have many dependencies, and only the test of the failover and the load tests need them.
@@ -30,7 +30,7 @@ TEST_STEPS := check-fmt clippy unit smoke check-doc check-run check-bench \
 # Then two at a time, the longest first: they share nothing that one of them would build or install while another does.
 # `browser` is not among them: beside a busy step Chromium draws too slowly, and its waits for the page end.
 TEST_STEPS_BESIDE := ha-test check-postgres crash-test check-conformance test-codegen check-fuzz check-load newman check-render \
-	check-postgres-server check-webhooks check-curl smoke-py
+	check-postgres-server check-webhooks check-curl smoke-py check-deploy
 
 # Before a command: a new PostgreSQL server beside it, at $TEST_POSTGRES_URL.
 WITH_POSTGRES := .venv/bin/python -B tests/postgres/server.py run --
@@ -46,7 +46,7 @@ CURL_SERVER := env -u API_KEYS WEBHOOK_SECRET=$(DEV_WEBHOOK_SECRET) STRIPE_WEBHO
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run build programs over-postgres first-steps test $(TEST_STEPS) $(TEST_STEPS_BESIDE) fuzz conformance load-light load-heavy load-limit load-test \
-	bench evidence render-rehearsal docs-curl fmt generate postman clean
+	bench evidence render-rehearsal image-rehearsal docs-curl fmt generate postman clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -117,6 +117,13 @@ check-render: $(VENV) programs ## Check render.yaml and render-postgres.yaml aga
 
 render-rehearsal: $(VENV) ## Deploy a clean clone on this machine as Render would, with POSTGRES=1 by render-postgres.yaml; TRANSCRIPT=FILE keeps the output
 	.venv/bin/python tests/render/rehearse.py $(if $(POSTGRES),--postgres) $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
+
+check-deploy: $(VENV) programs ## Check Dockerfile, compose.yaml and the systemd unit, against the service and each other
+	tests/with-server.sh .venv/bin/python -B tests/deploy/check.py
+	.venv/bin/python -B -m unittest discover --start-directory tests/deploy
+
+image-rehearsal: $(VENV) ## Build the image, run it, and run the unit under a real systemd; as root on Debian
+	.venv/bin/python -B tests/deploy/rehearse.py
 
 smoke: ## Run the shop's whole flow over HTTP, against BASE_URL or a fresh server
 	cargo test --quiet --workspace --locked --test smoke
