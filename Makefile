@@ -29,8 +29,8 @@ TEST_STEPS := check-fmt clippy unit smoke check-doc check-run check-bench \
 	lint-contract check-generated check-postman check-links check-ops browser
 # Then two at a time, the longest first: they share nothing that one of them would build or install while another does.
 # `browser` is not among them: beside a busy step Chromium draws too slowly, and its waits for the page end.
-TEST_STEPS_BESIDE := ha-test check-postgres crash-test check-conformance test-codegen check-fuzz check-load newman check-render \
-	check-postgres-server check-webhooks check-curl smoke-py check-deploy
+TEST_STEPS_BESIDE := ha-test check-postgres check-clients crash-test check-conformance test-codegen check-fuzz check-load newman \
+	check-render check-postgres-server check-webhooks check-curl smoke-py check-deploy
 
 # Before a command: a new PostgreSQL server beside it, at $TEST_POSTGRES_URL.
 WITH_POSTGRES := .venv/bin/python -B tests/postgres/server.py run --
@@ -207,6 +207,27 @@ check-webhooks: $(VENV) .venv-localstripe/.stamp tests/stripe/node_modules/.stam
 	$(WEBHOOKS_SERVER) .venv/bin/python -B tests/stripe/fake_stripe.py .venv-localstripe/bin/python -B tests/stripe/localstripe/serve.py
 	$(SHOP_SERVER) .venv/bin/python -B tests/stripe/checkout.py docs/integrate.md
 
+# Each program runs against a fresh service, through a proxy that loses and refuses its order. The commands that generate are
+# those of docs/clients.md; tests/docs/clients.rs compares.
+CLIENTS_SERVER := env -u STRIPE_WEBHOOK_SECRET API_KEYS=another,clients API_KEY=clients WEBHOOK_SECRET=clients tests/with-server.sh
+CLIENT := python3 -B tests/clients/check.py docs/clients.md
+
+check-clients: .venv-clients/.stamp tests/clients/typescript/node_modules/.stamp programs ## Make clients in TypeScript, Python and Rust from the contract, and let each place, pay and ship an order
+	for folder in typescript python rust; do "$$BIN" openapi >tests/clients/$$folder/openapi.yaml || exit; done
+	cd tests/clients/typescript && rm -rf generated && \
+		npx openapi-typescript openapi.yaml --output generated/shop.ts && \
+		npx openapi-ts && \
+		npx tsc
+	$(CLIENTS_SERVER) sh -ec '$(CLIENT) node tests/clients/typescript/generated/js/shop.js; \
+		node tests/clients/typescript/generated/js/parse.js'
+	cd tests/clients/python && PATH="$(CURDIR)/.venv-clients/bin:$$PATH" && rm -rf shop_client && \
+		openapi-python-client generate --path openapi.yaml --config openapi-python-client.yaml --meta none --output-path shop_client --fail-on-warning && \
+		mypy
+	$(CLIENTS_SERVER) $(CLIENT) .venv-clients/bin/python -B tests/clients/python/shop.py
+	cargo fmt --manifest-path tests/clients/rust/Cargo.toml --check
+	cargo build --manifest-path tests/clients/rust/Cargo.toml --target-dir "$(TARGET_DIR)/clients" --quiet --locked
+	$(CLIENTS_SERVER) $(CLIENT) "$(TARGET_DIR)/clients/debug/shop-client"
+
 first-steps: tests/browser/node_modules/.stamp programs
 	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
 	export WEBHOOK_SECRET=browser-secret STRIPE_WEBHOOK_SECRET=browser-stripe-secret CURRENCY=EUR && \
@@ -296,8 +317,8 @@ postman: postman/node_modules/.stamp ## Make the Postman collection from openapi
 
 clean: ## Remove everything built and installed, but not the data
 	cargo clean
-	rm -rf .venv .venv-bench .venv-ha .venv-localstripe .venv-locust codegen/lint/node_modules postman/node_modules \
-		tests/browser/node_modules tests/links/node_modules tests/stripe/node_modules
+	rm -rf .venv .venv-bench .venv-clients .venv-ha .venv-localstripe .venv-locust codegen/lint/node_modules postman/node_modules \
+		tests/browser/node_modules tests/clients/typescript/node_modules tests/links/node_modules tests/stripe/node_modules
 
 # Built from scratch when the pinned versions change, so that no old package is left.
 $(VENV): $(REQUIREMENTS)
@@ -308,10 +329,11 @@ $(VENV): $(REQUIREMENTS)
 
 # Tools with many dependencies have an environment of their own.
 .venv-bench/.stamp: benches/requirements.txt
+.venv-clients/.stamp: tests/clients/python/requirements.txt
 .venv-locust/.stamp: locust/requirements.txt
 .venv-localstripe/.stamp: tests/stripe/localstripe/requirements.txt
 .venv-ha/.stamp: tests/ha/requirements.txt
-.venv-bench/.stamp .venv-locust/.stamp .venv-localstripe/.stamp .venv-ha/.stamp: .venv-%/.stamp:
+.venv-bench/.stamp .venv-clients/.stamp .venv-locust/.stamp .venv-localstripe/.stamp .venv-ha/.stamp: .venv-%/.stamp:
 	rm -rf .venv-$*
 	python3 -m venv .venv-$*
 	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r $<

@@ -12,6 +12,7 @@
 )]
 
 mod citations;
+mod clients;
 mod endpoints;
 mod imports;
 mod indexes;

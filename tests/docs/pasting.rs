@@ -55,11 +55,16 @@ fn faults(commands: &str) -> Vec<&'static str> {
 
 /// The blocks of a page that are commands: fenced ones of a shell.
 fn fenced(page: &str) -> Vec<String> {
+    fenced_as(page, &["sh", "bash", "zsh", "shell", "console"])
+}
+
+/// The fenced blocks of a page in one of these languages.
+pub(crate) fn fenced_as(page: &str, languages: &[&str]) -> Vec<String> {
     let mut blocks: Vec<String> = Vec::new();
     let mut is_open = false;
     for line in page.lines() {
         match line.strip_prefix("```") {
-            Some("sh" | "bash" | "zsh" | "shell" | "console") => {
+            Some(language) if languages.contains(&language) => {
                 blocks.push(String::new());
                 is_open = true;
             }
