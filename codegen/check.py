@@ -9,7 +9,7 @@ keeps their bounds.
 import re
 from decimal import Decimal
 
-from contract import INTEGERS, METHODS, RUST_KEYWORDS, below, is_named, refuse, scalar_type, snake, variant
+from contract import INTEGERS, METHODS, RUST_KEYWORDS, below, constant, is_named, refuse, scalar_type, snake, variant
 
 WITH_BODY = ("put", "post", "patch")
 DOCS = {"description", "example", "examples", "title", "externalDocs", "deprecated"}
@@ -66,7 +66,7 @@ KEYWORD_VALUES = {
         (lambda value: isinstance(value, dict), "an object"),
     ),
     **dict.fromkeys(
-        ("enum", "tags", "servers"), (lambda value: isinstance(value, list) and value, "a list with at least one item")
+        ("enum", "tags", "servers", "x-enum-varnames"), (lambda value: isinstance(value, list) and value, "a list with at least one item")
     ),
     "x-decimals-max": (lambda value: is_count(value) and value <= DECIMALS_MAX, "a whole number from 0 to 18"),
 }
@@ -214,7 +214,7 @@ def in_bounds(value, schema):
 
 
 def check_enum(schema, at):
-    check_node(schema, at, {"enum"}, needed=["type"])
+    check_node(schema, at, {"enum", "x-enum-varnames"}, needed=["type"])
     if schema["type"] != "string":
         refuse(below(at, "type"), "only strings can be enumerated")
     names = {}
@@ -228,6 +228,10 @@ def check_enum(schema, at):
         if name in names:
             refuse(where, f"the variant would be named `{name}`, as the one of `{names[name]}` is")
         names[name] = value
+    # The templates name the variants themselves; these are the names in generated clients.
+    constants = list(map(constant, schema["enum"]))
+    if schema.get("x-enum-varnames", constants) != constants:
+        refuse(below(at, "x-enum-varnames"), f"must be {', '.join(constants)}")
 
 
 class Operation:

@@ -103,6 +103,11 @@ def variant(value):
     return "".join(word.capitalize() for word in re.split(r"[^A-Za-z0-9]+", value.rsplit("/", 1)[-1]) if word)
 
 
+def constant(value):
+    """The words of an enum value after its last slash, in UPPER_CASE."""
+    return "_".join(word.upper() for word in re.split(r"[^A-Za-z0-9]+", value.rsplit("/", 1)[-1]) if word)
+
+
 def snake(name):
     """`pageSize`, `page-size` and `Page-Size` are all `page_size`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()

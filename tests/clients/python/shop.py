@@ -13,7 +13,7 @@ from shop_client.api.orders import create_order, get_order, update_order
 from shop_client.api.products import create_product
 from shop_client.api.webhooks import receive_payment_event
 from shop_client.models import (
-    NewOrder, NewProduct, Order, OrderStatus, OrderUpdate, PaymentData, PaymentEvent, PaymentEventReceipt, Problem,
+    NewOrder, NewProduct, Order, OrderStatus, OrderUpdate, PaymentData, PaymentEvent, PaymentEventReceipt, Problem, ProblemType,
 )
 from shop_client.errors import UnexpectedStatus
 from shop_client.types import Response
@@ -108,12 +108,12 @@ def main() -> None:
 
     many = NewOrder(product_id=product.id, quantity=100)
     short = problem_of(lambda: create_order.sync_detailed(client=service, body=many))
-    if short.type_ == "/problems/insufficient-stock":
+    if short.type_ is ProblemType.INSUFFICIENT_STOCK:
         print(f"{short.status}: {short.requested} requested, {short.available} available")
 
     inexact = NewProduct(sku="MUG-RED", name="Red mug", price=12.345, stock=1)
     invalid = problem_of(lambda: create_product.sync_detailed(client=service, body=inexact))
-    if invalid.type_ == "/problems/validation-failed":
+    if invalid.type_ is ProblemType.VALIDATION_FAILED:
         for failure in invalid.errors or []:
             print(f"{invalid.status}: {failure.pointer} {failure.detail}")
 
