@@ -1,3 +1,5 @@
+"""Places, pays and ships an order, and is refused twice."""
+
 import hashlib
 import hmac
 import os
@@ -12,10 +14,11 @@ from shop_client import AuthenticatedClient
 from shop_client.api.orders import create_order, get_order, update_order
 from shop_client.api.products import create_product
 from shop_client.api.webhooks import receive_payment_event
-from shop_client.models import (
-    NewOrder, NewProduct, Order, OrderStatus, OrderUpdate, PaymentData, PaymentEvent, PaymentEventReceipt, Problem, ProblemType,
-)
 from shop_client.errors import UnexpectedStatus
+from shop_client.models import (
+    NewOrder, NewProduct, Order, OrderStatus, OrderUpdate, PaymentData, PaymentEvent, PaymentEventReceipt, Problem,
+    ProblemType,
+)
 from shop_client.types import Response
 
 BASE_URL = os.environ.get("BASE_URL", "http://127.0.0.1:8080")
@@ -35,7 +38,7 @@ class Refused(Exception):
 
 
 def settle(send: Callable[[], Response[T | Problem]]) -> T:
-    """Sends a request until its outcome is known. A POST needs an Idempotency-Key for this, so that it is done once at most."""
+    """Sends a request until its outcome is known. A POST needs an Idempotency-Key, so that it is done once at most."""
     attempts_left = 4
     while True:
         try:

@@ -1,3 +1,5 @@
+// Places, pays and ships an order, and is refused twice.
+
 import { createHmac, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import createClient from "openapi-fetch";
@@ -19,7 +21,7 @@ class Refused extends Error {
 
 type Answer<T> = { data?: T; error?: Problem; response: Response };
 
-/** Sends a request until its outcome is known. A POST needs an Idempotency-Key for this, so that it is done once at most. */
+/** Sends a request until its outcome is known. A POST needs an Idempotency-Key, so that it is done once at most. */
 async function settle<T>(send: () => Promise<Answer<T>>): Promise<T> {
   for (let attemptsLeft = 4; ; attemptsLeft--) {
     try {

@@ -1,3 +1,5 @@
+//! Places, pays and ships an order, and is refused twice.
+
 use std::error::Error;
 use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime};
@@ -22,7 +24,7 @@ mod shop {
 
 type Answer<T> = Result<ResponseValue<T>, Failure<Problem>>;
 
-/// Sends a request until its outcome is known. A POST needs an `Idempotency-Key` for this, so that it is done once at most.
+/// Sends a request until its outcome is known. A POST needs an `Idempotency-Key`, so that it is done once at most.
 async fn settle<T>(send: impl AsyncFn() -> Answer<T>) -> Result<T, Failure<Problem>> {
     let mut attempts_left = 4;
     loop {
