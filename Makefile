@@ -163,7 +163,8 @@ endif
 
 # What is about SQLite's files, or the same whatever stores the data.
 SQLITE_ONLY := disks files restore operator binary memory stopping slow_clients overload logs settings sign metrics secrets streams \
-	early_refusals half_closed limits http2 garbage examples validation bodies hosts browsers refusals etag forgery
+	early_refusals half_closed limits http2 garbage examples validation bodies hosts browsers refusals etag forgery \
+	cors
 SQLITE_ONLY_TEST := names_and_notes_from_before_the_rule_can_still_be_read
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
@@ -234,12 +235,15 @@ first-steps: tests/browser/node_modules/.stamp programs
 		env -u API_KEYS tests/with-server.sh npm --prefix tests/browser run --silent first-steps
 
 # `first-steps` sends the examples unchanged, which needs a new database and no keys. The flow also uses the Authorize dialog.
+# Then a page of another origin calls the service.
 browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Test the docs page in a real Chromium, against BASE_URL or fresh servers
 	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
 	if [ -n "$$BASE_URL" ]; then exec npm --prefix tests/browser test --silent; fi; \
 	export WEBHOOK_SECRET=browser-secret STRIPE_WEBHOOK_SECRET=browser-stripe-secret CURRENCY=EUR && \
 		env -u API_KEYS tests/with-server.sh npm --prefix tests/browser run --silent first-steps && \
 		API_KEYS=another-key,browser-key API_KEY=browser-key tests/with-server.sh npm --prefix tests/browser test --silent && \
+		API_KEYS=browser-key API_KEY=browser-key node tests/browser/other-origin.mjs tests/with-server.sh \
+			npm --prefix tests/browser run --silent cors && \
 		tests/dead-address.sh npm --prefix tests/browser test --silent
 
 evidence: ## Run the tools against BASE_URL or fresh servers, and keep their output; in docs/evidence with RENEW=1

@@ -14,10 +14,12 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use self::values::{host, rate_limit, seconds, socket_address, whole_number};
 use crate::store::{PostgresUrl, Target};
 
+mod origins;
 mod read;
 mod stripe;
 mod values;
 
+pub use origins::AllowedOrigins;
 pub use read::{Unread, requested_log_format};
 pub use stripe::StripeSettings;
 
@@ -122,6 +124,11 @@ pub struct Settings {
         hide_default_value = true
     )]
     pub api_keys: SecretText,
+
+    /// Origins whose web pages may call the service, comma-separated, such as https://shop.example; * for any page, without
+    /// API keys; unset for none
+    #[arg(long, env, global = true, default_value = "", hide_default_value = true)]
+    pub cors_allowed_origins: AllowedOrigins,
 
     /// Secret that payment webhooks are signed with; without it they are refused
     #[arg(

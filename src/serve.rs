@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use orders_inventory::config::{DatabaseUrl, LogFormat, SecretText, Settings};
+use orders_inventory::config::{AllowedOrigins, DatabaseUrl, LogFormat, SecretText, Settings};
 use orders_inventory::http::signature::{Keyring, Secret, SignatureHeaders};
-use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, Stripe, sweeper};
+use orders_inventory::http::{self, ApiKeys, BodyLimits, Clock, CorsOrigins, Stripe, sweeper};
 use orders_inventory::metrics::Exporter;
 use orders_inventory::store::{
     self, AnyStore, FatalHandler, PostgresOpenError, PostgresOptions, PostgresStore, SqliteStore,
@@ -157,6 +157,7 @@ async fn serve_until_stopped(
         },
         rate_limit_per_minute: settings.rate_limit_per_minute,
         trusted_proxies: settings.trusted_proxies.into(),
+        cors_origins: cors_origins(&settings.cors_allowed_origins),
         is_behind_tls: settings.is_on_render() || settings.trusted_proxies > 0,
         api_keys: api_keys(settings),
         keyring: keyring(settings),
@@ -195,6 +196,18 @@ fn api_keys(settings: &Settings) -> ApiKeys {
         tracing::warn!("API_KEYS is not set, so every operation is open to everyone");
     }
     keys
+}
+
+fn cors_origins(allowed: &AllowedOrigins) -> Option<CorsOrigins> {
+    match allowed {
+        AllowedOrigins::None => None,
+        AllowedOrigins::Any => Some(CorsOrigins::Any),
+        // What the settings accept is ASCII, so none is left out.
+        AllowedOrigins::These(origins) => {
+            let origins = origins.iter().filter_map(|origin| origin.parse().ok());
+            Some(CorsOrigins::These(origins.collect()))
+        }
+    }
 }
 
 fn keyring(settings: &Settings) -> Keyring {

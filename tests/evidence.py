@@ -63,6 +63,7 @@ PAGE, PAGE_KEPT = "desk-list.png", "docs.png"
 
 # Settings of the service under test; they must not reach the servers that the targets start.
 SETTINGS = ["BASE_URL", "API_KEY", "API_KEYS", "WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "DATABASE_URL", "CURRENCY",
+            "CORS_ALLOWED_ORIGINS", "TRUSTED_PROXIES",
             "STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRET_PREVIOUS", "STRIPE_LIVEMODE", "STRIPE_ORDER_KEY", "STRIPE_ACCOUNT"]
 SECRETS = [os.environ[name] for name in ("API_KEY", "WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRET") if os.environ.get(name)]
 

@@ -6,12 +6,12 @@
 use std::fmt;
 
 use axum::extract::Request;
-use axum::http::{Extensions, HeaderMap};
+use axum::http::{Extensions, HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 /// The header that carries a key.
-const HEADER: &str = "x-api-key";
+pub(super) const HEADER: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The accepted keys. Without any, every caller is accepted.
 #[derive(Clone, Default)]

@@ -13,6 +13,7 @@
 //! - [`remove_from_bodiless`]: the `Content-Length` of 204 and 304;
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
 //! - `request_id`, `trace`, `security_headers`, [`metrics`]: layers for every request and response;
+//! - `cors`: web pages of other origins;
 //! - [`docs`]: the documentation;
 //! - [`sweeper`]: expiry of orders and stored responses.
 
@@ -38,6 +39,7 @@ use tracing::Span;
 use self::arriving::Arriving;
 use self::auth::{Caller, Identity};
 use self::bodies::BodyReader;
+use self::cors::Cors;
 use self::rate_limit::RateLimit;
 use self::signature::SignatureError;
 use crate::domain::Timestamp;
@@ -73,6 +75,7 @@ pub mod auth;
 mod bodies;
 mod client;
 mod content_length;
+mod cors;
 pub mod docs;
 mod etag;
 mod host;
@@ -95,6 +98,7 @@ mod webhooks;
 pub use auth::ApiKeys;
 pub use bodies::BodyLimits;
 pub use content_length::remove_from_bodiless;
+pub use cors::CorsOrigins;
 pub use problem::{Problem, too_many_connections};
 pub use signature::Keyring;
 pub use webhooks::stripe::Stripe;
@@ -110,6 +114,8 @@ pub struct Options {
     pub rate_limit_per_minute: Option<NonZeroU32>,
     /// How many trusted proxies are in front of the service; their entries in `X-Forwarded-For` count.
     pub trusted_proxies: usize,
+    /// The web pages of other origins that may call the service; `None` for none.
+    pub cors_origins: Option<CorsOrigins>,
     /// Whether a proxy in front terminates TLS, so that browsers must use HTTPS.
     pub is_behind_tls: bool,
     /// The accepted API keys.
@@ -138,6 +144,7 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         body_limits,
         rate_limit_per_minute,
         trusted_proxies,
+        cors_origins,
         is_behind_tls,
         api_keys,
         keyring,
@@ -147,6 +154,7 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
     } = options;
     let rate_limit = rate_limit_per_minute.map(|limit| Arc::new(RateLimit::new(limit, trusted_proxies)));
     let arriving = Arriving::new(body_limits.bytes_max.max(CONTRACT_BYTES_MAX), trusted_proxies);
+    let cors = cors_origins.map(Cors::new);
     let (stripe_keyring, stripe) = stripe.unzip();
     let service = Service(Arc::new(Shared {
         store,
@@ -171,6 +179,7 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         .layer(security_headers::cache_control())
         .option_layer(security_headers::strict_transport_security(is_behind_tls))
         .layer(ValidateRequestHeaderLayer::custom(host::validate))
+        .option_layer(cors.map(|cors| from_fn_with_state(cors, cors::answer)))
         .option_layer(rate_limit.map(|limit| from_fn_with_state(limit, rate_limit::enforce)))
         .map_request(move |request| arriving.count(request))
         .map_response(|response: axum::http::Response<_>| response.map(Body::new))

@@ -9,7 +9,7 @@ import { setTimeout } from "node:timers/promises";
 import {
   WIDTHS,
   assertNoSidewaysScroll,
-  baseUrl,
+  at,
   contract,
   elementId,
   open,
@@ -94,7 +94,7 @@ test("Execute calls this server and shows its response", async (t) => {
   const { path, id, tag } = operations.find(({ method, parameters }) => method === "get" && !parameters);
   const page = await open(t, `/docs#/${tag}/${id}`, { viewport: WIDTHS.desk });
   // A duration that rounds to 0 ms would not be shown.
-  await page.route(new URL(path, baseUrl).href, async (route) => {
+  await page.route(at(path).href, async (route) => {
     await setTimeout(20);
     await route.continue();
   });
@@ -128,5 +128,5 @@ test("an API key outlives a reload, and a signature does not", async (t) => {
 
 test("the root redirects to the page", async (t) => {
   const page = await open(t, "/", { viewport: WIDTHS.desk });
-  assert.equal(new URL(page.url()).pathname, "/docs");
+  assert.equal(page.url(), at("/docs").href);
 });

@@ -11,7 +11,8 @@ import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
 
-export const baseUrl = new URL(process.env.BASE_URL ?? "http://127.0.0.1:8080");
+// With a slash at the end, so that paths below it keep its own path.
+export const baseUrl = new URL(`${process.env.BASE_URL ?? "http://127.0.0.1:8080"}`.replace(/\/*$/, "/"));
 export const screenshots =
   process.env.SCREENSHOTS ?? fileURLToPath(new URL("../../target/screenshots", import.meta.url));
 
@@ -19,7 +20,10 @@ export const WIDTHS = { desk: { width: 1280, height: 900 }, pocket: { width: 390
 
 const METHODS = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-const response = await fetch(new URL("/openapi.json", baseUrl));
+// The URL of this path of the service, which may be behind a prefix.
+export const at = (path) => new URL(`.${path}`, baseUrl);
+
+const response = await fetch(at("/openapi.json"));
 assert.equal(response.status, 200);
 export const contract = await response.json();
 
@@ -48,6 +52,12 @@ before(async () => {
 
 after(() => browser?.close());
 
+export async function newContext(options) {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(20_000);
+  return context;
+}
+
 // Opens `path` in a new browser context and waits until the contract is shown. The page is closed when the test ends. The
 // test fails if the page had an error on the console, an exception, a request that failed or went to another server, or a
 // violation of the Content-Security-Policy.
@@ -56,8 +66,7 @@ after(() => browser?.close());
 // of them must have exactly one such line.
 export async function open(t, path, { refusals = [], ...options }) {
   const wrong = [];
-  const context = await browser.newContext(options);
-  context.setDefaultTimeout(20_000);
+  const context = await newContext(options);
   const page = await context.newPage();
   t.after(async () => {
     await context.close();
@@ -90,7 +99,7 @@ export async function open(t, path, { refusals = [], ...options }) {
     }
   });
 
-  await page.goto(new URL(path, baseUrl).href);
+  await page.goto(at(path).href);
   await page.locator(".opblock").nth(operations.length - 1).waitFor();
   return page;
 }

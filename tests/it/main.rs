@@ -18,6 +18,7 @@ mod browsers;
 mod concurrency;
 mod conditions;
 mod copy;
+mod cors;
 mod disks;
 mod early_refusals;
 mod empty_responses;

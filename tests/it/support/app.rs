@@ -39,6 +39,7 @@ pub(crate) fn options(clock: Clock) -> http::Options {
         },
         rate_limit_per_minute: None,
         trusted_proxies: 0,
+        cors_origins: None,
         is_behind_tls: false,
         api_keys: ApiKeys::default(),
         keyring: Keyring {

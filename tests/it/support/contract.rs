@@ -18,15 +18,23 @@ fn is_outside(path: &str) -> bool {
     matches!(path, "/" | "/openapi.yaml" | "/openapi.json" | "/docs") || path.starts_with("/docs/")
 }
 
+/// Whether this is the answer to the preflight request of a web page, which the contract does not describe.
+fn is_preflight(method: &Method, answer: &Answer) -> bool {
+    *method == Method::OPTIONS && answer.headers.contains_key("access-control-allow-methods")
+}
+
 /// Headers of HTTP itself; all others must be in the contract.
 const HEADERS_OF_HTTP: [&str; 4] = ["allow", "connection", "content-length", "content-type"];
 
 /// Headers for browsers on every response, which are not part of the API.
-const HEADERS_FOR_BROWSERS: [&str; 5] = [
+const HEADERS_FOR_BROWSERS: [&str; 8] = [
+    "access-control-allow-origin",
+    "access-control-expose-headers",
     "cache-control",
     "content-security-policy",
     "referrer-policy",
     "strict-transport-security",
+    "vary",
     "x-content-type-options",
 ];
 
@@ -152,7 +160,7 @@ impl Contract {
         if problem_type(answer).as_deref() == Some("/problems/invalid-host") || is_bodiless_400 {
             return self.check_unmatched(method, answer, 400, "/problems/invalid-host");
         }
-        if is_outside(path) {
+        if is_outside(path) || is_preflight(method, answer) {
             return Ok(());
         }
         let Some(template) = self.template_of(path) else {

@@ -44,5 +44,12 @@ impl Store for FailingStore {
 
 /// The service with a store that always fails with this error.
 pub(crate) fn service(error: fn() -> Error, clock: Clock) -> Client {
-    Client::new(http::router(FailingStore(error), options(clock)))
+    service_with(error, clock, |_| ())
+}
+
+/// The same, with other options.
+pub(crate) fn service_with(error: fn() -> Error, clock: Clock, change: impl FnOnce(&mut http::Options)) -> Client {
+    let mut options = options(clock);
+    change(&mut options);
+    Client::new(http::router(FailingStore(error), options))
 }
