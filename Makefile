@@ -1,6 +1,6 @@
 # The two main targets are `make run`, which needs a Rust toolchain with a C compiler, and `make test`, which also needs
 # Node with npm and Python 3 with venv. Packages from npm and PyPI are pinned and installed below this folder; Chromium,
-# Prometheus, wrk, etcd, HAProxy and systemd, which are in neither, are those of the machine, or else of its distribution
+# nginx, Prometheus, wrk, etcd, HAProxy and systemd, which are in neither, are those of the machine, or else of its distribution
 # (docs/testing.md).
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -164,7 +164,7 @@ endif
 # What is about SQLite's files, or the same whatever stores the data.
 SQLITE_ONLY := disks files restore operator binary memory stopping slow_clients overload logs settings sign metrics secrets streams \
 	early_refusals half_closed limits http2 garbage examples validation bodies hosts browsers refusals etag forgery \
-	cors
+	cors forwarded_prefix
 SQLITE_ONLY_TEST := names_and_notes_from_before_the_rule_can_still_be_read
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
@@ -235,7 +235,7 @@ first-steps: tests/browser/node_modules/.stamp programs
 		env -u API_KEYS tests/with-server.sh npm --prefix tests/browser run --silent first-steps
 
 # `first-steps` sends the examples unchanged, which needs a new database and no keys. The flow also uses the Authorize dialog.
-# Then a page of another origin calls the service.
+# Then a page of another origin calls the service, and nginx serves it behind a path prefix.
 browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Test the docs page in a real Chromium, against BASE_URL or fresh servers
 	CHROMIUM="$$(tests/browser/ensure-chromium.sh)" && export CHROMIUM && \
 	if [ -n "$$BASE_URL" ]; then exec npm --prefix tests/browser test --silent; fi; \
@@ -244,6 +244,8 @@ browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Test t
 		API_KEYS=another-key,browser-key API_KEY=browser-key tests/with-server.sh npm --prefix tests/browser test --silent && \
 		API_KEYS=browser-key API_KEY=browser-key node tests/browser/other-origin.mjs tests/with-server.sh \
 			npm --prefix tests/browser run --silent cors && \
+		env -u API_KEYS TRUSTED_PROXIES=1 tests/with-server.sh tests/browser/behind-nginx.sh \
+			npm --prefix tests/browser run --silent prefix && \
 		tests/dead-address.sh npm --prefix tests/browser test --silent
 
 evidence: ## Run the tools against BASE_URL or fresh servers, and keep their output; in docs/evidence with RENEW=1

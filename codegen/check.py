@@ -554,7 +554,7 @@ class Check:
             refuse("/openapi", "must be 3.0: other versions give the same keywords other meanings")
         for index, server in enumerate(document.get("servers", [])):
             check_node(server, f"/servers/{index}", set(), needed=["url"])
-            if not re.fullmatch(r"(https?://[^/{}]+)?/?", str(server["url"])):
+            if not re.fullmatch(r"(https?://[^/{}]+)?/?|\.", str(server["url"])):
                 refuse(f"/servers/{index}/url", "the templates do not support a path or variables in a server's address")
         components = self.contract.components
         sections = {"schemas", "parameters", "headers", "responses", "links", "securitySchemes"}

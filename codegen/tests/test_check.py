@@ -350,6 +350,7 @@ REFUSED = {
         ("servers:", "webhooks: {}\nservers:", "/webhooks", "do not support"),
         ("servers:", "x-any: {}\nservers:", "/x-any", "do not support"),
         ("[{url: /}]", "[{url: /v1}]", "/servers/0/url", "path or variables"),
+        ("[{url: /}]", "[{url: ./v1}]", "/servers/0/url", "path or variables"),
         ("[{url: /}]", "[{url: 'https://{host}/'}]", "/servers/0/url", "path or variables"),
         ("[{url: /}]", "[{url: /, variables: {}}]", "/servers/0/variables", "do not support"),
         ("title: Good", 'title: "Go\\"od"', "/info/title", "one line"),

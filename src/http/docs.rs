@@ -18,6 +18,7 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
 use super::Problem;
+use super::problem::pages;
 
 #[cfg(test)]
 mod yaml_to_json;
@@ -58,15 +59,26 @@ pub(super) fn router() -> Router {
     };
     Router::new()
         // Temporary: the root may change, and browsers cache a permanent redirect indefinitely.
-        .route("/", get(async || Redirect::temporary("/docs")))
+        // All redirects are relative, so that they are right behind a path prefix as well.
+        .route("/", get(async || Redirect::temporary("docs")))
         .route("/docs", file("index.html"))
-        // Permanent: this is another spelling of the same page.
-        .route("/docs/", get(async || Redirect::permanent("/docs")))
+        // Permanent: these are other spellings of the same pages, whose relative links would lead elsewhere there.
+        .route("/docs/", get(async || Redirect::permanent("../docs")))
+        .route("/problems/", get(async || Redirect::permanent("../problems")))
+        .route("/problems/{name}/", get(problem_page))
         .route("/docs/{asset}", get(asset))
         .route("/openapi.yaml", file("openapi.yaml"))
         .route("/openapi.json", file("openapi.json"))
         // The quickest level, for it runs on the runtime's threads: the largest file takes some 10 ms.
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+}
+
+/// The one spelling of the page of an error type.
+async fn problem_page(name: Result<Path<String>, PathRejection>) -> Response {
+    match name {
+        Ok(Path(name)) if pages::one(&name).is_some() => Redirect::permanent(&format!("../{name}")).into_response(),
+        Ok(_) | Err(_) => Problem::not_found().into_response(),
+    }
 }
 
 /// Whether this route belongs to the documentation.
@@ -167,8 +179,8 @@ mod tests {
     /// The paths of the assets that the page links to, in its order.
     async fn assets() -> Vec<String> {
         let page = String::from_utf8(get("/docs", &[]).await.body.to_vec()).unwrap();
-        let links = page.split('"').filter(|text| text.starts_with("/docs/"));
-        links.map(str::to_owned).collect()
+        let links = page.split('"').filter(|text| text.starts_with("docs/"));
+        links.map(|link| format!("/{link}")).collect()
     }
 
     async fn every_file() -> Vec<String> {
@@ -178,15 +190,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_root_and_a_trailing_slash_redirect_to_the_page() {
-        for (path, status) in [
-            ("/", StatusCode::TEMPORARY_REDIRECT),
-            ("/docs/", StatusCode::PERMANENT_REDIRECT),
+    async fn the_root_and_a_trailing_slash_redirect_to_the_page_relatively() {
+        for (path, status, location) in [
+            ("/", StatusCode::TEMPORARY_REDIRECT, "docs"),
+            ("/docs/", StatusCode::PERMANENT_REDIRECT, "../docs"),
+            ("/problems/", StatusCode::PERMANENT_REDIRECT, "../problems"),
+            ("/problems/not-found/", StatusCode::PERMANENT_REDIRECT, "../not-found"),
         ] {
             let answer = get(path, &[]).await;
             assert_eq!(
                 (answer.status, answer.header(header::LOCATION)),
-                (status, "/docs"),
+                (status, location),
                 "{path}"
             );
         }

@@ -13,7 +13,7 @@
 //! - [`remove_from_bodiless`]: the `Content-Length` of 204 and 304;
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
 //! - `request_id`, `trace`, `security_headers`, [`metrics`]: layers for every request and response;
-//! - `cors`: web pages of other origins;
+//! - `cors`: web pages of other origins; `forwarded_prefix`: paths behind a proxy;
 //! - [`docs`]: the documentation;
 //! - [`sweeper`]: expiry of orders and stored responses.
 
@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ::metrics::counter;
 use axum::body::{Body, Bytes};
 use axum::http::request;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use orders_inventory_api::apis::{Api, SecurityScheme};
 use orders_inventory_api::{server, types};
@@ -78,6 +78,7 @@ mod content_length;
 mod cors;
 pub mod docs;
 mod etag;
+mod forwarded_prefix;
 mod host;
 mod idempotency;
 pub mod metrics;
@@ -178,6 +179,7 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         .layer(security_headers::referrer_policy())
         .layer(security_headers::cache_control())
         .option_layer(security_headers::strict_transport_security(is_behind_tls))
+        .option_layer((trusted_proxies > 0).then(|| from_fn(forwarded_prefix::apply)))
         .layer(ValidateRequestHeaderLayer::custom(host::validate))
         .option_layer(cors.map(|cors| from_fn_with_state(cors, cors::answer)))
         .option_layer(rate_limit.map(|limit| from_fn_with_state(limit, rate_limit::enforce)))

@@ -28,6 +28,7 @@ mod examples;
 mod expiry;
 mod files;
 mod forgery;
+mod forwarded_prefix;
 mod garbage;
 mod half_closed;
 mod hosts;

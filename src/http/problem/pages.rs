@@ -11,11 +11,13 @@ pub(in crate::http) fn all() -> String {
     let mut body = String::from("<h1>Problems</h1>\n<p>Every value of an error's <code>type</code>.</p>\n<dl>\n");
     for kind in ProblemType::ALL {
         let Entry { title, status, meaning } = entry(*kind);
-        let (path, status, meaning) = (kind.as_str(), status.as_u16(), prose(meaning));
+        let (status, meaning) = (status.as_u16(), prose(meaning));
+        // Links are relative, so that they are right behind a path prefix as well.
+        let link = kind.as_str().trim_start_matches('/');
         // Writing to a string cannot fail.
         let _ = writeln!(
             body,
-            "<dt>{status} <a href=\"{path}\">{title}</a></dt>\n<dd>{meaning}</dd>"
+            "<dt>{status} <a href=\"{link}\">{title}</a></dt>\n<dd>{meaning}</dd>"
         );
     }
     body.push_str("</dl>\n");
@@ -28,8 +30,8 @@ pub(in crate::http) fn one(wanted: &str) -> Option<String> {
     let Entry { title, status, meaning } = entry(kind);
     let reason = status.canonical_reason().unwrap_or_default();
     let body = format!(
-        "<h1>{title}</h1>\n<p><code>{}</code>, status {} {reason}</p>\n<p>{}</p>\n<p><a href=\"/problems\">All \
-         problems</a> · <a href=\"/docs\">Documentation</a></p>\n",
+        "<h1>{title}</h1>\n<p><code>{}</code>, status {} {reason}</p>\n<p>{}</p>\n<p><a href=\"../problems\">All \
+         problems</a> · <a href=\"../docs\">Documentation</a></p>\n",
         kind.as_str(),
         status.as_u16(),
         prose(meaning),
@@ -70,7 +72,7 @@ mod tests {
             let page = one(name(*kind)).unwrap();
             assert!(page.contains(&format!("<h1>{}</h1>", entry.title)));
             assert!(page.contains(entry.status.as_str()));
-            assert!(list.contains(&format!("href=\"{}\"", kind.as_str())));
+            assert!(list.contains(&format!("href=\"problems/{}\"", name(*kind))));
             for text in [entry.title, entry.meaning, kind.as_str()] {
                 assert!(!text.contains(['<', '>', '&', '"']), "{text}");
             }

@@ -13,9 +13,11 @@ use serde_json::{Map, Value, json};
 use self::decimals::DecimalsMax;
 use super::Answer;
 
-/// Whether the path is one of the documentation's, which the contract does not describe.
+/// Whether the path is one of the documentation's, or another spelling of a page's path: the contract does not describe it.
 fn is_outside(path: &str) -> bool {
-    matches!(path, "/" | "/openapi.yaml" | "/openapi.json" | "/docs") || path.starts_with("/docs/")
+    matches!(path, "/" | "/openapi.yaml" | "/openapi.json" | "/docs")
+        || path.starts_with("/docs/")
+        || path.starts_with("/problems/") && path.ends_with('/')
 }
 
 /// Whether this is the answer to the preflight request of a web page, which the contract does not describe.
