@@ -164,7 +164,7 @@ endif
 # What is about SQLite's files, or the same whatever stores the data.
 SQLITE_ONLY := disks files restore operator binary memory stopping slow_clients overload logs settings sign metrics secrets streams \
 	early_refusals half_closed limits http2 garbage examples validation bodies hosts browsers refusals etag forgery \
-	cors forwarded_prefix
+	cors forwarded_prefix trailing_slash
 SQLITE_ONLY_TEST := names_and_notes_from_before_the_rule_can_still_be_read
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)

@@ -81,6 +81,13 @@ async fn problem_page(name: Result<Path<String>, PathRejection>) -> Response {
     }
 }
 
+/// Whether this is the path of a page or of a file that belongs to one: a slash at its end makes it another path.
+pub(super) fn has_one_spelling(path: &str) -> bool {
+    ["/docs", "/openapi.", "/problems"]
+        .iter()
+        .any(|begin| path.starts_with(begin))
+}
+
 /// Whether this route belongs to the documentation.
 pub(super) fn is_route(route: &str) -> bool {
     matches!(route, "/" | "/openapi.yaml" | "/openapi.json") || route.starts_with("/docs")

@@ -13,7 +13,7 @@
 //! - [`remove_from_bodiless`]: the `Content-Length` of 204 and 304;
 //! - [`problem`]: the one shape of every error, and the pages that explain them;
 //! - `request_id`, `trace`, `security_headers`, [`metrics`]: layers for every request and response;
-//! - `cors`: web pages of other origins; `forwarded_prefix`: paths behind a proxy;
+//! - `cors`: web pages of other origins; `trailing_slash`, `forwarded_prefix`: other spellings of paths;
 //! - [`docs`]: the documentation;
 //! - [`sweeper`]: expiry of orders and stored responses.
 
@@ -93,6 +93,7 @@ mod security_headers;
 pub mod signature;
 pub mod sweeper;
 mod trace;
+mod trailing_slash;
 mod webhook_limit;
 mod webhooks;
 
@@ -102,6 +103,7 @@ pub use content_length::remove_from_bodiless;
 pub use cors::CorsOrigins;
 pub use problem::{Problem, too_many_connections};
 pub use signature::Keyring;
+pub use trailing_slash::AnyTrailingSlash;
 pub use webhooks::stripe::Stripe;
 
 /// The options of the router.
@@ -139,7 +141,7 @@ const CONTRACT_BYTES_MAX: usize = 256 << 10;
 /// A request passes the layers from top to bottom, its response from bottom to top. The layers run after routing, so
 /// each knows the route ([`axum::extract::MatchedPath`]). No layer ends a request whose work has begun: after such a
 /// timeout the outcome of a write would be unknown.
-pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
+pub fn router<S: Store>(store: S, options: Options) -> AnyTrailingSlash {
     let Options {
         clock,
         body_limits,
@@ -186,11 +188,12 @@ pub fn router<S: Store>(store: S, options: Options) -> axum::Router {
         .map_request(move |request| arriving.count(request))
         .map_response(|response: axum::http::Response<_>| response.map(Body::new))
         .layer(CatchPanicLayer::custom(panic_response));
-    server::new(service)
+    let router = server::new(service)
         .merge(docs::router())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(layers)
+        .layer(layers);
+    AnyTrailingSlash(router)
 }
 
 /// The response where a handler panicked: an internal error like any other.

@@ -18,7 +18,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -26,7 +25,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use metrics::counter;
-use orders_inventory::http::{remove_from_bodiless, too_many_connections};
+use orders_inventory::http::{AnyTrailingSlash, remove_from_bodiless, too_many_connections};
 use orders_inventory::metrics::{GaugeGuard, table};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
@@ -84,7 +83,7 @@ pub(super) struct Bounds {
 /// Where the listener cannot be configured.
 pub(super) async fn serve(
     listener: TcpListener,
-    router: Router,
+    router: AnyTrailingSlash,
     bounds: Bounds,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -210,7 +209,7 @@ async fn serve_connection(
     socket: TcpStream,
     peer: SocketAddr,
     entry: Entry,
-    router: Router,
+    router: AnyTrailingSlash,
     builder: Arc<Builder<TokioExecutor>>,
     bounds: Bounds,
     mut stop: watch::Receiver<()>,

@@ -64,7 +64,7 @@ test("a page of an allowed origin lists products, places an order, and reads wha
   assert.deepEqual([placed.status, placed.body.total], [201, 25]);
   assert.equal(placed.headers["x-request-id"], "from-a-page");
   assert.equal(placed.headers.location, `/orders/${placed.body.id}`);
-  const again = await send("/orders", order);
+  const again = await send("/orders/", order);
   assert.deepEqual([again.status, again.body], [201, placed.body]);
   assert.equal(again.headers["idempotency-replayed"], "true");
 

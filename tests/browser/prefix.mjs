@@ -38,7 +38,7 @@ test("the links of pages lead to pages below the prefix", async (t) => {
 
 test("Location and Link can be followed", async () => {
   for (const sku of ["PREFIX-1", "PREFIX-2"]) {
-    const created = await fetch(at("/products"), {
+    const created = await fetch(at("/products/"), {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ sku, name: sku, price: 1, stock: 1 }),

@@ -68,5 +68,6 @@ mod stopping;
 mod streams;
 mod stripe;
 mod support;
+mod trailing_slash;
 mod validation;
 mod webhooks;

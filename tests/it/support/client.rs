@@ -3,10 +3,10 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::{HeaderName, HeaderValue, Method, Request};
+use orders_inventory::http::AnyTrailingSlash;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -19,11 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Calls a router. Clones call the same router.
 #[derive(Clone)]
 pub(crate) struct Client {
-    router: Router,
+    router: AnyTrailingSlash,
 }
 
 impl Client {
-    pub(crate) fn new(router: Router) -> Self {
+    pub(crate) fn new(router: AnyTrailingSlash) -> Self {
         Self { router }
     }
 

@@ -20,6 +20,14 @@ fn is_outside(path: &str) -> bool {
         || path.starts_with("/problems/") && path.ends_with('/')
 }
 
+/// The path without the slash at its end that the service removes: one slash, and not of a file.
+fn without_slash(path: &str) -> &str {
+    let shorter = path.strip_suffix('/').filter(|shorter| !shorter.ends_with('/'));
+    shorter
+        .filter(|_| !path.starts_with("//") && !path.starts_with("/openapi."))
+        .unwrap_or(path)
+}
+
 /// Whether this is the answer to the preflight request of a web page, which the contract does not describe.
 fn is_preflight(method: &Method, answer: &Answer) -> bool {
     *method == Method::OPTIONS && answer.headers.contains_key("access-control-allow-methods")
@@ -165,7 +173,7 @@ impl Contract {
         if is_outside(path) || is_preflight(method, answer) {
             return Ok(());
         }
-        let Some(template) = self.template_of(path) else {
+        let Some(template) = self.template_of(without_slash(path)) else {
             return self.check_unmatched(method, answer, 404, "/problems/not-found");
         };
         let here = self.operations().filter(|operation| operation.template == template);
