@@ -241,6 +241,7 @@ browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Test t
 	if [ -n "$$BASE_URL" ]; then exec npm --prefix tests/browser test --silent; fi; \
 	export WEBHOOK_SECRET=browser-secret STRIPE_WEBHOOK_SECRET=browser-stripe-secret CURRENCY=EUR && \
 		env -u API_KEYS tests/with-server.sh npm --prefix tests/browser run --silent first-steps && \
+		env -u API_KEYS tests/with-server.sh npm --prefix tests/browser run --silent click-through && \
 		API_KEYS=another-key,browser-key API_KEY=browser-key tests/with-server.sh npm --prefix tests/browser test --silent && \
 		API_KEYS=browser-key API_KEY=browser-key node tests/browser/other-origin.mjs tests/with-server.sh \
 			npm --prefix tests/browser run --silent cors && \

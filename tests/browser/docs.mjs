@@ -42,6 +42,45 @@ for (const [name, viewport] of Object.entries(WIDTHS)) {
       await page.screenshot({ path: join(screenshots, `${name}-list.png`), fullPage: true });
     });
 
+    test("the first operation is on the first screen, and the rest of the description behind one click", async (t) => {
+      const page = await open(t, "/docs", { viewport });
+      const { y, height } = await page.locator(".opblock").first().boundingBox();
+      assert.ok(y + height <= viewport.height, `the first operation ends at ${y + height} pixels`);
+      await page.screenshot({ path: join(screenshots, `${name}-first-screen.png`) });
+
+      const [first, ...rest] = contract.info.description.trim().split("\n\n");
+      const description = page.locator(".info-container, .information-container").first();
+      const words = (markdown) => markdown.replace(/[*`]/g, "").replace(/\s+/g, " ").trim();
+      assert.ok(words(await description.innerText()).includes(words(first)));
+      const folded = description.locator(".description-rest p");
+      assert.equal(await folded.first().isVisible(), false);
+      await description.locator(".description-rest summary").click();
+      await folded.first().waitFor();
+      assert.deepEqual((await folded.allInnerTexts()).map(words), rest.map(words));
+      await assertNoSidewaysScroll(page);
+    });
+
+    test("a documented response is one line, which opens with a click and closes with another", async (t) => {
+      const { id, tag, path, method } = operations.find((operation) => operation.method === "post");
+      const page = await open(t, `/docs#/${tag}/${id}`, { viewport });
+      const block = page.locator(`[id="${elementId(tag, id)}"]`);
+      const { responses } = contract.paths[path][method];
+      const lines = block.locator(".response-fold");
+      await lines.first().waitFor();
+      assert.equal(await lines.count(), Object.keys(responses).length);
+      const example = block.locator(".responses-table .highlight-code");
+      const visible = () => example.filter({ visible: true }).count();
+      assert.equal(await visible(), 0);
+      for (const line of [lines.first(), lines.last()]) {
+        await line.click();
+        await example.filter({ visible: true }).first().waitFor();
+        assert.equal(await visible(), 1);
+        await assertNoSidewaysScroll(page);
+        await line.click();
+        assert.equal(await visible(), 0);
+      }
+    });
+
     test("every operation opens with its form, without horizontal scrolling", async (t) => {
       const page = await open(t, "/docs", { viewport });
       for (const { id, tag } of operations) {

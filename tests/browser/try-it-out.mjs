@@ -93,8 +93,8 @@ export class Visitor {
   }
 
   // Presses Execute, checks the status and returns the shown response. The contract must document the status for this
-  // operation; Swagger UI marks any other as undocumented.
-  async execute({ block }, status, step) {
+  // operation; Swagger UI marks any other as undocumented. `look` gets the operation's block while the response is shown.
+  async execute({ block }, status, step, look = () => {}) {
     await pressExecute(block);
     const answer = block.locator(".live-responses-table");
     await answer.waitFor();
@@ -108,8 +108,9 @@ export class Visitor {
       this.#refusals.push({ status, url: await block.locator(".request-url pre").innerText() });
     }
     await this.#screenshot(block, step);
+    await look(block);
     await block.locator(".opblock-summary-control").click(); // closed again, so that the page stays short
-    return text === "" ? null : JSON.parse(text);
+    return text.startsWith("<") ? text : text === "" ? null : JSON.parse(text);
   }
 
   // Presses Execute where the page itself refuses the form, without a request; returns the reason.
