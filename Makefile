@@ -245,7 +245,8 @@ browser: tests/browser/node_modules/.stamp $(if $(BASE_URL),,programs) ## Test t
 		API_KEYS=another-key,browser-key API_KEY=browser-key tests/with-server.sh npm --prefix tests/browser test --silent && \
 		API_KEYS=browser-key API_KEY=browser-key node tests/browser/other-origin.mjs tests/with-server.sh \
 			npm --prefix tests/browser run --silent cors && \
-		env -u API_KEYS TRUSTED_PROXIES=1 tests/with-server.sh tests/browser/behind-nginx.sh \
+		SCREENSHOTS="$${SCREENSHOTS:-$(CURDIR)/target/screenshots}/behind-a-prefix" \
+			env -u API_KEYS TRUSTED_PROXIES=1 tests/with-server.sh tests/browser/behind-nginx.sh \
 			npm --prefix tests/browser run --silent prefix && \
 		tests/dead-address.sh npm --prefix tests/browser test --silent
 
