@@ -125,8 +125,8 @@ pub struct Settings {
     )]
     pub api_keys: SecretText,
 
-    /// Origins whose web pages may call the service, comma-separated, such as https://shop.example; * for any page, without
-    /// API keys; unset for none
+    /// Origins whose web pages may call the service, comma-separated, each as SCHEME://HOST or SCHEME://HOST:PORT; * for any
+    /// page, without API keys; unset for none
     #[arg(long, env, global = true, default_value = "", hide_default_value = true)]
     pub cors_allowed_origins: AllowedOrigins,
 
