@@ -2,6 +2,7 @@
 //!
 //! Stock and ledger change in the same transaction. What the domain refuses is passed on as an [`Error`].
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -108,9 +109,8 @@ pub fn with_products(view: &dyn View, orders: Vec<Order>, expands: bool) -> Resu
     let mut products = HashMap::new();
     if expands {
         for order in &orders {
-            let id = order.product_id();
-            if !products.contains_key(&id) {
-                products.insert(id, view.product(id)?);
+            if let Entry::Vacant(place) = products.entry(order.product_id()) {
+                place.insert(view.product(order.product_id())?);
             }
         }
     }

@@ -97,7 +97,16 @@ pub fn receive(tx: &mut dyn Tx, event: &PaymentEvent, now: Timestamp) -> Result<
     }
 }
 
-/// Recorded events of this filter, newest first, before this one, and the references of the orders that they name.
+/// A page of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedEvents {
+    /// The events.
+    pub page: Page<RecordedEvent, EventNumber>,
+    /// The references of the orders that they are about.
+    pub references: HashMap<OrderId, Reference>,
+}
+
+/// Recorded events of this filter, newest first, before this one.
 ///
 /// # Errors
 /// As the storage fails.
@@ -106,11 +115,11 @@ pub fn list_events(
     filter: EventFilter,
     before: Option<EventNumber>,
     limit: usize,
-) -> Result<(Page<RecordedEvent, EventNumber>, HashMap<OrderId, Reference>), Error> {
+) -> Result<ListedEvents, Error> {
     let items = view.events(filter, before, limit.saturating_add(1))?;
     let page = Page::cut(items, limit, |event| event.number);
     let references = orders::references(view, page.items.iter().filter_map(|event| event.order_id))?;
-    Ok((page, references))
+    Ok(ListedEvents { page, references })
 }
 
 /// Payments of this filter, newest first, before this one.

@@ -14,7 +14,7 @@ use orders_inventory_api::types::Decimal;
 use super::auth::Caller;
 use super::problem::parameter;
 use super::{Problem, Service, after_commit, pagination};
-use crate::app::payments::{self, Delivery, Receipt};
+use crate::app::payments::{self, Delivery, ListedEvents, Receipt};
 use crate::domain::{
     Currency, EventNumber, EventResult, ListedPayment, Money, OrderId, PaymentEvent, PaymentId, Provider,
     RecordedEvent, Reference, RefundId,
@@ -63,7 +63,10 @@ impl<S: Store> Webhooks for Service<S> {
         };
         let limit = usize::try_from(params.limit).unwrap_or_default();
         let list = move |view: &dyn View| payments::list_events(view, filter, before, limit);
-        let (found, references) = self.look_up(filter.is_scan(), list).await?;
+        let ListedEvents {
+            page: found,
+            references,
+        } = self.look_up(filter.is_scan(), list).await?;
         let next_cursor = found.next.map(|number| pagination::next_cursor(number.get()));
         let order_id = order_id.map(|id| id.to_string());
         let filters = [

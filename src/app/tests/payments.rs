@@ -59,7 +59,7 @@ impl Shop {
         let list = self
             .store
             .read(move |view| payments::list_events(view, filter, before, limit));
-        list.await.unwrap().0.items
+        list.await.unwrap().page.items
     }
 
     /// Places an order of two mugs, 25.00 in all, and cancels it.
@@ -396,7 +396,7 @@ async fn events_are_listed_page_by_page() {
         let list = shop
             .store
             .read(move |view| payments::list_events(view, EventFilter::default(), before, limit));
-        let (page, _) = list.await.unwrap();
+        let page = list.await.unwrap().page;
         let numbers = page.items.iter().map(|event| event.number.get()).collect::<Vec<_>>();
         (numbers, page.next.map(EventNumber::get))
     };
