@@ -86,6 +86,8 @@ async fn whatever_is_done_from_all_sides_at_once_the_ledger_is_exact() {
             _ => shop.ask(at, "DELETE", &path, None, Value::Null).await,
         }
     };
+    // It has an order from the beginning, so that it is never deleted.
+    assert_eq!(shop.place(0, product, 1).await.status, 201);
     for round in 0..15 {
         let answers = join_all((0..63).map(|n| step(round + n))).await;
         let faults: Vec<_> = answers.iter().filter(|got| got.status >= 500).collect();

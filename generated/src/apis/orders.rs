@@ -377,7 +377,7 @@ impl ListOrdersResponse {
 pub struct ListOrdersParams {
     /// The largest number of items on a page.
     pub limit: i32,
-    /// The `next_cursor` of the previous page. It is opaque, so do not construct one.
+    /// The `next_cursor` of the previous page of the list in the same order. It is opaque, so do not construct one.
     pub cursor: Option<String>,
     /// Only orders in this status.
     pub status: Option<models::OrderStatus>,

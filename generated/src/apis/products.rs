@@ -464,7 +464,7 @@ impl ListProductsResponse {
 pub struct ListProductsParams {
     /// The largest number of items on a page.
     pub limit: i32,
-    /// The `next_cursor` of the previous page. It is opaque, so do not construct one.
+    /// The `next_cursor` of the previous page of the list in the same order. It is opaque, so do not construct one.
     pub cursor: Option<String>,
     /// Only the product with exactly this SKU.
     pub sku: Option<String>,
@@ -603,7 +603,7 @@ struct ListStockMovementsDraft {
 
 impl ListStockMovementsDraft {
     fn cursor_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}(?:[0-7][0-9a-f]{15})?$"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}$"));
         read::matches(text, &PATTERN, Some("must be the next_cursor of a page"))
     }
 }

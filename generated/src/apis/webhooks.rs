@@ -147,7 +147,7 @@ struct ListPaymentEventsDraft {
 
 impl ListPaymentEventsDraft {
     fn cursor_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}(?:[0-7][0-9a-f]{15})?$"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}$"));
         read::matches(text, &PATTERN, Some("must be the next_cursor of a page"))
     }
 }
@@ -236,7 +236,7 @@ struct ListPaymentsDraft {
 
 impl ListPaymentsDraft {
     fn cursor_pattern(text: &str) -> Result<(), ValidationError> {
-        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}(?:[0-7][0-9a-f]{15})?$"));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| read::pattern(r"^[0-7][0-9a-f]{15}$"));
         read::matches(text, &PATTERN, Some("must be the next_cursor of a page"))
     }
 }
