@@ -73,7 +73,7 @@ impl<S: Store> Orders for Service<S> {
             ("reference", reference.as_deref()),
             ("created_from", from_text.as_deref()),
             ("created_before", before_text.as_deref()),
-            ("expand", params.expand.map(|models::Expansion::Product| "product")),
+            ("expand", params.expand.map(models::Expansion::as_str)),
         ];
         let expands = params.expand.is_some();
         let (cursor, limit) = (

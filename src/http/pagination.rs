@@ -47,7 +47,7 @@ pub(super) fn next_cursor(last: i64) -> String {
 
 /// The cursor of the page after the one that ends with this time and id.
 pub(super) fn next_time_cursor(time: Timestamp, last: i64) -> String {
-    // No order is older than 1970, whatever the clock said.
+    // Nothing is older than 1970, whatever the clock said.
     let time = time.millis().max(0);
     format!("{}{}", hex::encode(time.to_be_bytes()), next_cursor(last))
 }

@@ -157,7 +157,7 @@ impl<S: Store> Products for Service<S> {
             .await?;
         let next_cursor = ledger.page.next.map(|id| pagination::next_cursor(id.get()));
         let path = format!("/products/{id}/stock-movements");
-        let filters = [("expand", params.expand.map(|models::Expansion::Product| "product"))];
+        let filters = [("expand", params.expand.map(models::Expansion::as_str))];
         let link = pagination::link(&path, params.limit, next_cursor.as_deref(), &filters);
         let product: Option<models::ProductSummary> = params.expand.map(|_| ledger.product.into());
         let items = ledger.page.items.into_iter().map(|movement| {

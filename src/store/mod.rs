@@ -252,6 +252,22 @@ pub trait Tx: View + PaymentTx + IdempotencyTx {
     fn delete_order(&mut self, id: OrderId) -> Result<(), Error>;
 }
 
+/// How many characters a text has at least that a full-text index finds, in either backend.
+const TRIGRAM: usize = 3;
+
+/// Whether this text is too short for a full-text index.
+fn is_short(text: &SearchText) -> bool {
+    text.as_str().chars().count() < TRIGRAM
+}
+
+/// The place after which the first product is that changed at `from` or later, or that which is given, as SQL wants it: the
+/// number of the minute, and the id.
+fn change_place(from: Timestamp, after: Option<(Timestamp, ProductId)>) -> (i64, i64) {
+    // Ids begin with 1.
+    let (minute, id) = after.map_or((from.minute(), 0), |(minute, id)| (minute, id.get()));
+    (minute.millis() / 60_000, id)
+}
+
 /// The text without line breaks, as what a command or a start says on failing is one line.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")

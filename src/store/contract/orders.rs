@@ -47,6 +47,14 @@ pub(crate) async fn orders_come_back_in_every_state(store: impl Store) {
     assert_eq!(order(&store, id).await, None);
 }
 
+async fn pay(store: &impl Store, id: OrderId) {
+    let pay = store.write(move |tx| {
+        let order = tx.order(id)?.unwrap().pay(LATER).unwrap();
+        tx.save_order(&order)
+    });
+    pay.await.unwrap();
+}
+
 async fn order_ids(store: &impl Store, filter: &OrderFilter, before: Option<OrderId>, limit: usize) -> Vec<OrderId> {
     let filter = filter.clone();
     let page = store
@@ -89,14 +97,7 @@ pub(crate) async fn orders_expire_in_the_order_of_their_times(store: impl Store)
     assert_eq!(expiring(3, 9).await, [ids[1], ids[3], ids[4], ids[0]]);
     assert_eq!(expiring(3, 3).await, [ids[1], ids[3], ids[4]]);
     assert_eq!(expiring(3, 0).await, []);
-    let paid = ids[1];
-    store
-        .write(move |tx| {
-            let order = tx.order(paid)?.unwrap().pay(LATER).unwrap();
-            tx.save_order(&order)
-        })
-        .await
-        .unwrap();
+    pay(&store, ids[1]).await;
     assert_eq!(expiring(3, 1).await, [ids[3]]);
 }
 
@@ -264,14 +265,7 @@ pub(crate) async fn orders_are_found_by_their_reference(store: impl Store) {
         ..named.clone()
     };
     assert_eq!(order_ids(&store, &of_pot, None, 9).await, [ids[2]]);
-    let paid = ids[0];
-    store
-        .write(move |tx| {
-            let order = tx.order(paid)?.unwrap().pay(LATER).unwrap();
-            tx.save_order(&order)
-        })
-        .await
-        .unwrap();
+    pay(&store, ids[0]).await;
     for (status, found) in [(Status::Paid, vec![ids[0]]), (Status::Pending, vec![ids[4], ids[2]])] {
         let filter = OrderFilter {
             status: Some(status),

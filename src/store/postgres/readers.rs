@@ -51,7 +51,7 @@ impl Readers {
     where
         F: Fn(&dyn View) -> Result<T, Error>,
     {
-        let (result, missing) = attempt(&Answers::default(), &mut work);
+        let (result, mut missing) = attempt(&Answers::default(), &mut work);
         match &missing[..] {
             [] => return result,
             [asked] if asked.query.is_for_one_row() => {
@@ -61,10 +61,11 @@ impl Readers {
                     return result;
                 }
                 // It needs more, and all of it of one state.
+                missing.extend(more);
             }
             _ => {}
         }
-        self.run(&self.reads, "read", work).await
+        self.load(&self.reads, "read", missing, work).await
     }
 
     /// The same for work that may look through many rows: on few connections, and with a bounded number waiting for them.
@@ -92,11 +93,19 @@ impl Readers {
         F: Fn(&dyn View) -> Result<T, Error>,
     {
         let (result, missing) = attempt(&Answers::default(), &mut work);
-        if missing.is_empty() {
-            return result;
+        match missing.is_empty() {
+            true => result,
+            false => self.load(pool, kind, missing, work).await,
         }
+    }
+
+    /// The same for work that is known to ask this.
+    async fn load<T, F>(&self, pool: &Pool, kind: &'static str, asked: Vec<Asked>, mut work: F) -> Result<T, Error>
+    where
+        F: Fn(&dyn View) -> Result<T, Error>,
+    {
         let until = Instant::now() + self.read_timeout;
-        let loaded = load_with_retries(pool, kind, until, missing, &mut Answers::default(), &mut work).await;
+        let loaded = load_with_retries(pool, kind, until, asked, &mut Answers::default(), &mut work).await;
         loaded.unwrap_or_else(|error| Err(report(error)))
     }
 }

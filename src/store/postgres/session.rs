@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::store::rows::FromRow;
 use crate::store::{
     EventFilter, IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView, OrderFilter, PaymentFilter,
-    PaymentTx, PaymentView, Taken, TimeSpan, Tx, View,
+    PaymentTx, PaymentView, Taken, TimeSpan, Tx, View, change_place, is_short,
 };
 
 /// A question, and after how many changes of the closure's own it was asked: 0 where these do not matter to it.
@@ -168,9 +168,6 @@ fn read<T: FromRow>(row: &Row) -> Result<T, Error> {
     T::from_row(row).map_err(Error::internal)
 }
 
-/// How many characters a text has at least that the index of texts finds.
-const TRIGRAM: usize = 3;
-
 /// The pattern of `LIKE` for what has this text somewhere.
 fn like(text: &SearchText) -> String {
     let mut pattern = String::from("%");
@@ -216,7 +213,7 @@ impl View for Session<'_> {
     ) -> Result<Vec<Product>, Error> {
         self.many(Query::ProductsWithText {
             pattern: like(text),
-            is_short: text.as_str().chars().count() < TRIGRAM,
+            is_short: is_short(text),
             after: after.map_or(0, ProductId::get),
             limit: sql_limit(limit),
         })
@@ -229,10 +226,10 @@ impl View for Session<'_> {
         after: Option<(Timestamp, ProductId)>,
         limit: usize,
     ) -> Result<Vec<Product>, Error> {
-        let (minute, after) = after.map_or((from.minute(), 0), |(minute, id)| (minute, id.get()));
+        let (minute, after) = change_place(from, after);
         self.many(Query::ProductsByChange {
             from,
-            minute: minute.millis() / 60_000,
+            minute,
             after,
             pattern: text.map(like),
             limit: sql_limit(limit),

@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::error::Error;
 use crate::store::rows::{FromRow, movement_columns, order_columns, product_columns};
-use crate::store::{OrderFilter, Taken, TimeSpan, Tx, View};
+use crate::store::{OrderFilter, Taken, TimeSpan, Tx, View, change_place, is_short};
 
 /// What one closure, or one batch of them, may do with a connection.
 pub(super) struct Session<'c> {
@@ -205,7 +205,7 @@ impl View for Session<'_> {
         limit: usize,
     ) -> Result<Vec<Product>, Error> {
         let after = after.map_or(0, ProductId::get);
-        if text.as_str().chars().count() < TRIGRAM {
+        if is_short(text) {
             return self.with_text(PRODUCTS_AFTER, params![after], Some(text), limit);
         }
         // A text in quotes, in which a quote is written twice, is a string (sqlite.org/fts5.html#fts5_strings).
@@ -220,13 +220,8 @@ impl View for Session<'_> {
         after: Option<(Timestamp, ProductId)>,
         limit: usize,
     ) -> Result<Vec<Product>, Error> {
-        let (minute, after) = after.map_or((from.minute(), 0), |(minute, id)| (minute, id.get()));
-        self.with_text(
-            PRODUCTS_BY_CHANGE,
-            params![minute.millis() / 60_000, after, from],
-            text,
-            limit,
-        )
+        let (minute, after) = change_place(from, after);
+        self.with_text(PRODUCTS_BY_CHANGE, params![minute, after, from], text, limit)
     }
 
     fn product_has_orders(&self, id: ProductId) -> Result<bool, Error> {
@@ -310,9 +305,6 @@ impl View for Session<'_> {
         self.one(SQL, params![])
     }
 }
-
-/// How many characters a text has at least that the full-text index finds.
-const TRIGRAM: usize = 3;
 
 const PRODUCTS_AFTER: &str = concat!(
     "SELECT ",
