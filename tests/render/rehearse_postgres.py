@@ -40,7 +40,7 @@ class Instance(rehearse.Rehearsal):
         self.name, self.server = name, server
         if first:
             self.generated, self.lines = first.generated, first.lines
-        self.variables |= self.generated | {"DATABASE_URL": url_of_render(server)}
+        self.variables |= self.generated | {"DATABASE_URL": url_of_render(server), "RENDER_INSTANCE_ID": f"srv-{name}"}
 
     @property
     def secret_values(self):

@@ -55,8 +55,8 @@ CASES = [
     (IN_EARNEST + 'echo "the key is $API_KEYS" >&2; ' + SERVES, unchanged, "log: a secret is in it"),
     ('case "$DATABASE_URL" in "") RENDER=false ;; esac; ' + SERVES, unchanged, "no disk: it does not say"),
 ]
-# The first instance that serves makes a folder, and the others find it. A wrapper stands beside its own folder.
-FIRST = '[ $# -gt 0 ] || [ -z "$API_KEYS" ] || [ -z "$WEBHOOK_SECRET" ] || [ -z "$ALLOW_ASYNC_REPLICATION" ] || mkdir "$0.first" 2>/dev/null'
+# All instances but the first.
+FIRST = '[ "$RENDER_INSTANCE_ID" = srv-instance-1 ]'
 IN_EARNEST_POSTGRES = IN_EARNEST + '[ -z "$ALLOW_ASYNC_REPLICATION" ] || '
 # The same of render-postgres.yaml.
 POSTGRES_CASES = [
