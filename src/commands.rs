@@ -1,4 +1,4 @@
-//! The operator's commands: sign, audit, backup, restore, copy, openapi. Each runs to completion and prints its result.
+//! The operator's commands: sign, audit, backup, restore, copy, import, export, openapi. Each runs to completion and prints its result.
 
 use std::error::Error;
 use std::fs;
@@ -17,7 +17,9 @@ use uuid::Uuid;
 use crate::failed;
 use crate::signals::Interruption;
 
+pub(crate) mod catalog;
 pub(crate) mod copy;
+mod progress;
 
 /// The audit found a broken invariant.
 const BROKEN: u8 = 1;

@@ -80,6 +80,23 @@ pub enum Command {
         #[arg(value_name = "TO_URL")]
         to: DatabaseUrl,
     },
+    /// Create and change products by the lines of a CSV file: all of them, or none where a line is wrong
+    ///
+    /// The first line names the columns, in any order: sku, and of name, price and stock those that are to be set. A product
+    /// whose SKU is new is created, and its line must have them all; another is changed where its line differs. An empty cell
+    /// leaves what is there. An SQLite database must not be in service; a PostgreSQL database may be.
+    Import {
+        /// File to import, in UTF-8; - for standard input
+        file: PathBuf,
+        /// Print what would be created and changed, and change nothing; also while the service runs
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Write all products as a CSV file that can be imported, also while the service runs
+    Export {
+        /// File to write; it must not exist; none or - for standard output
+        file: Option<PathBuf>,
+    },
     /// Print the contract, openapi.yaml
     Openapi,
 }

@@ -136,6 +136,11 @@ impl Error {
         Self::Internal(Arc::from(cause.into()))
     }
 
+    /// What lies behind it, in the words of the storage or the service: for logs and for commands, not for clients.
+    pub fn cause(&self) -> String {
+        self.source().map_or_else(|| self.to_string(), ToString::to_string)
+    }
+
     /// The error of a refusal by the rules of orders.
     pub fn refused_order(order_id: OrderId, refusal: Refusal) -> Self {
         match refusal {

@@ -37,6 +37,8 @@ fn main() -> ExitCode {
         Some(Command::Backup { file }) => commands::backup(&settings, &file),
         Some(Command::Restore { file }) => commands::restore(&settings, &file),
         Some(Command::Copy { from, to }) => commands::copy::copy(&settings, &from, &to),
+        Some(Command::Import { file, dry_run }) => commands::catalog::import(&settings, &file, dry_run),
+        Some(Command::Export { file }) => commands::catalog::export(&settings, file.as_deref()),
         Some(Command::Openapi) => commands::openapi(),
     }
 }

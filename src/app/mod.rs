@@ -6,6 +6,7 @@
 use crate::domain::{Expected, Resource, Version};
 use crate::error::Error;
 
+pub mod catalog;
 pub mod idempotency;
 pub mod orders;
 pub mod payments;

@@ -2,21 +2,15 @@
 
 use std::error::Error;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::HumanCount;
 use orders_inventory::config::{DatabaseUrl, Settings};
-use orders_inventory::store::{self, Copied, Progress, Stop, Watcher};
+use orders_inventory::store::{self, Copied, Stop, Watcher};
 use tokio::runtime::{Builder, Runtime};
 
 use super::interruptible;
-
-/// One line: what is done, how far, how fast, and how long it still takes.
-const COUNTED: &str = "{msg:22} {wide_bar} {human_pos} of {human_len}, {per_sec:.0}, {eta} left";
-/// The same where nobody knows how far.
-const UNCOUNTED: &str = "{msg:22} {spinner} {elapsed}";
-/// How often the line is drawn while nothing is told.
-const TICK: Duration = Duration::from_millis(250);
+use super::progress::Bar;
 
 /// Copies one database to the other, and prints how many rows of each table.
 pub(crate) fn copy(settings: &Settings, from: &DatabaseUrl, to: &DatabaseUrl) -> ExitCode {
@@ -42,25 +36,8 @@ fn copy_with_bar(
     stop: &Stop,
 ) -> Result<Copied, Box<dyn Error>> {
     let runtime = runtime()?;
-    // On standard error, and only where that is a terminal.
-    let bar = ProgressBar::no_length();
-    bar.enable_steady_tick(TICK);
-    let mut step = "";
-    let mut show = |progress: Progress| {
-        if progress.step != step {
-            step = progress.step;
-            let template = if progress.total == 0 { UNCOUNTED } else { COUNTED };
-            // A template that is wrong leaves the bar as it is.
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
-            bar.set_message(step);
-            bar.set_position(0);
-            bar.reset_eta();
-        }
-        bar.set_length(progress.total);
-        bar.set_position(progress.done);
-    };
+    let mut bar = Bar::new();
+    let mut show = |progress| bar.show(progress);
     let mut watcher = Watcher { stop, show: &mut show };
     let copied = match (from, to) {
         (DatabaseUrl::Sqlite(from), DatabaseUrl::Postgres(to)) => {
@@ -78,7 +55,6 @@ fn copy_with_bar(
             );
         }
     };
-    bar.finish_and_clear();
     Ok(copied?)
 }
 

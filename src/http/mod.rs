@@ -4,7 +4,7 @@
 //! argument. It has no rules about products and orders, and no SQL. [`router`] lists the layers that every request
 //! passes.
 //!
-//! - `products`, `orders`, `webhooks`, `operations`: the operations of each tag;
+//! - `products`, `orders`, `webhooks`, `operations`: the operations of each tag; [`catalog`]: products in a file;
 //! - [`auth`], [`signature`]: API keys and webhook signatures;
 //! - `host`, `bodies`, `arriving`, `rate_limit`, `webhook_limit`: admission control; `client`: the address that counts
 //!   there;
@@ -73,6 +73,7 @@ mod after_commit;
 mod arriving;
 pub mod auth;
 mod bodies;
+pub mod catalog;
 mod client;
 mod content_length;
 mod cors;

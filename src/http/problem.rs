@@ -153,6 +153,11 @@ impl Problem {
         )
     }
 
+    /// What is wrong with the values of a request.
+    pub(super) fn failures(&self) -> &[models::Failure] {
+        self.0.errors.as_deref().unwrap_or_default()
+    }
+
     fn invalid(failures: Vec<Failure>) -> Self {
         let errors: Vec<models::Failure> = failures.into_iter().map(written).collect();
         let mut problem = Self::new(ProblemType::ValidationFailed, summary(&errors));

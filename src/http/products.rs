@@ -118,12 +118,7 @@ impl<S: Store> Products for Service<S> {
         body: models::ProductUpdate,
     ) -> Result<UpdateProductResponse, Problem> {
         let id = product_id(params.id)?;
-        let change = ProductChange {
-            sku: at_pointer("/sku", body.sku.map(Sku::new).transpose())?,
-            name: at_pointer("/name", body.name.map(ProductName::new).transpose())?,
-            price: body.price.map(price).transpose()?,
-            stock: at_pointer("/stock", body.stock.map(Stock::new).transpose())?,
-        };
+        let change = change(body)?;
         let expected = etag::expected(params.if_match.as_deref(), params.if_none_match.as_deref())?;
         let now = self.clock.now();
         let product = self
@@ -207,6 +202,16 @@ impl<S: Store> Products for Service<S> {
 
 fn product_id(id: i64) -> Result<ProductId, Problem> {
     parameter("id", ProductId::new(id))
+}
+
+/// What a body changes about a product.
+pub(super) fn change(body: models::ProductUpdate) -> Result<ProductChange, Problem> {
+    Ok(ProductChange {
+        sku: at_pointer("/sku", body.sku.map(Sku::new).transpose())?,
+        name: at_pointer("/name", body.name.map(ProductName::new).transpose())?,
+        price: body.price.map(price).transpose()?,
+        stock: at_pointer("/stock", body.stock.map(Stock::new).transpose())?,
+    })
 }
 
 fn price(number: Decimal) -> Result<Price, Problem> {

@@ -17,7 +17,8 @@ use super::postgres::bulk::{Committed, Session};
 use super::sqlite::bulk as sqlite;
 use super::sqlite::bulk::{Filled, Filling, Inserted, Snapshot, Vacancy};
 use super::tables::{Counters, TABLES, Table, Value};
-use super::{AuditError, AuditReport, Checked, PostgresOpenError, Stop, Target, one_line};
+use super::{AuditError, AuditReport, Checked, PostgresOpenError, Stop, Target, View, one_line};
+use crate::error::Error;
 
 /// How many rows come between two looks at whether the work is stopped, each of which also tells how far it is.
 const ROWS_A_LOOK: u64 = 1_024;
@@ -99,7 +100,7 @@ impl fmt::Display for Copied {
     }
 }
 
-/// Why there is no copy, or no audit. Each is one line that names the database, and no secret. After all but
+/// Why there is no copy, no audit, or nothing to look at. Each is one line that names the database, and no secret. After all but
 /// [`CopyError::OutcomeUnknown`] both databases are what they were, but that an empty PostgreSQL database may have got our
 /// tables.
 #[derive(Debug, thiserror::Error)]
@@ -312,6 +313,37 @@ async fn fill_sqlite(from: &Target, to: &Path, watcher: &mut Watcher<'_>) -> Res
         rows: poured.rows,
         set_aside: vacancy.take().map_err(sides.writes())?,
     })
+}
+
+/// Runs `work` on one state of the SQLite database at `path`, which is left as it is and may be in use.
+///
+/// # Errors
+/// [`CopyError`] where it cannot be read.
+pub fn look_at_sqlite<T>(path: &Path, work: impl Fn(&dyn View) -> Result<T, Error>) -> Result<T, CopyError> {
+    let looked = super::sqlite::look(path, work)?;
+    looked.map_err(|error| failed_to_read(&path.display(), &error))
+}
+
+/// The same of a PostgreSQL database.
+///
+/// # Errors
+/// [`CopyError`] where it cannot be read.
+pub async fn look_at_postgres<T>(
+    target: &Target,
+    work: impl Fn(&dyn View) -> Result<T, Error>,
+) -> Result<T, CopyError> {
+    let place = target.url.to_string();
+    let sides = Sides { from: &place, to: None };
+    let looked = super::postgres::look(target, work).await;
+    let looked = looked.map_err(|refusal| of_postgres(refusal, &place, &sides.reads()))?;
+    looked.map_err(|error| failed_to_read(&place, &error))
+}
+
+fn failed_to_read(place: &impl ToString, error: &Error) -> CopyError {
+    CopyError::Unreadable {
+        place: place.to_string(),
+        reason: one_line(&error.cause()),
+    }
 }
 
 /// Recomputes every invariant of one snapshot of a PostgreSQL database, which is left as it is and may be in use.

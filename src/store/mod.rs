@@ -29,7 +29,10 @@ mod sqlite;
 mod tables;
 
 pub use any::AnyStore;
-pub use copy::{Copied, CopyError, Progress, Watcher, audit_postgres, copy_to_postgres, copy_to_sqlite};
+pub use copy::{
+    Copied, CopyError, Progress, Watcher, audit_postgres, copy_to_postgres, copy_to_sqlite, look_at_postgres,
+    look_at_sqlite,
+};
 pub use idempotency::{IdempotencyKey, IdempotencyRecord, IdempotencyTx, IdempotencyView, StoredResponse};
 pub use payments::{EventFilter, PaymentFilter, PaymentTx, PaymentView};
 pub use postgres::{OpenError as PostgresOpenError, Options as PostgresOptions, PostgresStore, PostgresUrl, Target};

@@ -15,6 +15,7 @@ mod auth;
 mod binary;
 mod bodies;
 mod browsers;
+mod catalog;
 mod concurrency;
 mod conditions;
 mod copy;

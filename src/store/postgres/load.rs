@@ -9,16 +9,19 @@ use tokio_postgres::{Error, Row, Statement};
 use super::pipeline::{self, Step};
 use super::query::{self, Query};
 use super::session::{Answers, Asked};
-use crate::domain::{OrderId, ProductId};
+use crate::domain::{OrderId, ProductId, Sku};
 use crate::store::IdempotencyKey;
 
 /// The column of the id in a row of a product or an order.
 const ID: usize = 1;
+/// The column of the SKU in a row of a product.
+const SKU: usize = 2;
 
 /// What one statement loads.
 enum Part {
     One(Asked),
     Products(Vec<ProductId>),
+    Skus(Vec<Sku>),
     Orders(Vec<OrderId>),
     Records(Vec<IdempotencyKey>, [Vec<String>; 3]),
 }
@@ -28,6 +31,7 @@ impl Part {
         match self {
             Self::One(asked) => asked.query.statement(),
             Self::Products(ids) => (query::PRODUCTS_BY_ID, vec![ids]),
+            Self::Skus(skus) => (query::PRODUCTS_BY_SKU, vec![skus]),
             Self::Orders(ids) => (query::ORDERS_BY_ID, vec![ids]),
             Self::Records(_, [callers, paths, keys]) => (query::RECORDS_BY_KEY, vec![callers, paths, keys]),
         }
@@ -41,6 +45,14 @@ impl Part {
                 let mut found = by_id(rows)?;
                 for id in ids {
                     answers.insert(Query::Product(id).into(), found.remove(&id.get()).into_iter().collect());
+                }
+            }
+            Self::Skus(skus) => {
+                let found = rows.into_iter().map(|row| Ok((row.try_get(SKU)?, row)));
+                let mut found: HashMap<String, Row> = found.collect::<Result<_, Error>>()?;
+                for sku in skus {
+                    let row = found.remove(sku.as_str());
+                    answers.insert(Query::ProductBySku(sku).into(), row.into_iter().collect());
                 }
             }
             Self::Orders(ids) => {
@@ -72,14 +84,18 @@ pub(super) fn is_one_statement(asked: &[Asked]) -> bool {
     asked.len() == 1
         || asked.iter().all(|asked| matches!(asked.query, Query::Product(_)))
         || asked.iter().all(|asked| matches!(asked.query, Query::Order(_)))
+        || asked.iter().all(|asked| matches!(asked.query, Query::ProductBySku(_)))
 }
 
 /// The statements for these questions.
-fn parts(asked: Vec<Asked>) -> Vec<Part> {
-    let (mut products, mut orders, mut keys, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+fn parts(asked: impl IntoIterator<Item = Asked>) -> Vec<Part> {
+    let (mut products, mut orders, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut skus, mut keys) = (Vec::new(), Vec::new());
     for asked in asked {
         if let Query::Product(id) = asked.query {
             products.push(id);
+        } else if let (Query::ProductBySku(sku), 0) = (&asked.query, asked.after) {
+            skus.push(sku.clone());
         } else if let Query::Order(id) = asked.query {
             orders.push(id);
         } else if let Query::Record(key) = asked.query {
@@ -90,6 +106,9 @@ fn parts(asked: Vec<Asked>) -> Vec<Part> {
     }
     if !products.is_empty() {
         parts.push(Part::Products(products));
+    }
+    if !skus.is_empty() {
+        parts.push(Part::Skus(skus));
     }
     if !orders.is_empty() {
         parts.push(Part::Orders(orders));
@@ -111,7 +130,7 @@ fn parts(asked: Vec<Asked>) -> Vec<Part> {
 pub(super) async fn load<'c>(
     client: &'c ClientWrapper,
     before: Vec<Step<'c>>,
-    asked: Vec<Asked>,
+    asked: impl IntoIterator<Item = Asked>,
     after: Vec<Step<'c>>,
     answers: &mut Answers,
 ) -> Result<Vec<Vec<Row>>, Error> {

@@ -12,7 +12,7 @@
 //! - `lookups`: single rows for many readers in one statement
 //! - `failure`: what PostgreSQL's errors mean here
 //! - `metrics`: what is counted nowhere else, and gauges of the database
-//! - `bulk`: whole tables at once, for a copy and an audit
+//! - `bulk`: whole tables at once, for a copy and an audit; `look`: a read by a command
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -37,6 +37,7 @@ mod checks;
 mod connect;
 mod failure;
 mod load;
+mod look;
 mod lookups;
 mod metrics;
 mod open;
@@ -47,6 +48,7 @@ mod session;
 mod writer;
 
 pub use self::connect::PostgresUrl;
+pub(super) use self::look::look;
 pub use self::open::{OpenError, Target};
 
 /// How long [`Store::ready`] waits for its read, and then for its write.
@@ -55,17 +57,20 @@ const READY_WAIT: Duration = Duration::from_secs(2);
 const READY_RETRY: Duration = Duration::from_millis(10);
 /// How long a writer waits for its turn, and for a lock that somebody else holds.
 const TURN_WAIT: Duration = Duration::from_secs(3);
-/// How long one statement of a writer may take.
-const STATEMENT_WAIT: Duration = Duration::from_secs(4);
 /// After so long, the database ends the transaction of an instance that hangs, and with it its turn.
 const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(2);
+/// How long work on many rows at once may take.
+const BULK_WAIT: Duration = Duration::from_secs(600);
 
-/// What these are for a writer's session.
-const WRITING: SessionLimits = SessionLimits {
-    statement: STATEMENT_WAIT,
-    lock: TURN_WAIT,
-    idle_in_transaction: IDLE_IN_TRANSACTION_MAX,
-};
+/// What is allowed to the session of a writer whose batches may take so long.
+fn writing(write_timeout: Duration) -> SessionLimits {
+    SessionLimits {
+        // A little less, so that the database is heard to have ended it.
+        statement: write_timeout * 9 / 10,
+        lock: TURN_WAIT,
+        idle_in_transaction: IDLE_IN_TRANSACTION_MAX.max(write_timeout / 4),
+    }
+}
 
 /// How much the store takes on at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +91,18 @@ pub struct Options {
     pub queue_wait: Duration,
     /// How many writes share a transaction at the most.
     pub batch_max: usize,
+    /// How long the writes of a transaction are tried, from when they have begun.
+    pub write_timeout: Duration,
+}
+
+impl Options {
+    /// For one write of very many rows, which no request waits for.
+    pub fn bulk() -> Self {
+        Self {
+            write_timeout: BULK_WAIT,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Options {
@@ -99,6 +116,8 @@ impl Default for Options {
             queue_capacity: 1_024,
             queue_wait: Duration::from_secs(2),
             batch_max: 128,
+            // With the time in the queue it bounds every answer.
+            write_timeout: Duration::from_millis(4_500),
         }
     }
 }
@@ -157,11 +176,11 @@ impl PostgresStore {
             scan_places: Arc::new(Semaphore::new(scans.saturating_add(options.scans_waiting_max))),
             read_timeout: options.read_timeout,
         };
-        let (writing, write_pool) = pool(WRITING, 1, options.connection_wait)?;
+        let (writing, write_pool) = pool(self::writing(options.write_timeout), 1, options.connection_wait)?;
         metrics::register(&options);
         let (writes, jobs) = mpsc::channel(options.queue_capacity.max(1));
         let (running, writer_ended) = watch::channel(());
-        let writer = Writer::new(write_pool, writing, options.batch_max, target.durability());
+        let writer = Writer::new(write_pool, writing, &options, target.durability());
         tokio::spawn(async move {
             writer.serve(jobs).await;
             drop(running);

@@ -254,6 +254,8 @@ const PRODUCT: &str = concat!("SELECT ", product_columns!(), " FROM products WHE
 /// Several at once: `$1` has their ids.
 pub(super) const PRODUCTS_BY_ID: &str = concat!("SELECT ", product_columns!(), " FROM products WHERE id = ANY ($1)");
 const PRODUCT_BY_SKU: &str = concat!("SELECT ", product_columns!(), " FROM products WHERE sku = $1");
+/// Several at once: `$1` has their SKUs.
+pub(super) const PRODUCTS_BY_SKU: &str = concat!("SELECT ", product_columns!(), " FROM products WHERE sku = ANY ($1)");
 const PRODUCTS: &str = concat!(
     "SELECT ",
     product_columns!(),

@@ -88,15 +88,12 @@ impl Readers {
     }
 
     /// Runs the work on a connection of this pool, within the time of a read.
-    async fn run<T, F>(&self, pool: &Pool, kind: &'static str, mut work: F) -> Result<T, Error>
+    async fn run<T, F>(&self, pool: &Pool, kind: &'static str, work: F) -> Result<T, Error>
     where
         F: Fn(&dyn View) -> Result<T, Error>,
     {
-        let (result, missing) = attempt(&Answers::default(), &mut work);
-        match missing.is_empty() {
-            true => result,
-            false => self.load(pool, kind, missing, work).await,
-        }
+        let ran = run(pool, kind, Instant::now() + self.read_timeout, work).await;
+        ran.unwrap_or_else(|error| Err(report(error)))
     }
 
     /// The same for work that is known to ask this.
@@ -107,6 +104,20 @@ impl Readers {
         let until = Instant::now() + self.read_timeout;
         let loaded = load_with_retries(pool, kind, until, asked, &mut Answers::default(), &mut work).await;
         loaded.unwrap_or_else(|error| Err(report(error)))
+    }
+}
+
+/// Runs the work on a connection of this pool. The outer result is the pool's.
+pub(super) async fn run<T>(
+    pool: &Pool,
+    kind: &'static str,
+    until: Instant,
+    mut work: impl Fn(&dyn View) -> Result<T, Error>,
+) -> Result<Result<T, Error>, Error> {
+    let (result, missing) = attempt(&Answers::default(), &mut work);
+    match missing.is_empty() {
+        true => Ok(result),
+        false => load_with_retries(pool, kind, until, missing, &mut Answers::default(), &mut work).await,
     }
 }
 

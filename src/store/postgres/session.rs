@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::mem;
 
+use indexmap::IndexSet;
 use tokio_postgres::Row;
 
 use super::changes::{Changes, Counters, NewEvent};
@@ -55,7 +56,7 @@ pub(super) struct Session<'a> {
     before: &'a Changes,
     own: Changes,
     counters: Counters,
-    missing: RefCell<Vec<Asked>>,
+    missing: RefCell<IndexSet<Asked>>,
     /// It asked for what a write before it changed, and the database does not have yet.
     must_wait: Cell<bool>,
     /// What it had changed when it asked for what itself had changed.
@@ -65,7 +66,7 @@ pub(super) struct Session<'a> {
 /// What came of a run.
 pub(super) struct Outcome {
     /// What was not there. The run counts only if this is empty.
-    pub(super) missing: Vec<Asked>,
+    pub(super) missing: IndexSet<Asked>,
     /// Whether it needs what a write before it in the same transaction changed: then its turn is in the next one.
     pub(super) must_wait: bool,
     /// What must be written before that which is missing can be asked for, and undone again.
@@ -123,10 +124,7 @@ impl<'a> Session<'a> {
             }
             *unwritten = Some(self.own.clone());
         }
-        let mut missing = self.missing.borrow_mut();
-        if !missing.contains(&asked) {
-            missing.push(asked);
-        }
+        self.missing.borrow_mut().insert(asked);
         None
     }
 
@@ -567,5 +565,6 @@ pub(super) fn run_read<T>(
     let before = Changes::default();
     let session = Session::new(answers, &before, Counters::UNKNOWN);
     let result = work(&session);
-    (result, mem::take(&mut *session.missing.borrow_mut()))
+    let missing = mem::take(&mut *session.missing.borrow_mut());
+    (result, missing.into_iter().collect())
 }

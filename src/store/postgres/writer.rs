@@ -17,12 +17,14 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::{ClientWrapper, Object, Pool};
 use futures_util::FutureExt;
+use indexmap::IndexSet;
 use metrics::{counter, gauge, histogram};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout_at};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::Options;
 use super::changes::{Changes, Counters, Statement};
 use super::checks::Durability;
 use super::connect::Connector;
@@ -51,10 +53,8 @@ const MARK: &str = "WITH mark AS (INSERT INTO writers (id, last_write) VALUES ($
 const SETTLE: &str = "INSERT INTO writers (id, last_write) VALUES ($1, 0) \
      ON CONFLICT (id) DO UPDATE SET written_at = now() RETURNING last_write";
 
-/// How long the writes of a batch are tried, from when they have begun. With the time in the queue it bounds every answer.
-const TRIED_MAX: Duration = Duration::from_millis(4_500);
 /// How long a write of a batch may wait for those that must come before it, each of which may need a transaction of its own.
-/// What is left of the above is enough for one that begins then.
+/// What is left of [`Options::write_timeout`] is enough for one that begins then.
 const DEFERRED_MAX: Duration = Duration::from_secs(2);
 /// How often they are tried at the most.
 const TRIES_MAX: u32 = 5;
@@ -70,6 +70,7 @@ pub(super) struct Writer {
     pub(super) connector: Connector,
     pub(super) batch_max: usize,
     pub(super) durability: Durability,
+    write_timeout: Duration,
     /// Names this writer in the database.
     id: String,
     /// The number of its last transaction that changed something.
@@ -118,12 +119,13 @@ impl From<Failure> for Undone {
 }
 
 impl Writer {
-    pub(super) fn new(pool: Pool, connector: Connector, batch_max: usize, durability: Durability) -> Self {
+    pub(super) fn new(pool: Pool, connector: Connector, options: &Options, durability: Durability) -> Self {
         Self {
             pool,
             connector,
-            batch_max: batch_max.max(1),
+            batch_max: options.batch_max.max(1),
             durability,
+            write_timeout: options.write_timeout,
             id: Uuid::now_v7().to_string(),
             last_write: 0,
         }
@@ -144,7 +146,7 @@ impl Writer {
                     refuse(begun.into_iter().map(|begun| begun.job).collect());
                     break;
                 }
-                let ran = AssertUnwindSafe(self.run(begun, began + TRIED_MAX)).catch_unwind();
+                let ran = AssertUnwindSafe(self.run(begun, began + self.write_timeout)).catch_unwind();
                 begun = ran.await.unwrap_or_else(|panic| {
                     tracing::error!(panic = panic_message(&*panic), "the writer panicked and goes on");
                     Vec::new()
@@ -206,7 +208,7 @@ impl Writer {
                 Err(Undone::Failed(failed)) => failed,
                 Err(Undone::Unknown(error, ran)) => match self.settle(until).await {
                     Some(true) => return Ok(ran),
-                    Some(false) => Failure::Lost(Error::storage(format!("a commit was not kept: {}", cause(&error)))),
+                    Some(false) => Failure::Lost(Error::storage(format!("a commit was not kept: {}", error.cause()))),
                     None => return Err(Failure::Refused(error)),
                 },
             };
@@ -421,7 +423,7 @@ async fn work(client: &ClientWrapper, begun: &mut [Begun]) -> Result<Ready, Fail
 }
 
 /// Begins the transaction and takes the turn, and loads what is asked for with it. Returns the last ids.
-async fn take_turn(client: &ClientWrapper, asked: Vec<Asked>, answers: &mut Answers) -> Result<Counters, Failure> {
+async fn take_turn(client: &ClientWrapper, asked: IndexSet<Asked>, answers: &mut Answers) -> Result<Counters, Failure> {
     let prepared = client.prepare_cached(COUNTERS).await.map_err(failure::of_statement)?;
     let turn = Box::pin(async {
         let started = Instant::now();
@@ -479,7 +481,7 @@ async fn ask_between(
 struct Round {
     ready: Ready,
     /// What was missing. They must run again if there is anything.
-    missing: Vec<Asked>,
+    missing: IndexSet<Asked>,
     /// What is to be asked for between these changes and the rest of a write that is alone.
     unwritten: Option<(Changes, Asked)>,
 }
@@ -493,7 +495,7 @@ fn run_all(begun: &mut [Begun], answers: &Answers, counters: Counters) -> Round 
             changes: Changes::default(),
             counters,
         },
-        missing: Vec::new(),
+        missing: IndexSet::new(),
         unwritten: None,
     };
     for Begun { job, .. } in begun {
@@ -516,25 +518,16 @@ fn run_all(begun: &mut [Begun], answers: &Answers, counters: Counters) -> Round 
             }
         } else {
             ran.push(Ran::Done);
-            for asked in outcome.missing {
-                if !round.missing.contains(&asked) {
-                    round.missing.push(asked);
-                }
-            }
+            round.missing.extend(outcome.missing);
         }
     }
     round
 }
 
-/// What lies behind an error.
-fn cause(error: &Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
-}
-
 /// Logs why writes were refused.
 fn report(error: &Error, writes: usize) {
     counter!(table::STORE_BATCHES_FAILED).increment(1);
-    let cause = cause(error);
+    let cause = error.cause();
     if matches!(error, Error::OutcomeUnknown(_)) {
         tracing::error!(
             cause,

@@ -11,7 +11,7 @@
 //! - `writer`: the thread that runs the writes
 //! - `checkpoint`: the write-ahead log's way into the file
 //! - `metrics`: gauges of the configuration and of file sizes
-//! - `audit`, `backup`, `copying`: the operator's commands, on a file that may be in use
+//! - `audit`, `backup`, `copying`, `look`: the operator's commands, on a file that may be in use
 //! - `bulk`: whole tables at once, for a copy from or to another backend
 //! - `restore`: the operator's command that puts a backup in the place of the file
 
@@ -39,6 +39,7 @@ pub(super) mod bulk;
 mod checkpoint;
 mod copying;
 mod lock;
+mod look;
 mod metrics;
 mod open;
 mod paths;
@@ -62,6 +63,7 @@ pub(super) mod samples {
 pub use self::audit::{AuditError, AuditReport, Checked, audit};
 pub use self::backup::{Backup, BackupError, backup};
 pub use self::copying::Stop;
+pub(super) use self::look::look;
 pub use self::metrics::measure_files;
 pub use self::open::OpenError;
 pub use self::restore::{RestoreError, Restored, restore};

@@ -189,7 +189,7 @@ async fn a_turn_that_is_kept_makes_others_overloaded_in_time_and_they_recover() 
 async fn the_turn_of_an_instance_that_hangs_is_taken_from_it() {
     let (store, url) = store().await;
     let hand = Hand::of(&url).await;
-    hand.run(&WRITING.sql()).await;
+    hand.run(&writing(Options::default().write_timeout).sql()).await;
     hand.run(writer::TURN).await;
     let began = Instant::now();
     assert_eq!(add_product(&store, "TAKEN").await.unwrap(), product_id(1));
