@@ -25,11 +25,16 @@ impl<S: Store> Orders for Service<S> {
         body: models::NewOrder,
         bytes: Bytes,
     ) -> Result<CreateOrderResponse, Problem> {
-        let product_id = at_pointer("/product_id", ProductId::new(body.product_id))?;
-        let quantity = at_pointer("/quantity", Quantity::new(body.quantity))?;
+        let models::NewOrder {
+            product_id,
+            quantity,
+            reference,
+        } = body;
+        let product_id = at_pointer("/product_id", ProductId::new(product_id))?;
+        let quantity = at_pointer("/quantity", Quantity::new(quantity))?;
+        let reference = at_pointer("/reference", reference.map(Reference::new).transpose())?;
         let now = self.clock.now();
         let request = Request::new(caller, params.idempotency_key, "/orders", bytes, now);
-        let reference = at_pointer("/reference", body.reference.map(Reference::new).transpose())?;
         let ttl = self.order_ttl;
         let create = move |tx: &mut dyn Tx| {
             let order = orders::place(tx, product_id, quantity, reference.clone(), ttl, now)?;
@@ -131,11 +136,15 @@ impl<S: Store> Orders for Service<S> {
         body: models::OrderUpdate,
     ) -> Result<UpdateOrderResponse, Problem> {
         let id = order_id(params.id)?;
-        let quantity = at_pointer("/quantity", body.quantity.map(Quantity::new).transpose())?;
-        let change = OrderChange {
-            status: body.status.map(Into::into),
+        let models::OrderUpdate {
+            status,
             quantity,
-            reference: at_pointer("/reference", body.reference.map(Reference::new).transpose())?,
+            reference,
+        } = body;
+        let change = OrderChange {
+            status: status.map(Into::into),
+            quantity: at_pointer("/quantity", quantity.map(Quantity::new).transpose())?,
+            reference: at_pointer("/reference", reference.map(Reference::new).transpose())?,
         };
         let now = self.clock.now();
         let expected = etag::expected(params.if_match.as_deref(), params.if_none_match.as_deref())?;

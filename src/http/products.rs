@@ -31,11 +31,17 @@ impl<S: Store> Products for Service<S> {
         body: models::NewProduct,
         bytes: Bytes,
     ) -> Result<CreateProductResponse, Problem> {
+        let models::NewProduct {
+            sku,
+            name,
+            price: amount,
+            stock,
+        } = body;
         let new = NewProduct {
-            sku: at_pointer("/sku", Sku::new(body.sku))?,
-            name: at_pointer("/name", ProductName::new(body.name))?,
-            price: price(body.price)?,
-            stock: at_pointer("/stock", Stock::new(body.stock))?,
+            sku: at_pointer("/sku", Sku::new(sku))?,
+            name: at_pointer("/name", ProductName::new(name))?,
+            price: price(amount)?,
+            stock: at_pointer("/stock", Stock::new(stock))?,
         };
         let now = self.clock.now();
         let request = Request::new(caller, params.idempotency_key, "/products", bytes, now);
@@ -180,8 +186,9 @@ impl<S: Store> Products for Service<S> {
         bytes: Bytes,
     ) -> Result<CreateStockMovementResponse, Problem> {
         let id = product_id(params.id)?;
-        let delta = at_pointer("/delta", Delta::new(body.delta))?;
-        let note = at_pointer("/note", body.note.map(Note::new).transpose())?;
+        let models::NewStockMovement { delta, note } = body;
+        let delta = at_pointer("/delta", Delta::new(delta))?;
+        let note = at_pointer("/note", note.map(Note::new).transpose())?;
         let now = self.clock.now();
         let path = format!("/products/{id}/stock-movements");
         let request = Request::new(caller, params.idempotency_key, path, bytes, now);
@@ -206,11 +213,17 @@ fn product_id(id: i64) -> Result<ProductId, Problem> {
 
 /// What a body changes about a product.
 pub(super) fn change(body: models::ProductUpdate) -> Result<ProductChange, Problem> {
+    let models::ProductUpdate {
+        sku,
+        name,
+        price: amount,
+        stock,
+    } = body;
     Ok(ProductChange {
-        sku: at_pointer("/sku", body.sku.map(Sku::new).transpose())?,
-        name: at_pointer("/name", body.name.map(ProductName::new).transpose())?,
-        price: body.price.map(price).transpose()?,
-        stock: at_pointer("/stock", body.stock.map(Stock::new).transpose())?,
+        sku: at_pointer("/sku", sku.map(Sku::new).transpose())?,
+        name: at_pointer("/name", name.map(ProductName::new).transpose())?,
+        price: amount.map(price).transpose()?,
+        stock: at_pointer("/stock", stock.map(Stock::new).transpose())?,
     })
 }
 

@@ -28,9 +28,15 @@ const FAILED: &str = "payment.failed";
 /// `validation-failed` where the event has no id, neither in its body nor in the header, and for its data.
 pub(super) fn event(body: models::PaymentEvent, webhook_id: Option<String>) -> Result<PaymentEvent, Problem> {
     let missing = || Problem::invalid_pointer("/id", "is required, unless the header webhook-id has it");
-    let id = body.id.or(webhook_id).ok_or_else(missing)?;
-    let data = body.data.as_ref();
-    let content = match body.r_type.as_str() {
+    let models::PaymentEvent {
+        id,
+        r_type,
+        created,
+        data,
+    } = body;
+    let id = id.or(webhook_id).ok_or_else(missing)?;
+    let data = data.as_ref();
+    let content = match r_type.as_str() {
         SUCCEEDED => Content::Fact(EventData::read(data, true)?.fact(|_| FactKind::Paid { is_of_total: true })),
         REFUNDED => Content::Fact(EventData::read(data, true)?.fact(|id| FactKind::Refund { id, has_failed: false })),
         FAILED => Content::Fact(EventData::read(data, false)?.fact(|_| FactKind::NotPaid)),
@@ -39,8 +45,8 @@ pub(super) fn event(body: models::PaymentEvent, webhook_id: Option<String>) -> R
     Ok(PaymentEvent {
         provider: Provider::Own,
         id: at_pointer("/id", EventId::new(id))?,
-        event_type: at_pointer("/type", EventType::new(body.r_type))?,
-        created_seconds: body.created,
+        event_type: at_pointer("/type", EventType::new(r_type))?,
+        created_seconds: created,
         early_until: None,
         content,
     })
