@@ -5,7 +5,7 @@
 set -eu
 : "${BASE_URL:?must be the address of the service}"
 root=$(cd "$(dirname "$0")/../.." && pwd)
-nginx=$("$root/tests/browser/ensure-nginx.sh")
+nginx=$("$root/tests/unpacked.sh" nginx usr/sbin/nginx)
 
 folder=$(mktemp -d)
 pid=

@@ -56,7 +56,7 @@ def run(*command, **options):
 
 
 def program(name):
-    done = subprocess.run([ROOT / "tests/ops/ensure-prometheus.sh", name], text=True, stdout=subprocess.PIPE)
+    done = subprocess.run([ROOT / "tests/unpacked.sh", "prometheus", f"usr/bin/{name}"], text=True, stdout=subprocess.PIPE)
     return done.stdout.strip() if done.returncode == 0 else sys.exit(1)
 
 
