@@ -1,26 +1,10 @@
-"""The pictures of the report: charts of the results of load.py and limit.py, and screenshots of Locust's own report."""
-
-import functools
-import pathlib
-import subprocess
-import tempfile
+"""The charts of the report, from the results of load.py and limit.py."""
 
 import matplotlib
 import matplotlib.ticker
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
-
-ENSURE_CHROMIUM = pathlib.Path(__file__).resolve().parent.parent / "tests" / "browser" / "ensure-chromium.sh"
-CHROMIUM_SECONDS_MAX = 60
-# The size of Locust's report, in pixels.
-SCREEN = (1280, 2600)
-# No sandbox, since containers and root lack the privileges for it and the page is trusted; no network access; and time for
-# the script that draws the report's charts.
-CHROMIUM_OPTIONS = (
-    "--headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --virtual-time-budget=5000"
-).split()
 
 
 def draw_run(name, outcome, history, path):
@@ -61,9 +45,10 @@ def draw_limit(mix, found, limits, path):
     below.axhline(limits["cores"], color="gray", linestyle="--", linewidth=1)
     below.set(xlabel="requests a second", ylabel="cores in use", ylim=(0, None))
     above.yaxis.set_major_formatter("{x:g}")
-    below.xaxis.set_major_formatter("{x:g}")
-    below.xaxis.set_minor_formatter("{x:g}")
-    below.tick_params(axis="x", which="minor", labelsize="small", rotation=45)
+    # Three labels to a decade, so that none covers another.
+    below.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    below.xaxis.set_major_formatter(lambda rate, _: f"{rate:,.0f}".replace(",", " "))
+    below.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     finish(figure, path, above, below)
 
 
@@ -74,21 +59,3 @@ def finish(figure, path, *axes):
     # Without the library's name and version, so that a picture changes only with its figures.
     figure.savefig(path, dpi=100, metadata={"Software": None})
     plt.close(figure)
-
-
-@functools.cache
-def chromium():
-    """The path of a Chromium; empty where none is installed or can be."""
-    return subprocess.run([ENSURE_CHROMIUM], stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
-
-
-def photograph(page, picture):
-    """Takes a screenshot of a local page, if there is a Chromium; returns whether it did."""
-    picture.unlink(missing_ok=True)
-    if chromium():
-        with tempfile.TemporaryDirectory() as profile:
-            command = [chromium(), *CHROMIUM_OPTIONS, f"--user-data-dir={profile}"]
-            command += [f"--window-size={SCREEN[0]},{SCREEN[1]}", f"--screenshot={picture}", page.as_uri()]
-            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            subprocess.run(command, timeout=CHROMIUM_SECONDS_MAX, check=True, **quiet)
-    return picture.exists()

@@ -20,7 +20,6 @@ os.environ["REPORTS_DIR"] = FOLDER.name
 for name in ("BASE_BIN", "BASE_URL", "RENEW"):
     os.environ.pop(name, None)
 
-import charts  # noqa: E402
 import limit  # noqa: E402
 import load  # noqa: E402
 import report  # noqa: E402
@@ -59,12 +58,20 @@ def goes_well(folder):
     limit.P99_MS_MAX = 60_000
     limit.main()
     # The pictures of Locust's own report need a Chromium.
-    charts.chromium = lambda: ""
+    report.photograph.chromium = lambda: ""
+    answers = folder / "REFLECTION.md"
+    answers.write_text("before\n<!-- load-test:begin -->\nold\n<!-- load-test:end -->\nafter\n", encoding="utf-8")
     report.main()
     text = (folder / "load-test.md").read_text(encoding="utf-8")
     total = sum(count for count, _ in counts.values())
     row = re.search(rf"^\| `load-light` \| {VISITORS} \| {VISITORS} \| (\d+) \|.*\| (\S+) % \|$", text, re.MULTILINE)
     want("the report's requests and error rate", (str(total), "0.00"), row.groups() if row else None)
+    latencies = re.findall(r"\d[.\d]*", row[0].rpartition("% |")[0])[-4:-1] if row else []
+    want("a latency of 0 ms", False, any(float(latency) == 0 for latency in latencies))
+    want("the tenths of its latencies below 10 ms", True, all("." in one for one in latencies if float(one) < 10))
+    shown = answers.read_text(encoding="utf-8")
+    want("the same row in the answers, and nothing old", (True, False), (bool(row) and row[0] in shown, "old" in shown))
+    want("what is around it", ["before", "after"], [shown.splitlines()[0], shown.splitlines()[-1]])
     want("its limit", True, f"**service** keeps {RATE} requests a second, the most that is tried." in text)
     # In the open loop nothing is sold out, and its products are created before.
     steps = limit.step("service", os.environ["BIN"], "shop", RATE)

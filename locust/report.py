@@ -17,6 +17,11 @@ import charts
 import load
 import traffic
 
+sys.path.append(str(load.HERE.parent / "tests" / "browser"))
+import photograph  # noqa: E402
+
+# The size of the picture of Locust's own report, in pixels.
+SCREEN = (1280, 2600)
 # The share from which a resource counts as used up.
 USED_UP = 0.9
 # Cores that other processes may use without a remark; includes the sampling itself.
@@ -41,6 +46,15 @@ def table(head, rows):
 
 def number(value):
     return f"{value:,.0f}".replace(",", " ")
+
+
+def latency_ms(figure):
+    """A latency of Locust's: below 10 ms in tenths."""
+    return f"{float(figure):.1f}" if float(figure) < 10 else f"{float(figure):.0f}"
+
+
+def latencies_ms(row, *names):
+    return [latency_ms(row[name]) for name in names]
 
 
 def milliseconds(latency, *names):
@@ -134,20 +148,9 @@ def visitors(runs):
 
 def scenarios(runs, place):
     yield from ["## Locust", ""]
-    head = [
-        "Scenario",
-        "Visitors",
-        "More a second",
-        "Requests",
-        "RPS",
-        "Median, ms",
-        "95th, ms",
-        "99th, ms",
-        "Error rate",
-    ]
-    yield from table(head, [scenario(run) for run in runs])
+    yield from summary(runs)
     yield from text(
-        "From Locust's CSV files; Locust counts in whole milliseconds. A 409 for stock that is sold out is an answer as",
+        "From Locust's CSV files, in tenths of a millisecond below 10 ms. A 409 for stock that is sold out is an answer as",
         "expected and no error. Everything else that was not expected is one, a wrong member of an answer too.",
     )
     for run in runs:
@@ -160,15 +163,22 @@ def scenarios(runs, place):
             yield from text(f"[![Locust's own report]({files}-report.png)]({files}.html)")
 
 
+def summary(runs):
+    """The table of the scenarios."""
+    latencies = ["Median, ms", "95th, ms", "99th, ms"]
+    head = ["Scenario", "Visitors", "More a second", "Requests", "RPS", *latencies, "Error rate"]
+    return table(head, [scenario(run) for run in runs])
+
+
 def scenario(run):
-    figures = [f"{float(run.all['Requests/s']):.1f}", run.all["50%"], run.all["95%"], run.all["99%"]]
+    figures = [f"{float(run.all['Requests/s']):.1f}", *latencies_ms(run.all, "50%", "95%", "99%")]
     errors = f"{100 * run.failures / max(run.requests, 1):.2f} %"
     return [f"`load-{run.name}`", run.outcome["users"], run.outcome["spawn_rate"], run.requests, *figures, errors]
 
 
 def route(row):
     figures = [row["Request Count"], row["Failure Count"], f"{float(row['Requests/s']):.1f}"]
-    return [f"`{row['Type']} {row['Name']}`", *figures, row["50%"], row["95%"], row["99%"], row["100%"]]
+    return [f"`{row['Type']} {row['Name']}`", *figures, *latencies_ms(row, "50%", "95%", "99%", "100%")]
 
 
 def bounds(runs):
@@ -289,6 +299,16 @@ def head(base_url, runs, limits):
     )
 
 
+def renew(page, runs):
+    """Replaces the table of the scenarios in another page, where it is between two comments."""
+    begin, end = "<!-- load-test:begin -->\n", "<!-- load-test:end -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        sys.exit(f"{os.path.relpath(page)} has no place for the table of the scenarios")
+    page.write_text("".join([before, begin, "\n".join(summary(runs)), end, after]), encoding="utf-8")
+
+
 def main():
     base_url = os.environ.get("BASE_URL", "").rstrip("/")
     folder = load.folder(base_url)
@@ -299,7 +319,7 @@ def main():
         sys.exit("there is nothing to report yet; run make load-light, load-heavy or load-limit before")
     for run in runs:
         charts.draw_run(run.name, run.outcome, run.history, folder / f"{run.name}-chart.png")
-        run.picture = charts.photograph(folder / f"{run.name}.html", folder / f"{run.name}-report.png")
+        run.picture = photograph.photograph(folder / f"{run.name}.html", folder / f"{run.name}-report.png", *SCREEN)
     for mix, found in limits["mixes"].items() if limits else ():
         charts.draw_limit(mix, found, limits, folder / f"limit-{mix}.png")
 
@@ -309,6 +329,10 @@ def main():
     path = load.REPORTS.parent / f"load-test{place.replace('/', '-')}.md"
     path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print(f"written: {os.path.relpath(path)}")
+    # The committed report of a local server goes with the answers, which show its table.
+    answers = load.REPORTS.parent / "REFLECTION.md"
+    if runs and not base_url and answers.exists():
+        renew(answers, runs)
 
 
 if __name__ == "__main__":
