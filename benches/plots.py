@@ -1,5 +1,7 @@
 """The plots of docs/benchmarks.md."""
 
+import textwrap
+
 import matplotlib
 
 import postgres
@@ -13,6 +15,7 @@ matplotlib.rcParams["svg.fonttype"] = "none"
 matplotlib.rcParams["font.family"] = "sans-serif"
 import matplotlib.pyplot as plt  # noqa: E402  (after the backend is chosen)
 
+LABEL_CHARACTERS = 13
 SERVICE, CONSTANT, BIG, LOOP, TWO = "#1f6feb", "#c9d1d9", "#8250df", "#6e7781", "#2da44e"
 
 
@@ -53,6 +56,12 @@ def finish(axes, title, labels):
         axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
 
 
+def label_of(name):
+    """A scenario's title, in lines that are no longer than the bars above are wide."""
+    title = SCENARIOS[name].title.replace(" %", "\N{NO-BREAK SPACE}%")
+    return textwrap.fill(title, LABEL_CHARACTERS, break_on_hyphens=False, break_long_words=False)
+
+
 def throughput(found, path):
     connections = max(key[1] for key in found if key[3] == "service" and key[2] == "small")
     scenarios = [name for name in MAIN if (name, connections, "small", "service") in found]
@@ -65,8 +74,7 @@ def throughput(found, path):
     for offset, (target, size, color, label) in zip((-0.28, 0, 0.28), kinds):
         rounds = [found.get((name, connections, size, target), []) for name in scenarios]
         bars(axes, [place + offset for place in range(len(scenarios))], rounds, 0.26, color, label)
-    labels = [SCENARIOS[name].title.replace(" of ", "\nof ").replace(", ", ",\n") for name in scenarios]
-    finish(axes, f"Requests per second at {connections} connections", labels)
+    finish(axes, f"Requests per second at {connections} connections", [label_of(name) for name in scenarios])
     save(figure, path)
 
 
@@ -81,8 +89,7 @@ def on_postgres(found, path):
                 for name in postgres.MEASURED
             ]
             bars(axes, [number + offset for number in range(len(rounds))], rounds, 0.26, color, label)
-        titles = [SCENARIOS[name].title.replace(" of ", "\nof ").replace(", ", ",\n") for name in postgres.MEASURED]
-        finish(axes, f"The server is {place.title}", titles)
+        finish(axes, f"The server is {place.title}", [label_of(name) for name in postgres.MEASURED])
         axes.tick_params("x", labelsize="small")
     save(figure, path)
 
