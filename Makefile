@@ -71,8 +71,8 @@ programs: ## Build what the tools' tests start
 test: ## Run every check and test; a table at the end says what passed, failed, and took how long
 	@env -u BASE_URL tests/run.py $(TEST_STEPS) -- $(TEST_STEPS_BESIDE)
 
-check-run: ## Test what runs these steps
-	python3 -B -m unittest tests/test_run.py
+check-run: ## Test what runs these steps, and what keeps the evidence
+	python3 -B -m unittest tests/test_run.py tests/test_evidence.py
 
 check-fmt: ## Fail if Rust code is not formatted
 	cargo fmt --all --check
@@ -155,10 +155,10 @@ ifdef BASE_URL
 	node postman/run.mjs
 else
 	export WEBHOOK_SECRET=a-secret STRIPE_WEBHOOK_SECRET=a-stripe-secret CURRENCY=EUR && \
-		env -u API_KEYS -u API_KEY -u REPORT RUNS=2 tests/with-server.sh node postman/run.mjs && \
+		env -u API_KEYS -u API_KEY -u REPORT -u REPORT_HTML RUNS=2 tests/with-server.sh node postman/run.mjs && \
 		API_KEYS=a-key API_KEY=a-key RUNS=2 tests/with-server.sh node postman/run.mjs && \
 		API_KEYS=a-key API_KEY=a-key tests/with-server.sh npm --prefix postman test --silent
-	env -u REPORT tests/dead-address.sh node postman/run.mjs
+	env -u REPORT -u REPORT_HTML tests/dead-address.sh node postman/run.mjs
 endif
 
 # What is about SQLite's files, or the same whatever stores the data.

@@ -10,6 +10,7 @@ Each tool is a target of the Makefile. A tool that fails or is missing is in the
 that must not run against a service in use is in the index with the reason. The old set stays until the new one is complete.
 """
 
+import collections.abc
 import dataclasses
 import datetime
 import html
@@ -27,6 +28,9 @@ import urllib.parse
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "tests" / "browser"))
+import photograph  # noqa: E402
+
 STEP_SECONDS_MAX = 45 * 60  # including builds
 WAKE_SECONDS_MAX = 120  # a free instance sleeps until its first request
 
@@ -35,29 +39,81 @@ WAKE_SECONDS_MAX = 120  # a free instance sleeps until its first request
 class Step:
     tool: str
     target: str
-    says: str  # a pattern for the summary lines of the output
+    finds: str  # a pattern for the summary lines of the output
+    says: collections.abc.Callable[[list], str]  # makes a sentence of what the pattern found
     keeps: str = ""  # a file in the repository that it writes
     report: tuple[str, str] = ("", "")  # the variable with a report's path, and the report's name
+    page: tuple[str, str] = ("", "")  # the variable with the path of a report for people, and the name of its picture
     local_only: str = ""  # why it must not run against a service in use
 
 
+
+def total(found, column=0):
+    return sum(int(line[column]) for line in found)
+
+
 STEPS = [
-    Step("Swagger UI in Chromium", "browser", r"^[#ℹ] (?:pass|fail) \d+$"),
-    Step("curl", "check-curl", r"^\S+: \d+ blocks .*$", keeps="docs/curl.md", local_only="its ids are those of a new database"),
-    Step("Postman, by newman", "newman", r"assertions[ │]+\d+[ │]+\d+", report=("REPORT", "newman.xml")),
-    Step("Rust client (reqwest)", "smoke", r"^passed .*$"),
-    Step("Python client (requests)", "smoke-py", r'^  "status": .*$'),
-    Step("Conformance, by schemathesis", "check-conformance", r"^conformance: .*$", report=("CONFORMANCE_REPORT", "conformance.md"),
-         local_only="thousands of made-up requests are not for a store in use"),
+    Step("Swagger UI in Chromium", "browser", r"^[#ℹ] pass (\d+)\n[#ℹ] fail (\d+)$",
+         lambda found: f"{total(found)} tests used the page; {total(found, 1)} of them failed."),
+    Step("curl", "check-curl", r"^(\S+): (\d+) blocks .*$",
+         lambda found: f"The {total(found, 1)} blocks of commands in {', '.join(page for page, _ in found)} got the answers shown there.",
+         keeps="docs/curl.md", local_only="its ids are those of a new database"),
+    Step("Postman, by newman", "newman", r"assertions[ │]+(\d+)[ │]+(\d+)",
+         lambda found: f"{len(found)} runs of newman made {total(found)} checks; {total(found, 1)} of them failed.",
+         report=("REPORT", "newman.xml"), page=("REPORT_HTML", "newman.png")),
+    Step("Rust client (reqwest)", "smoke", r"^passed (\d+) steps",
+         lambda found: f"The shop's whole flow was done in {total(found)} steps, each as expected."),
+    Step("Python client (requests)", "smoke-py", r'^  "status": "(\w+)"',
+         lambda found: f"The shop's whole flow was done {len(found)} times; the last order is {found[-1][0]}."),
+    Step("Conformance, by schemathesis", "check-conformance",
+         r"^conformance: (\d+) operations, (\d+) test cases, (\d+) requests, failures: (\d+)",
+         lambda found: f"{found[0][1]} made-up cases of {found[0][0]} operations; {found[0][3]} answers differed from the contract.",
+         report=("CONFORMANCE_REPORT", "conformance.md"), local_only="thousands of made-up requests are not for a store in use"),
 ]
 
-# The browser's screenshots to keep, and their captions.
+# What each step of the browser's flows shows; the names are those of tests/browser/flow.mjs.
+SHOWS = {
+    "enter-api-key": "The API key is entered under *Authorize*.",
+    "create-product": "A product is created: 201.",
+    "sku-is-taken": "A second product with the same SKU is refused: 409.",
+    "body-is-invalid": "A body with three failures is refused, and each is named: 422.",
+    "list-products": "The list, filtered by the SKU, has the product: 200.",
+    "get-product": "The product is read: 200.",
+    "change-product": "Its price and stock change, and nothing else: 200.",
+    "delete-product": "The product is deleted: 204.",
+    "product-is-gone": "The deleted product is not found: 404.",
+    "page-refuses-id": "The page itself refuses the id 0, and sends nothing.",
+    "create-product-again": "The SKU is free again: 201.",
+    "place-order": "Two are ordered; the order is PENDING: 201.",
+    "get-order": "The order is read: 200.",
+    "change-quantity": "Three instead of two; the total follows: 200.",
+    "cancel-order": "The order is canceled: 200.",
+    "order-again": "Another order is placed: 201.",
+    "order-too-many": "More than the stock is refused, and the answer says how many there are: 409.",
+    "pay-with-wrong-signature": "A payment with a wrong signature is refused: 401.",
+    "enter-signature": "The signature of the event is entered under *Authorize*.",
+    "pay-order": "The signed payment is applied: 200.",
+    "order-is-paid": "The order is PAID, and has the time: 200.",
+    "replay-without-signature": "The same event without a signature is refused: 401.",
+    "replay-payment": "The same event, signed, is a duplicate and changes nothing: 200.",
+    "ship-order": "The paid order is SHIPPED: 200.",
+    "order-is-unknown": "An order that never was is not found: 404.",
+    "pay-in-the-field": "Stripe's event pays the order; its signature is in the operation's own field: 200.",
+    "signature-of-another-body": "A refund with the signature of another event is refused: 401.",
+    "enter-stripe-signature": "The right signature is entered under *Authorize*.",
+    "refund-with-authorize": "The refund is applied, and the order is CANCELED: 200.",
+    "list-payments": "The order's payment is refunded in full, and no longer open: 200.",
+}
+
+# The folders of the browser's pictures to keep, and their captions.
 PICTURES = {
     "flow-desk": "The whole flow with “Try it out”, 1280 pixels wide",
     "flow-pocket": "From a product to a paid order, 390 pixels wide",
     "flow-stripe": "An order that is paid and refunded at Stripe",
 }
-PICTURES_A_ROW = 6
+PICTURES_A_ROW = 4
+# The size of the picture of a report for people, in pixels.
+REPORT_SIZE = (1280, 1700)
 # The screenshot of the whole page: the browser test's name for it, and the name here.
 PAGE, PAGE_KEPT = "desk-list.png", "docs.png"
 
@@ -113,6 +169,11 @@ def run(step, base_url, folder, screenshots):
     variable, report = step.report
     if report:
         environment[variable] = str(folder / report)
+    # Only its picture is kept: the page itself names paths of this machine.
+    variable, picture = step.page
+    page = folder.parent / f"{step.target}.html"
+    if picture:
+        environment[variable] = str(page)
 
     print(f"\n==== {step.target} ====", flush=True)
     started = time.monotonic()
@@ -131,10 +192,14 @@ def run(step, base_url, folder, screenshots):
     print(output, flush=True)
 
     outcome = Outcome("passed" if process.returncode == 0 else "failed", seconds=seconds)
-    said = re.findall(step.says, output, re.MULTILINE)
+    if found := [match.groups() for match in re.finditer(step.finds, output, re.MULTILINE)]:
+        outcome.says = step.says(found)
+    elif process.returncode == 0:
+        # A tool that ran nothing has not passed.
+        outcome = Outcome("failed", "It ended without a summary.", seconds)
     if process.returncode != 0:
-        said += output.strip().splitlines()[-1:]
-    outcome.says = "; ".join(re.sub(r"[\s│|]+", " ", line).strip("#ℹ ") for line in said)
+        last = "".join(output.strip().splitlines()[-1:])
+        outcome.says += f" The last line of its output: {re.sub(r'[|]', ' ', last)}"
     (folder / f"{step.target}.txt").write_text(output, encoding="utf-8")
     outcome.files.append(f"{step.target}.txt")
     if report:
@@ -144,6 +209,12 @@ def run(step, base_url, folder, screenshots):
         else:
             outcome.result = "failed"
             outcome.says += f" (it left no {report})"
+    if picture:
+        if page.is_file() and photograph.photograph(page, folder / picture, *REPORT_SIZE):
+            outcome.files.append(picture)
+        else:
+            outcome.result = "failed"
+            outcome.says += f" (there is no {picture})"
     if step.keeps and (ROOT / step.keeps).is_file():
         outcome.files.append(pathlib.Path(shutil.copy(ROOT / step.keeps, folder)).name)
     return outcome
@@ -210,8 +281,14 @@ def gallery(pictures):
     yield "|" + "---|" * PICTURES_A_ROW
     for start in range(0, len(pictures), PICTURES_A_ROW):
         row = pictures[start:start + PICTURES_A_ROW]
-        cells = [f'[<img src="{picture}" width="160" alt=""><br>{picture.stem.replace("-", " ")}]({picture})' for picture in row]
+        cells = [f'[<img src="{picture}" width="160" alt=""><br>{shown_in(picture)}]({picture})' for picture in row]
         yield "| " + " | ".join(cells + [""] * (PICTURES_A_ROW - len(row))) + " |"
+
+
+def shown_in(picture):
+    """What one sees in a picture of a flow, such as 02-create-product.png."""
+    number, _, step = picture.stem.partition("-")
+    return f"{int(number)}. {SHOWS[step]}"
 
 
 def commit():
