@@ -1,5 +1,5 @@
-//! Compares the documents with the code: modules and their imports, indexes, settings, endpoints, cited tests; and whether
-//! their commands can be pasted.
+//! Compares the documents with the code: modules and their imports, indexes, settings, endpoints, cited tests; whether their
+//! commands can be pasted, and each picture is shown.
 //!
 //! Tables are between `<!-- name:begin -->` and `<!-- name:end -->`. The tests read them from the pages, so that there
 //! is no second list to maintain.
@@ -18,5 +18,6 @@ mod imports;
 mod indexes;
 mod page;
 mod pasting;
+mod pictures;
 mod rooms;
 mod settings;
