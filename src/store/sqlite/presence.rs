@@ -84,6 +84,8 @@ impl Files {
         loop {
             let is_stopped = stopped.recv_timeout(PERIOD) != Err(RecvTimeoutError::Timeout);
             let found = self.look();
+            // What the log says is so by then.
+            lost.set(found.clone());
             match &found {
                 Some(reason) if said_at.is_none_or(|said| said.elapsed() >= REMINDER) => {
                     tracing::error!(reason, "the database is lost: no write is taken");
@@ -94,7 +96,6 @@ impl Files {
                 }
                 Some(_) | None => {}
             }
-            lost.set(found);
             if is_stopped {
                 return;
             }
