@@ -1,9 +1,9 @@
-//! Single rows by their keys, for many callers in one statement.
+//! Short reads of one question each, for many callers in one round trip.
 //!
 //! While a connection is free, a look-up is sent at once and alone. Look-ups that come while all connections are busy are
-//! queued, and the next free connection sends all of them together: a row then costs the database about a quarter of what
-//! a statement of its own costs. An answer is never older than its question. A read that needs several answers of one
-//! state does not come here.
+//! queued, and the next free connection sends all of them together: rows by their keys in one statement, which then cost the
+//! database about a quarter each, and pages in a statement each. An answer is never older than its question. A read that needs
+//! several answers of one state does not come here.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -22,7 +22,7 @@ use super::session::{Answers, Asked};
 use crate::error::{Error, panic_message};
 use crate::metrics::table;
 
-/// How many look-ups one statement answers at the most.
+/// How many look-ups share a round trip at the most.
 const BATCH_MAX: usize = 64;
 /// How many may wait at the most; more are refused.
 const WAITING_MAX: usize = 4_096;

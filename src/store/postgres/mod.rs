@@ -9,7 +9,7 @@
 //! - `session`, `changes`: the verbs on what was loaded, and what they change
 //! - `pipeline`, `load`: many statements in one round trip
 //! - `readers`, `writer`: who runs closures
-//! - `lookups`: single rows for many readers in one statement
+//! - `lookups`: short reads of many callers in one round trip
 //! - `failure`: what PostgreSQL's errors mean here
 //! - `metrics`: what is counted nowhere else, and gauges of the database
 //! - `bulk`: whole tables at once, for a copy and an audit; `look`: a read by a command

@@ -123,9 +123,13 @@ pub(super) enum Scope {
 type Params<'q> = Vec<&'q (dyn ToSql + Sync)>;
 
 impl Query {
-    /// Whether it asks for one row by its key, and many of its kind can be asked in one statement.
-    pub(super) fn is_for_one_row(&self) -> bool {
-        matches!(self, Self::Product(_) | Self::Order(_))
+    /// Whether it can share a round trip with those of other readers: it reads few rows, and has no text that the server could
+    /// refuse, which would refuse theirs.
+    pub(super) fn can_share(&self) -> bool {
+        matches!(
+            self,
+            Self::Product(_) | Self::Order(_) | Self::Products { .. } | Self::Movements { .. }
+        ) || matches!(self, Self::Orders { filter, .. } if filter.reference.is_none())
     }
 
     /// What its answer depends on.

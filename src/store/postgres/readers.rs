@@ -1,7 +1,7 @@
 //! The connection pools that read: one for short reads, one for scans, one for the readiness probe.
 //!
-//! A read that asks one question is one statement, which sees one state by itself; for a row by its key, it may share the
-//! statement with other reads. One that asks more asks all of them in one transaction with one snapshot. Either way it is
+//! A read that asks one question is one statement, which sees one state by itself; it may share its round trip with other
+//! reads, and for a row by its key the statement, too. One that asks more asks all of them in one transaction with one snapshot. Either way it is
 //! one round trip, which leaves nothing open where its caller leaves.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,7 +35,7 @@ const RETRY_WAIT: Duration = Duration::from_millis(10);
 #[derive(Clone)]
 pub(super) struct Readers {
     pub(super) reads: Pool,
-    /// Single rows by their keys, on the connections of `reads`.
+    /// Reads of one question, on the connections of `reads`.
     pub(super) lookups: Lookups,
     pub(super) scans: Pool,
     pub(super) probes: Pool,
@@ -54,7 +54,7 @@ impl Readers {
         let (result, mut missing) = attempt(&Answers::default(), &mut work);
         match &missing[..] {
             [] => return result,
-            [asked] if asked.query.is_for_one_row() => {
+            [asked] if asked.query.can_share() => {
                 let answers = self.lookups.ask(asked.clone()).await.map_err(report)?;
                 let (result, more) = attempt(&answers, &mut work);
                 if more.is_empty() {
@@ -121,7 +121,7 @@ pub(super) async fn run<T>(
     }
 }
 
-/// The answers to these questions, each of which is about one row. They may be of different states.
+/// The answers to these questions. They may be of different states.
 pub(super) async fn look_up(pool: &Pool, asked: Vec<Asked>, until: Instant) -> Result<Answers, Error> {
     let mut answers = Answers::default();
     load_with_retries(pool, "lookups", until, asked, &mut answers, &mut |_| Ok(())).await??;
@@ -184,7 +184,11 @@ async fn load_all<T>(
     for _ in 0..LOADS_MAX {
         // All of it again, for what was answered before was another state.
         *answers = Answers::default();
-        let answered = timeout_at(until.into(), ask(lease.connection()?, asked.clone(), answers)).await;
+        let answered = timeout_at(
+            until.into(),
+            ask(lease.connection()?, kind != "lookups", asked.clone(), answers),
+        )
+        .await;
         if let Err(failed) = answered.map_err(is_silent).flatten() {
             lease.is_closed = true;
             return Err(failed);
@@ -230,12 +234,17 @@ fn attempt<T>(answers: &Answers, work: &mut impl Fn(&dyn View) -> Result<T, Erro
     })
 }
 
-/// Asks all of these of one state.
-async fn ask(connection: &Object, asked: Vec<Asked>, answers: &mut Answers) -> Result<(), Failure> {
-    let is_one_statement = load::is_one_statement(&asked);
-    let around = |sql| match is_one_statement {
-        true => vec![],
-        false => vec![pipeline::run(connection, sql)],
+/// Asks all of these, of one state where that is wanted.
+async fn ask(
+    connection: &Object,
+    is_of_one_state: bool,
+    asked: Vec<Asked>,
+    answers: &mut Answers,
+) -> Result<(), Failure> {
+    let needs_snapshot = is_of_one_state && !load::is_one_statement(&asked);
+    let around = |sql| match needs_snapshot {
+        true => vec![pipeline::run(connection, sql)],
+        false => vec![],
     };
     let loaded = load::load(connection, around(BEGIN), asked, around("COMMIT"), answers).await;
     loaded.map(|_| ()).map_err(failure::of_statement)

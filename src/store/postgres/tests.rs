@@ -9,6 +9,7 @@ use crate::testing::{self, NOW, new_product, postgres, product_id};
 
 mod lists;
 mod outcomes;
+mod shared;
 mod turns;
 
 mod contract {
