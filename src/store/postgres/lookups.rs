@@ -1,7 +1,7 @@
 //! Short reads of one question each, for many callers in one round trip.
 //!
 //! While a connection is free, a look-up is sent at once and alone. Look-ups that come while all connections are busy are
-//! queued, and the next free connection sends all of them together: rows by their keys in one statement, which then cost the
+//! queued, and the next free connection sends many of them together: rows by their keys in one statement, which then cost the
 //! database about a quarter each, and pages in a statement each. An answer is never older than its question. A read that needs
 //! several answers of one state does not come here.
 
@@ -17,13 +17,15 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::readers;
 use super::session::{Answers, Asked};
+use super::{Options, readers};
 use crate::error::{Error, panic_message};
 use crate::metrics::table;
 
-/// How many look-ups share a round trip at the most.
-const BATCH_MAX: usize = 64;
+/// How many rows share a statement at the most.
+pub(super) const ROWS_MAX: usize = 64;
+/// How many pages share a round trip at the most. They are read one after the other, so the last one waits for all.
+pub(super) const PAGES_MAX: usize = 16;
 /// How many may wait at the most; more are refused.
 const WAITING_MAX: usize = 4_096;
 
@@ -46,28 +48,30 @@ struct Lookup {
 struct Worker {
     queue: Arc<Mutex<mpsc::Receiver<Lookup>>>,
     pool: Pool,
+    batch_max: usize,
     /// How long a look-up may wait before it is refused.
     wait: Duration,
     read_timeout: Duration,
 }
 
 impl Lookups {
-    /// Starts a worker for each connection of this pool. They end when the last clone of this is gone.
-    pub(super) fn start(pool: &Pool, wait: Duration, read_timeout: Duration) -> Self {
+    /// Starts a worker for each connection of this pool, which asks so many questions at once at the most. They end when the last clone of this is gone.
+    pub(super) fn start(pool: &Pool, batch_max: usize, options: &Options) -> Self {
         let (sender, queue) = mpsc::channel(WAITING_MAX);
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..pool.status().max_size {
             let worker = Worker {
                 queue: Arc::clone(&queue),
                 pool: pool.clone(),
-                wait,
-                read_timeout,
+                batch_max,
+                wait: options.connection_wait,
+                read_timeout: options.read_timeout,
             };
             tokio::spawn(worker.serve());
         }
         Self {
             queue: sender,
-            timeout: read_timeout,
+            timeout: options.read_timeout,
         }
     }
 
@@ -99,7 +103,7 @@ impl Worker {
     async fn serve(self) {
         let mut taken = Vec::new();
         // One worker at a time takes all that waits, and the next one what comes from then on.
-        while self.queue.lock().await.recv_many(&mut taken, BATCH_MAX).await > 0 {
+        while self.queue.lock().await.recv_many(&mut taken, self.batch_max).await > 0 {
             let answered = AssertUnwindSafe(self.answer(taken.split_off(0))).catch_unwind();
             if let Err(panic) = answered.await {
                 tracing::error!(panic = panic_message(&*panic), "a look-up panicked");

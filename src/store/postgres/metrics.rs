@@ -32,7 +32,7 @@ impl PostgresStore {
         let readers = &self.shared.readers;
         let (reads, scans) = (readers.reads.status(), readers.scans.status());
         gauge!(table::STORE_CONNECTIONS).set((reads.size + scans.size) as f64);
-        let waiting = reads.waiting + scans.waiting + readers.lookups.waiting();
+        let waiting = reads.waiting + scans.waiting + readers.rows.waiting() + readers.pages.waiting();
         gauge!(table::STORE_READS_WAITING).set(waiting as f64);
         let measured = async {
             let connection = readers.probes.get().await.ok()?;

@@ -23,7 +23,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use self::connect::SessionLimits;
-use self::lookups::Lookups;
+use self::lookups::{Lookups, PAGES_MAX, ROWS_MAX};
 use self::readers::Readers;
 use self::writer::Writer;
 use super::queue::{self, Job};
@@ -169,7 +169,8 @@ impl PostgresStore {
         let scans = options.scans.max(1);
         let reads = pool(reading, options.readers, options.connection_wait)?.1;
         let readers = Readers {
-            lookups: Lookups::start(&reads, options.connection_wait, options.read_timeout),
+            rows: Lookups::start(&reads, ROWS_MAX, &options),
+            pages: Lookups::start(&reads, PAGES_MAX, &options),
             reads,
             scans: pool(reading, scans, options.connection_wait)?.1,
             probes: pool(reading, 1, options.connection_wait)?.1,

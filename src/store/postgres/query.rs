@@ -120,16 +120,31 @@ pub(super) enum Scope {
     Records,
 }
 
+/// What a question shares with those of other readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// A statement that asks for many rows by their keys.
+    Statement,
+    /// A round trip of many statements.
+    RoundTrip,
+    /// Nothing.
+    Nothing,
+}
+
 type Params<'q> = Vec<&'q (dyn ToSql + Sync)>;
 
 impl Query {
-    /// Whether it can share a round trip with those of other readers: it reads few rows, and has no text that the server could
-    /// refuse, which would refuse theirs.
-    pub(super) fn can_share(&self) -> bool {
-        matches!(
-            self,
-            Self::Product(_) | Self::Order(_) | Self::Products { .. } | Self::Movements { .. }
-        ) || matches!(self, Self::Orders { filter, .. } if filter.reference.is_none())
+    /// How it can share a round trip with those of other readers: one that reads few rows, and has no text that the server
+    /// could refuse, which would refuse theirs.
+    pub(super) fn sharing(&self) -> Sharing {
+        let is_row = matches!(self, Self::Product(_) | Self::Order(_));
+        let is_page = matches!(self, Self::Products { .. } | Self::Movements { .. })
+            || matches!(self, Self::Orders { filter, .. } if filter.reference.is_none());
+        match (is_row, is_page) {
+            (true, _) => Sharing::Statement,
+            (false, true) => Sharing::RoundTrip,
+            (false, false) => Sharing::Nothing,
+        }
     }
 
     /// What its answer depends on.

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout_at};
 
 use super::failure::{self, Failure};
 use super::lookups::Lookups;
+use super::query::Sharing;
 use super::session::{Answers, Asked, run_read};
 use super::{load, pipeline};
 use crate::error::{Error, panic_message};
@@ -35,8 +36,10 @@ const RETRY_WAIT: Duration = Duration::from_millis(10);
 #[derive(Clone)]
 pub(super) struct Readers {
     pub(super) reads: Pool,
-    /// Reads of one question, on the connections of `reads`.
-    pub(super) lookups: Lookups,
+    /// Rows by their keys, on the connections of `reads`.
+    pub(super) rows: Lookups,
+    /// Pages, on the same.
+    pub(super) pages: Lookups,
     pub(super) scans: Pool,
     pub(super) probes: Pool,
     /// One permit for each scan that runs or waits.
@@ -52,20 +55,30 @@ impl Readers {
         F: Fn(&dyn View) -> Result<T, Error>,
     {
         let (result, mut missing) = attempt(&Answers::default(), &mut work);
-        match &missing[..] {
-            [] => return result,
-            [asked] if asked.query.can_share() => {
-                let answers = self.lookups.ask(asked.clone()).await.map_err(report)?;
-                let (result, more) = attempt(&answers, &mut work);
-                if more.is_empty() {
-                    return result;
-                }
-                // It needs more, and all of it of one state.
-                missing.extend(more);
+        if missing.is_empty() {
+            return result;
+        }
+        if let [asked] = &missing[..]
+            && let Some(lookups) = self.lookups(asked)
+        {
+            let answers = lookups.ask(asked.clone()).await.map_err(report)?;
+            let (result, more) = attempt(&answers, &mut work);
+            if more.is_empty() {
+                return result;
             }
-            _ => {}
+            // It needs more, and all of it of one state.
+            missing.extend(more);
         }
         self.load(&self.reads, "read", missing, work).await
+    }
+
+    /// Where this is asked together with others.
+    fn lookups(&self, asked: &Asked) -> Option<&Lookups> {
+        match asked.query.sharing() {
+            Sharing::Statement => Some(&self.rows),
+            Sharing::RoundTrip => Some(&self.pages),
+            Sharing::Nothing => None,
+        }
     }
 
     /// The same for work that may look through many rows: on few connections, and with a bounded number waiting for them.
