@@ -40,7 +40,7 @@ def commit(root):
     head = git(root, "rev-parse", "--short=12", "HEAD")
     if head is None:
         return "unknown"
-    changed = git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/benchmarks*")
+    changed = git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs")
     return f"{head} with changes" if changed else head
 
 

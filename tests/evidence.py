@@ -61,7 +61,7 @@ STEPS = [
     Step("Postman, by newman", "newman", r"assertions[ │]+(\d+)[ │]+(\d+)",
          lambda found: f"{len(found)} runs of newman made {total(found)} checks; {total(found, 1)} of them failed.",
          report=("REPORT", "newman.xml"), page=("REPORT_HTML", "newman.png")),
-    Step("Rust client (reqwest)", "smoke", r"^passed (\d+) steps",
+    Step("Rust client (reqwest)", "smoke", r"^passed +(\d+) steps",
          lambda found: f"The shop's whole flow was done in {total(found)} steps, each as expected."),
     Step("Python client (requests)", "smoke-py", r'^  "status": "(\w+)"',
          lambda found: f"The shop's whole flow was done {len(found)} times; the last order is {found[-1][0]}."),
@@ -296,7 +296,7 @@ def commit():
         ran = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
         return ran.stdout.strip() if ran.returncode == 0 else None
 
-    changed = git("status", "--porcelain", "--", ".", ":!docs/evidence")
+    changed = git("status", "--porcelain", "--", ".", ":!docs")
     return (git("rev-parse", "--short=12", "HEAD") or "unknown") + (", and changes that were not committed" if changed else "")
 
 

@@ -21,7 +21,7 @@ OUTPUTS = {
         "│ assertions │ 424 │ 0 │\n│ assertions │ 424 │ 1 │\n",
         "2 runs of newman made 848 checks; 1 of them failed.",
     ),
-    "smoke": ("passed 36 steps in 58.9ms\n", "The shop's whole flow was done in 36 steps, each as expected."),
+    "smoke": ("passed  36 steps in 58.9ms\n", "The shop's whole flow was done in 36 steps, each as expected."),
     "smoke-py": (
         '{\n  "status": "PAID",\n}\n{\n  "status": "SHIPPED",\n}\n',
         "The shop's whole flow was done 2 times; the last order is SHIPPED.",
