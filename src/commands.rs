@@ -1,4 +1,5 @@
-//! The operator's commands: sign, audit, backup, restore, copy, import, export, openapi. Each runs to completion and prints its result.
+//! The operator's commands: sign, audit, backup, restore, copy, import, export, openapi. Each runs to completion and prints
+//! its result.
 
 use std::error::Error;
 use std::fs;

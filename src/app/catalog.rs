@@ -6,36 +6,24 @@
 use tracing::instrument;
 
 use super::products;
-use crate::domain::{Expected, NewProduct, Price, Product, ProductChange, ProductName, Sku, Stock, Timestamp};
+use crate::domain::{Expected, NewProduct, Product, ProductChange, Sku, Timestamp};
 use crate::error::Error;
 use crate::store::{Tx, View};
 
-/// What a line of a catalogue says about a product. What is `None` stays as it is.
+/// What a line of a catalogue says about a product.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// Its SKU. A catalogue has one line for each.
     pub sku: Sku,
-    /// Its name.
-    pub name: Option<ProductName>,
-    /// The price of one unit.
-    pub price: Option<Price>,
-    /// Its level of stock.
-    pub stock: Option<Stock>,
+    /// The rest, without the SKU.
+    pub change: ProductChange,
 }
 
 impl Line {
-    fn change(&self) -> ProductChange {
-        ProductChange {
-            sku: None,
-            name: self.name.clone(),
-            price: self.price,
-            stock: self.stock,
-        }
-    }
-
     /// The new product that it describes, or the members that it lacks for one.
     fn new_product(&self) -> Result<NewProduct, Vec<&'static str>> {
-        match (&self.name, self.price, self.stock) {
+        let ProductChange { name, price, stock, .. } = &self.change;
+        match (name, *price, *stock) {
             (Some(name), Some(price), Some(stock)) => Ok(NewProduct {
                 sku: self.sku.clone(),
                 name: name.clone(),
@@ -85,7 +73,7 @@ fn step(view: &dyn View, line: &Line, now: Timestamp) -> Result<Step, Error> {
     let Some(before) = view.product_by_sku(&line.sku)? else {
         return Ok(line.new_product().map_or_else(Step::Incomplete, Step::Create));
     };
-    let after = before.change(&line.change(), now);
+    let after = before.change(&line.change, now);
     Ok(match after == before {
         true => Step::Keep,
         false => Step::Change { before, after },
@@ -111,7 +99,7 @@ pub fn import(tx: &mut dyn Tx, lines: &[Line], now: Timestamp) -> Result<Vec<Ste
     for (line, step) in lines.iter().zip(&steps) {
         match step {
             Step::Create(new) => _ = products::create(tx, new, now)?,
-            Step::Change { before, .. } => _ = products::update(tx, before.id, &Expected::ANY, &line.change(), now)?,
+            Step::Change { before, .. } => _ = products::update(tx, before.id, &Expected::ANY, &line.change, now)?,
             Step::Keep | Step::Incomplete(_) => {}
         }
     }

@@ -44,13 +44,8 @@ pub fn read(cells: &[(&'static str, &str)]) -> Result<Line, Vec<Fault>> {
             });
             faults.collect::<Vec<_>>()
         })
-        .and_then(|change| match change.sku {
-            Some(sku) => Ok(Line {
-                sku,
-                name: change.name,
-                price: change.price,
-                stock: change.stock,
-            }),
+        .and_then(|mut change| match change.sku.take() {
+            Some(sku) => Ok(Line { sku, change }),
             None => Err(vec![Fault {
                 column: "sku".to_owned(),
                 detail: "is required".to_owned(),
@@ -107,8 +102,11 @@ mod tests {
     #[test]
     fn what_is_not_there_or_empty_stays_as_it_is() {
         let line = read(&[("sku", "MUG"), ("name", ""), ("stock", "0")]).unwrap();
-        assert_eq!((line.sku.as_str(), line.name, line.price), ("MUG", None, None));
-        assert_eq!(line.stock, Some(Stock::NONE));
+        assert_eq!(
+            (line.sku.as_str(), line.change.name, line.change.price),
+            ("MUG", None, None)
+        );
+        assert_eq!(line.change.stock, Some(Stock::NONE));
     }
 
     #[test]
@@ -126,8 +124,8 @@ mod tests {
             let cells = cells(&product.0, &product.1, price, stock);
             let texts: Vec<_> = COLUMNS.into_iter().zip(cells.iter().map(String::as_str)).collect();
             let line = read(&texts).unwrap();
-            assert_eq!((line.sku, line.name), (product.0, Some(product.1)));
-            assert_eq!((line.price, line.stock), (Some(price), Some(stock)));
+            assert_eq!((line.sku, line.change.name), (product.0, Some(product.1)));
+            assert_eq!((line.change.price, line.change.stock), (Some(price), Some(stock)));
         }
     }
 

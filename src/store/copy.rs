@@ -320,8 +320,10 @@ async fn fill_sqlite(from: &Target, to: &Path, watcher: &mut Watcher<'_>) -> Res
 /// # Errors
 /// [`CopyError`] where it cannot be read.
 pub fn look_at_sqlite<T>(path: &Path, work: impl Fn(&dyn View) -> Result<T, Error>) -> Result<T, CopyError> {
+    let place = path.display().to_string();
+    let sides = Sides { from: &place, to: None };
     let looked = super::sqlite::look(path, work)?;
-    looked.map_err(|error| failed_to_read(&path.display(), &error))
+    looked.map_err(|error| sides.reads()(error.cause()))
 }
 
 /// The same of a PostgreSQL database.
@@ -336,14 +338,7 @@ pub async fn look_at_postgres<T>(
     let sides = Sides { from: &place, to: None };
     let looked = super::postgres::look(target, work).await;
     let looked = looked.map_err(|refusal| of_postgres(refusal, &place, &sides.reads()))?;
-    looked.map_err(|error| failed_to_read(&place, &error))
-}
-
-fn failed_to_read(place: &impl ToString, error: &Error) -> CopyError {
-    CopyError::Unreadable {
-        place: place.to_string(),
-        reason: one_line(&error.cause()),
-    }
+    looked.map_err(|error| sides.reads()(error.cause()))
 }
 
 /// Recomputes every invariant of one snapshot of a PostgreSQL database, which is left as it is and may be in use.

@@ -55,7 +55,7 @@ CASES = [
     (IN_EARNEST + 'echo "the key is $API_KEYS" >&2; ' + SERVES, unchanged, "log: a secret is in it"),
     ('case "$DATABASE_URL" in "") RENDER=false ;; esac; ' + SERVES, unchanged, "no disk: it does not say"),
 ]
-# All instances but the first.
+# True for the first instance.
 FIRST = '[ "$RENDER_INSTANCE_ID" = srv-instance-1 ]'
 IN_EARNEST_POSTGRES = IN_EARNEST + '[ -z "$ALLOW_ASYNC_REPLICATION" ] || '
 # The same of render-postgres.yaml.

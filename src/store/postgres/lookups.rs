@@ -55,7 +55,8 @@ struct Worker {
 }
 
 impl Lookups {
-    /// Starts a worker for each connection of this pool, which asks so many questions at once at the most. They end when the last clone of this is gone.
+    /// Starts a worker for each connection of this pool, which asks so many questions at once at the most. They end when the
+    /// last clone of this is gone.
     pub(super) fn start(pool: &Pool, batch_max: usize, options: &Options) -> Self {
         let (sender, queue) = mpsc::channel(WAITING_MAX);
         let queue = Arc::new(Mutex::new(queue));
